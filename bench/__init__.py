@@ -1,0 +1,1 @@
+"""Benchmarks and cost reports of the engine and the protocols."""

@@ -1,0 +1,1 @@
+"""The MPC engine: fields, shares, randomness, connections, secure arrays."""

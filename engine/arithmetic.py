@@ -1,0 +1,417 @@
+"""Arithmetic on secure arrays: sharing, opening, linear operations, one-round products.
+
+The heart is `product`: any expression whose shares can be computed locally as a polynomial of
+degree 2t (an element-wise product, a matrix product, a selection) is brought back to degree t, and
+truncated if wanted, in one round whose traffic is the size of the result.
+
+Protocol (design 3.3): with [r] = Σ r_A f_A from PRSS and a degree-2t sharing of zero, 2t + 1 parties
+send their share of c = z + offset + r to the active parties. These hold c, so the share of z >> f is
+(c >> f) h(x_i) - Σ (r_A >> f) f_A(x_i) - constant, where h vanishes at the parties that got nothing.
+Dropping f bits of each r_A separately errs by at most half the number of sets (±2 units in the last
+place for m = 4), centred. Without truncation the masks are uniform field elements; the result is
+exact. Sources: Damgård, Nielsen, CRYPTO 2007 (degree reduction); Catrina, de Hoogh, SCN 2010
+(probabilistic truncation); Cramer, Damgård, Ishai, TCC 2005.
+
+Revealed: nothing to t parties; masked values are within 2^-40 of uniform (`STATISTICAL_SECURITY`).
+"""
+
+import math
+
+import numpy as np
+
+from engine import field
+from engine.array import SecureArray, constant
+from engine.errors import LocalProtocolError
+from engine.operation import Operation
+
+_PIECE = 1 << 17
+_WINDOW = 4
+_DEAL, _MASK, _ZERO = b'deal', b'mask', b'zero'
+
+
+class ArrayOperations:
+    """The runtime's operations on secure arrays (a mix-in of `engine.runtime.Runtime`)."""
+
+    # --- local operations ---
+
+    def local(self, name, inputs, fn, shape, frac, work=None) -> SecureArray:
+        """An operation without communication: `fn` maps share arrays to the result's share."""
+        out = SecureArray(self, shape, frac)
+        if work is None:
+            work = out.size
+        if all(x.known for x in inputs) and work < 20_000:
+            out.share = fn(*[x.share for x in inputs])
+            out.depth = max((x.depth for x in inputs), default=0)
+            return out
+
+        async def body(op, *shares):
+            return await op.compute(work, fn, *shares)
+        return self.issue(Operation(self, name, shape), inputs, body, out)
+
+    def _public(self, values, frac):
+        return field.encode(values, frac)
+
+    def add_arrays(self, a: SecureArray, b, sign: int = 1) -> SecureArray:
+        """a + sign·b; b may be public. Local."""
+        if not isinstance(b, SecureArray):
+            b = np.asarray(b)
+            if b.dtype.kind == 'f' and a.frac < self.frac:
+                a = a.with_frac(self.frac)
+            encoded = self._public(b, a.frac)
+            shape = np.broadcast_shapes(a.shape, b.shape)
+            fn = field.add if sign > 0 else field.sub
+            return self.local('add', [a], lambda x: fn(x, encoded), shape, a.frac)
+        frac = max(a.frac, b.frac)
+        a, b = a.with_frac(frac), b.with_frac(frac)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        fn = field.add if sign > 0 else field.sub
+        return self.local('add', [a, b], fn, shape, frac)
+
+    def scale(self, a: SecureArray, factor: int) -> SecureArray:
+        """Exact product with one public integer. Local."""
+        return self.local('scale', [a], lambda x: field.affine(x, factor), a.shape, a.frac)
+
+    def concatenate(self, arrays, axis=0) -> SecureArray:
+        """Join arrays along an axis. Local."""
+        frac = max(a.frac for a in arrays)
+        arrays = [a.with_frac(frac) for a in arrays]
+        axis %= arrays[0].ndim
+        shape = list(arrays[0].shape)
+        shape[axis] = sum(a.shape[axis] for a in arrays)
+        return self.local('concatenate', arrays, lambda *x: np.concatenate(x, axis), shape, frac)
+
+    def stack(self, arrays, axis=0) -> SecureArray:
+        """Join arrays of one shape along a new axis. Local."""
+        axis %= arrays[0].ndim + 1
+        index = (slice(None),) * axis + (None,)
+        return self.concatenate([a[index] for a in arrays], axis)
+
+    # --- sharing and opening ---
+
+    def deal(self, values, owner: int, shape, frac: int) -> SecureArray:
+        """Shares of the owner's field elements (`values` is used at the owner only).
+
+        t receivers derive their share from a pairwise key; the others are sent one element per
+        value: one round, 16 (m - 1 - t) n bytes in all. Reveals nothing to t parties.
+        """
+        shape = tuple(shape)
+        op = Operation(self, 'input', shape)
+
+        async def body(op):
+            n = int(np.prod(shape))
+            seeded, sent = deal_roles(self.geometry, owner, op.rotation)
+            if self.pid == owner:
+                if values.shape[:-1] != shape:
+                    raise LocalProtocolError(
+                        'wrong-shape', f'input of shape {values.shape[:-1]}, expected {shape}')
+                own = await op.compute(4 * n, deal_shares, op, self, values.reshape(-1, 2),
+                                       seeded, sent)
+                await op.exchange({peer: own[peer] for peer in sent}, [], (n, 2))
+                share = own[owner]
+            elif self.pid in seeded:
+                share = field.uniform(op.of_pair(owner, _DEAL, 2 * n).reshape(n, 2))
+                op.round()
+            else:
+                [share] = await op.exchange({}, [owner], (n, 2))
+            return share.reshape(*shape, 2)
+        return self.issue(op, [], body, SecureArray(self, shape, frac))
+
+    def open_array(self, x: SecureArray, receivers=None, raw=False):
+        """Future of the opened value at the receivers, of None elsewhere.
+
+        Every receiver gets t shares: one round, 16 t n bytes per receiver.
+        """
+        m, t = self.geometry.m, self.geometry.t
+        if receivers is None:
+            receivers = range(m)
+        receivers = {receivers} if isinstance(receivers, int) else set(receivers)
+        op = Operation(self, 'output', x.shape)
+        result = self._loop.create_future()
+
+        async def body(op, share):
+            n = x.size
+            flat = np.ascontiguousarray(share).reshape(n, 2)
+            targets = [(self.pid + k) % m for k in range(1, t + 1)]
+            sources = [(self.pid - k) % m for k in range(1, t + 1)]
+            mine = self.pid in receivers
+            others = await op.exchange({p: flat for p in targets if p in receivers},
+                                       sources if mine else [], (n, 2))
+            value = None
+            if mine:
+                weights = self.geometry.recombination((self.pid, *sources))
+                opened = field.combine(np.stack([flat, *others]), weights)
+                value = _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
+            self.floor = max(self.floor, op.depth + op.rounds)
+            if not result.done():
+                result.set_result(value)
+            return share
+        done = self.issue(op, [x], body, SecureArray(self, x.shape, x.frac))
+        done.share.add_done_callback(lambda f: _forward_failure(f, result))
+        return result
+
+    # --- products ---
+
+    def multiply(self, a: SecureArray, b, frac: int | None = None) -> SecureArray:
+        """a·b element-wise, broadcasting. One round (none for a public integer b).
+
+        The result has `frac` fractional bits: by default the larger of the operands', with the
+        excess truncated. Each output element costs 16·2t·... bytes as in `product`.
+        """
+        if not isinstance(b, SecureArray):
+            return self._multiply_public(a, b, frac)
+        total = a.frac + b.frac
+        frac = _target(a.frac, b.frac) if frac is None else frac
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        if a.shape == b.shape == shape:
+            return self.product('multiply', [a, b], _pairwise, shape, total - frac, frac,
+                                elementwise=True)
+        return self.product('multiply', [a, b], field.mul, shape, total - frac, frac)
+
+    def _multiply_public(self, a, b, frac):
+        b = np.asarray(b)
+        if b.dtype.kind == 'f' and (b == np.rint(b)).all() and (np.abs(b) < 2**53).all():
+            b = b.astype(np.int64)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        integral = b.dtype.kind in 'iub'
+        bits = 0 if integral else _significant(b, self.frac)
+        encoded = self._public(b, bits)
+        out = self.local('multiply_public', [a], lambda x: field.mul(x, encoded), shape,
+                         a.frac + bits)
+        if frac is None:
+            frac = a.frac if integral else max(a.frac, self.frac)
+        return out.with_frac(frac)
+
+    def matrix_product(self, a, b, frac: int | None = None) -> SecureArray:
+        """a @ b for one- or two-dimensional operands, one of them possibly public.
+
+        One round whose traffic is the size of the result; local for a public integer operand.
+        """
+        fa = a.frac if isinstance(a, SecureArray) else _public_frac(a, self.frac)
+        fb = b.frac if isinstance(b, SecureArray) else _public_frac(b, self.frac)
+        sa, sb = np.shape(a) if not isinstance(a, SecureArray) else a.shape, \
+            np.shape(b) if not isinstance(b, SecureArray) else b.shape
+        if len(sa) not in (1, 2) or len(sb) not in (1, 2) or sa[-1] != sb[0]:
+            raise ValueError(f'matrix product of shapes {sa} and {sb}')
+        shape = sa[:-1] + sb[1:]
+        rows = (1, sa[0]) if len(sa) == 1 else sa
+        columns = (sb[0], 1) if len(sb) == 1 else sb
+        work = rows[0] * rows[1] * columns[1] * 4
+
+        def kernel(x, y):
+            x = x.reshape(*rows, 2) if len(sa) == 1 else x
+            y = y.reshape(*columns, 2) if len(sb) == 1 else y
+            return field.matmul(x, y).reshape(*shape, 2)
+        frac = _target(fa, fb) if frac is None else frac
+        if isinstance(a, SecureArray) and isinstance(b, SecureArray):
+            return self.product('matmul', [a, b], kernel, shape, fa + fb - frac, frac, work=work)
+        if isinstance(a, SecureArray):
+            public = self._public(b, fb)
+            out = self.local('matmul_public', [a], lambda x: kernel(x, public), shape, fa + fb,
+                             work)
+        else:
+            public = self._public(a, fa)
+            out = self.local('matmul_public', [b], lambda y: kernel(public, y), shape, fa + fb,
+                             work)
+        return out.with_frac(frac)
+
+    def select(self, bit: SecureArray, a, b) -> SecureArray:
+        """a where the shared bit is 1, else b: b + bit·(a - b), one round."""
+        if not isinstance(b, SecureArray):
+            b = constant(self, np.broadcast_to(np.asarray(b, float), np.shape(b)), None)
+        difference = (a if isinstance(a, SecureArray) else constant(self, a)) - b
+        return b + bit * difference
+
+    def product(self, name, inputs, fn, shape, shift: int, frac: int, *, work=None,
+                elementwise=False) -> SecureArray:
+        """One round: fn(*shares), a sharing of degree 2t, truncated by `shift` bits to degree t.
+
+        With `elementwise` the inputs have the result's shape and are processed in pieces, so that
+        computation and network overlap. Cost: one round, 16 ((2t + 1)(active - 1)) n bytes in all
+        (24 n per party on average for m = 4, t = 1).
+        """
+        shape = tuple(shape)
+        op = Operation(self, name, shape)
+        n = int(np.prod(shape))
+        _check_shift(shift)
+
+        async def body(op, *shares):
+            op.multiplications = n
+            if elementwise:
+                flat = [np.ascontiguousarray(s).reshape(n, 2) for s in shares]
+
+                def piece(lo, hi):
+                    return fn(*[s[lo:hi] for s in flat])
+            else:
+                whole = await op.compute(work or 4 * n, fn, *shares)
+                whole = np.ascontiguousarray(whole).reshape(n, 2)
+
+                def piece(lo, hi):
+                    return whole[lo:hi]
+            out = await self._reduce(op, piece, n, shift, 2 * self.geometry.t)
+            return out.reshape(*shape, 2)
+        return self.issue(op, inputs, body, SecureArray(self, shape, frac))
+
+    def truncate(self, x: SecureArray, shift: int, frac: int) -> SecureArray:
+        """x / 2^shift, rounded within ±(number of sets)/2 units; `frac` labels the result.
+
+        One round, 16 (t + 1)(active - 1) n bytes in all (12 n per party for m = 4, less the
+        senders' own copies).
+        """
+        op = Operation(self, 'truncate', x.shape)
+        _check_shift(shift)
+
+        async def body(op, share):
+            flat = np.ascontiguousarray(share).reshape(-1, 2)
+            out = await self._reduce(op, lambda lo, hi: flat[lo:hi], len(flat), shift,
+                                     self.geometry.t)
+            return out.reshape(*x.shape, 2)
+        return self.issue(op, [x], body, SecureArray(self, x.shape, frac))
+
+    async def reduce_product(self, op, x, y) -> np.ndarray:
+        """Inside an operation: shares of the exact products of two flat share arrays; one round."""
+        op.multiplications += len(x)
+        return await self._reduce(op, lambda lo, hi: field.mul(x[lo:hi], y[lo:hi]), len(x), 0,
+                                  2 * self.geometry.t)
+
+    async def _reduce(self, op, piece, n, shift, degree):
+        """Masked opening of n elements given piecewise, back to degree t and `shift` bits less."""
+        g = self.geometry
+        group = op.group
+        senders = group[:degree + 1]
+        out = np.empty((n, 2), np.uint64)
+        plan = _MaskPlan(self, group, shift, degree)
+        pending = []
+
+        async def complete():
+            k, lo, hi, own, masks = pending.pop(0)
+            sources = [p for p in senders if p != self.pid] if self.pid in group else []
+            arrays = [await op.receive(p, (hi - lo, 2), tag=k) for p in sources]
+            stack = {p: a for p, a in zip(sources, arrays, strict=True)}
+            if own is not None:
+                stack[self.pid] = own
+            out[lo:hi] = await op.compute(8 * (hi - lo), plan.finish, stack, senders, masks)
+
+        for k, lo in enumerate(range(0, max(n, 1), _PIECE)):
+            hi = min(n, lo + _PIECE)
+            own, masks = await op.compute(
+                12 * (hi - lo), plan.start, op, piece, lo, hi, k, self.pid in senders)
+            if own is not None:
+                for peer in group:
+                    if peer != self.pid:
+                        op.send(peer, own, tag=k)
+            pending.append((k, lo, hi, own, masks))
+            if len(pending) > _WINDOW:
+                await complete()
+        while pending:
+            await complete()
+        if g.m > 1:
+            op.round()
+        return out
+
+
+class _MaskPlan:
+    """Constants and kernels of one masked opening at one party."""
+
+    def __init__(self, rt, group, shift, degree):
+        g = rt.geometry
+        self.g, self.shift = g, shift
+        self.sets = g.sets_of(rt.pid)
+        values = [g.set_value(k, rt.pid) for k in self.sets]
+        x = rt.pid + 1
+        zero = [v * x**j for v in values for j in range(1, degree - g.t + 1)]
+        self.coefs = field.table(values + zero)
+        self.minus = field.table([-v for v in values])
+        self.bits = g.mask_bits if shift else 127
+        half = len(g.sets) % 2 == 0
+        offset = (1 << (g.product_bits - 1)) + (1 << (shift - 1) if half else 0) if shift else 0
+        self.offset = field.limbs(offset)
+        centre = len(g.sets) // 2
+        self.constant = field.limbs(-((1 << (g.product_bits - 1)) >> shift) - centre
+                                    if shift else 0)
+        self.carrier = field.limbs(g.carrier(group, rt.pid))
+        self.extra = degree - g.t
+
+    def start(self, op, piece, lo, hi, k, sends):
+        """Masked share to send (None if this party does not send) and the bounded masks."""
+        n, count = hi - lo, len(self.sets)
+        masks = np.empty((len(self.coefs) if sends else count, n, 2), np.uint64)
+        for j, index in enumerate(self.sets):
+            masks[j] = op.of_set(index, _MASK, 2 * n, k).reshape(n, 2)
+        if not sends:
+            return None, masks
+        for j, index in enumerate(self.sets):
+            if self.extra:
+                at = count + j * self.extra
+                masks[at:at + self.extra] = op.of_set(
+                    index, _ZERO, 2 * n * self.extra, k).reshape(self.extra, n, 2)
+        own = field.add_masks(piece(lo, hi), self.offset, masks, self.coefs, count, self.bits)
+        return own, masks[:count]
+
+    def finish(self, stack, senders, masks):
+        """This party's share of the result."""
+        n = masks.shape[1]
+        if stack:
+            opened = np.stack([stack[p] for p in senders])
+            weights = self.g.recombination(tuple(senders))
+        else:
+            opened, weights = np.empty((0, n, 2), np.uint64), np.empty((0, 2), np.uint64)
+        return field.unmask(opened, weights, self.carrier, self.constant, masks, self.minus,
+                            self.shift, self.bits)
+
+
+def deal_roles(geometry, owner: int, rotation: int):
+    """(seeded, sent): the t parties whose share of a deal is pseudorandom, and the others."""
+    m, t = geometry.m, geometry.t
+    others = [(owner + 1 + (rotation + k) % (m - 1)) % m for k in range(m - 1)]
+    return others[:t], others[t:]
+
+
+def deal_shares(op, rt, values, seeded, sent, purpose=_DEAL):
+    """At the dealer: shares {party: array} for itself and for those that are sent theirs."""
+    n = len(values)
+    drawn = [field.uniform(op.of_pair(p, purpose, 2 * n).reshape(n, 2)) for p in seeded]
+    stack = np.stack([values, *drawn])
+    from engine.shamir import lagrange
+    points = [0, *[p + 1 for p in seeded]]
+    return {p: field.combine(stack, field.table(lagrange(points, p + 1)))
+            for p in (rt.pid, *sent)}
+
+
+def _pairwise(x, y):
+    return field.mul(x, y)
+
+
+def _target(fa, fb):
+    """Fractional bits of a product: integers keep the other's, else the larger of the two."""
+    return max(fa, fb)
+
+
+def _significant(values, frac):
+    """Fractional bits that give a public factor 24 significant bits, and never fewer than `frac`.
+
+    A small factor such as 1/n would otherwise lose its digits before the product is truncated.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    return frac if largest == 0 else min(60, max(frac, 24 - math.frexp(largest)[1]))
+
+
+def _public_frac(values, frac):
+    return 0 if np.asarray(values).dtype.kind in 'iub' else frac
+
+
+def _check_shift(shift):
+    if not 0 <= shift < 64:
+        raise ValueError(f'truncation by {shift} bits: expected 0 to 63')
+
+
+def _decoded(x, frac, raw):
+    if raw:
+        signed = field.to_ints(x)
+        return np.where(signed > field.P // 2, signed - field.P, signed)
+    return field.decode_float(x, frac) if frac else field.decode_int(x)
+
+
+def _forward_failure(done, result):
+    if not result.done() and done.exception() is not None:
+        result.set_exception(done.exception())
+        result.exception()

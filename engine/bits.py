@@ -1,0 +1,207 @@
+"""Boolean computation on secret bits: replicated (CNF) sharing of packed words.
+
+A secret word is the XOR of one component per set of |group| - t active parties; every party of a
+set holds that component, every t parties miss at least one. A party keeps its components as a NumPy
+array (sets, ...), so all linear work (XOR, shifts, masks) is plain NumPy on that array at every
+party, and only AND communicates.
+
+AND (Araki et al., CCS 2016, for three parties; Ito, Saito, Nishizeki 1987 and Beaver, Wool 1998 for
+CNF in general): the product of two CNF sharings is locally an additive one; each active party masks
+its summand with a pseudorandom sharing of zero and sends it to the parties of one set. For m = 4 and
+t = 1 this is one word from each of three parties.
+"""
+
+import functools
+import itertools
+
+import numpy as np
+
+from engine import field
+from engine.arithmetic import deal_roles, deal_shares
+
+
+class Layout:
+    """Who holds which component; a function of the deployment and the active group."""
+
+    def __init__(self, geometry, group: tuple[int, ...]):
+        size = len(group) - geometry.t
+        self.group, self.t = group, geometry.t
+        order = sorted(group)
+        self.sets = [frozenset(s) for s in itertools.combinations(order, size)]
+        self.keys = geometry.covering_sets(group)
+        # The set that receives party group[i]'s summand: it and its successors in the group.
+        self.target = {p: self.sets.index(frozenset(group[(i + k) % len(group)]
+                                                    for k in range(size)))
+                       for i, p in enumerate(group)}
+        self.holders = [sorted(s) for s in self.sets]
+        self.dealers = group[:geometry.t + 1]
+
+    @functools.cache
+    def mine(self, pid: int) -> list[int]:
+        """Indices of the sets that contain a party, in order of its component array."""
+        return [k for k, s in enumerate(self.sets) if pid in s]
+
+    @functools.cache
+    def pairs(self, pid: int) -> list[tuple[int, int]]:
+        """Cross terms (positions in its component array) that a party computes in an AND."""
+        mine = self.mine(pid)
+        result = []
+        for a, b in itertools.product(range(len(self.sets)), repeat=2):
+            common = sorted(self.sets[a] & self.sets[b])
+            if common and common[(a + b) % len(common)] == pid:
+                result.append((mine.index(a), mine.index(b)))
+        return result
+
+    @functools.cache
+    def free_sets(self) -> list[int]:
+        """Sets that receive no summand in an AND; their new component is pseudorandom."""
+        return [k for k in range(len(self.sets)) if k not in set(self.target.values())]
+
+    @functools.cache
+    def split(self, pid: int) -> list[int]:
+        """Components a party contributes to an XOR sharing among the t + 1 dealers."""
+        mine = self.mine(pid)
+        owner = [next(d for d in self.dealers if d in s) for s in self.sets]
+        return [mine.index(k) for k in mine if owner[k] == pid]
+
+
+@functools.cache
+def _layout(geometry, group):
+    return Layout(geometry, group)
+
+
+class BitNetwork:
+    """The Boolean steps of one operation; each AND, deal or opening is one round."""
+
+    def __init__(self, op, n: int):
+        self.op, self.rt, self.n = op, op.runtime, n
+        self.layout = _layout(self.rt.geometry, op.group)
+        self.pid = self.rt.pid
+        self.active = self.pid in self.layout.group
+        self.mine = self.layout.mine(self.pid) if self.active else []
+        self._step = 0x1000
+
+    def _next(self):
+        self._step += 1
+        return self._step
+
+    def _words(self, draw, key, step, shape, dtype):
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        words = draw(key, b'bits', -(-size // 8), step)
+        return words.view(np.uint8)[:size].view(dtype).reshape(shape)
+
+    async def deal(self, dealt: dict[int, np.ndarray | None], shape, dtype=np.uint64):
+        """Component arrays of private words: {dealer: words (None elsewhere)} in one round."""
+        shape = tuple(shape)
+        step = self._next()
+        results = []
+        lay, pid = self.layout, self.pid
+        for j, (dealer, words) in enumerate(dealt.items()):
+            tag = (step << 3) | j
+            target = lay.target[dealer]
+            out = np.zeros((len(self.mine), *shape), dtype)
+            draws = {}
+            for position, k in enumerate(self.mine):
+                if dealer in lay.sets[k] and k != target:
+                    draws[k] = out[position] = self._words(
+                        self.op.of_set, lay.keys[k], tag, shape, dtype)
+            if pid == dealer:
+                masked = functools.reduce(np.bitwise_xor, draws.values(), words)
+                for peer in lay.sets[target] - {pid}:
+                    self.op.send(peer, masked, tag & 0xffff)
+                out[self.mine.index(target)] = masked
+            results.append((dealer, tag, out))
+        for dealer, tag, out in results:
+            target = lay.target[dealer]
+            if self.active and pid != dealer and pid in lay.sets[target]:
+                out[self.mine.index(target)] = await self.op.receive(
+                    dealer, shape, dtype, tag & 0xffff)
+        self.op.round()
+        return [out for _, _, out in results]
+
+    def xor_public(self, x: np.ndarray, value: int) -> np.ndarray:
+        """x ^ value for a public constant."""
+        if 0 in self.mine:
+            x = x.copy()
+            x[self.mine.index(0)] ^= x.dtype.type(value)
+        return x
+
+    async def and_(self, x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
+        """x & y of component arrays of one shape, of which the low `bits` count; one round."""
+        step = self._next()
+        lay, pid, dtype, shape = self.layout, self.pid, x.dtype, x.shape[1:]
+        work = int(np.prod(shape))
+        self.op.multiplications += work
+        if not self.active:
+            self.op.round()
+            return np.empty((0, *shape), dtype)
+
+        def summand():
+            z = np.zeros(shape, dtype)
+            for a, b in lay.pairs(pid):
+                z ^= x[a] & y[b]
+            for peer in lay.group:
+                if peer != pid:
+                    z ^= self._words(self.op.of_pair, peer, step, shape, dtype)
+            for k in lay.free_sets():
+                if lay.holders[k][0] == pid:
+                    z ^= self._words(self.op.of_set, lay.keys[k], step, shape, dtype)
+            return z
+        own = await self.op.compute(8 * work, summand)
+        for peer in sorted(lay.sets[lay.target[pid]] - {pid}):
+            self.op.send(peer, own, step)
+        out = np.empty((len(self.mine), *shape), dtype)
+        for k in lay.free_sets():
+            if k in self.mine:
+                out[self.mine.index(k)] = self._words(
+                    self.op.of_set, lay.keys[k], step, shape, dtype)
+        for peer in lay.group:
+            if lay.target[peer] in self.mine:
+                out[self.mine.index(lay.target[peer])] = own if peer == pid else \
+                    await self.op.receive(peer, shape, dtype, step)
+        self.op.round()
+        if bits < 8 * dtype.itemsize:
+            out &= dtype.type((1 << bits) - 1)
+        return out
+
+    async def to_field(self, bits: np.ndarray) -> np.ndarray:
+        """Shamir shares, as integers 0 or 1, of bits (sets, ...) given as uint8 components.
+
+        The components are locally an XOR sharing among t + 1 dealers; each deals its part, and the
+        parts are combined by a + b - 2ab. 1 + ceil(log2(t + 1)) rounds.
+        """
+        shape = bits.shape[1:]
+        n = int(np.prod(shape))
+        g, lay = self.rt.geometry, self.layout
+        step = self._next()
+        incoming = []
+        for j, dealer in enumerate(lay.dealers):
+            seeded, sent = deal_roles(g, dealer, self.op.rotation + j)
+            purpose = b'to_field%d' % j
+            if dealer == self.pid:
+                part = functools.reduce(np.bitwise_xor,
+                                        [bits[k] for k in lay.split(self.pid)],
+                                        np.zeros(shape, np.uint8))
+                values = np.zeros((n, 2), np.uint64)
+                values[:, 0] = part.reshape(-1)
+                shares = await self.op.compute(4 * n, deal_shares, self.op, self.rt, values,
+                                               seeded, sent, purpose)
+                for peer in sent:
+                    self.op.send(peer, shares[peer], (step << 2 | j) & 0xffff)
+                incoming.append(shares[self.pid])
+            elif self.pid in seeded:
+                incoming.append(field.uniform(
+                    self.op.of_pair(dealer, purpose, 2 * n).reshape(n, 2)))
+            else:
+                incoming.append((dealer, (step << 2 | j) & 0xffff))
+        parts = [p if isinstance(p, np.ndarray) else await self.op.receive(p[0], (n, 2), tag=p[1])
+                 for p in incoming]
+        self.op.round()
+        while len(parts) > 1:
+            pairs = len(parts) // 2
+            left = np.concatenate(parts[0:2 * pairs:2])
+            right = np.concatenate(parts[1:2 * pairs:2])
+            both = await self.rt.reduce_product(self.op, left, right)
+            merged = field.sub(field.add(left, right), field.affine(both, 2))
+            parts = [merged[k * n:(k + 1) * n] for k in range(pairs)] + parts[2 * pairs:]
+        return parts[0].reshape(*shape, 2)

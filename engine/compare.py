@@ -1,0 +1,209 @@
+"""Comparison of secret numbers: the sign bit by one masked opening and a carry network.
+
+For x with |x| < 2^63 the parties open c = x + 2^63 + Σ r_A to one dealer. Each r_A is known to a
+whole set of parties, so x + 2^63 = u_0 + ... + u_t mod 2^64 where u_j is known to dealer j: the
+first dealer subtracts from c the masks it knows, the others take the remaining masks with a minus.
+For t = 1 only two summands are left and no carry-save adder is needed. The dealers share their
+words in replicated form (`engine.bits`), and a tree of generate/propagate pairs computes the one
+carry that matters. Only the result, a shared bit, leaves the operation; the opening to one dealer
+hides x within 2^-(mask_bits - 64) (2^-60 for m = 4).
+
+Sources: the masked opening is that of Damgård et al., TCC 2006; the prefix tree of Ladner, Fischer
+1980. Structure and costs are discussed in docs/engine.md.
+"""
+
+import numpy as np
+from numba import njit
+
+from engine import field
+from engine.array import SecureArray
+from engine.bits import BitNetwork
+from engine.operation import Operation
+
+_BLOCK = 1 << 17
+_OPENING = 0xfff0
+_WIDTHS = {32: np.uint64, 16: np.uint32, 8: np.uint16, 4: np.uint8, 2: np.uint8, 1: np.uint8}
+
+
+class CompareOperations:
+    """Comparisons (a mix-in of `engine.runtime.Runtime`)."""
+
+    def less(self, a: SecureArray, b) -> SecureArray:
+        """Shared bits [a < b], broadcasting; |a - b| < 2^63 units of the larger `frac`."""
+        return self.negative(a - b)
+
+    def equal(self, a: SecureArray, b) -> SecureArray:
+        """Shared bits [a = b], broadcasting."""
+        return self._blockwise('equal', a - b, _zero_bit)
+
+    def negative(self, x: SecureArray) -> SecureArray:
+        """Shared bits [x < 0] for |x| < 2^63 units.
+
+        Rounds: 2 (opening, sharing) + 7 (carry) + 2 (to the field) for t = 1. For m = 4 about 75
+        bytes per party and element.
+        """
+        return self._blockwise('less_than', x, _sign_bit)
+
+    def _blockwise(self, name, x, protocol):
+        flat = x.ravel()
+        parts = []
+        for start in range(0, max(1, flat.size), _BLOCK):
+            piece = flat[start:start + _BLOCK] if flat.size > _BLOCK else flat
+            op = Operation(self, name, piece.shape)
+            out = SecureArray(self, piece.shape, 0)
+            parts.append(self.issue(op, [piece], protocol, out))
+        whole = parts[0] if len(parts) == 1 else self.concatenate(parts)
+        return whole.reshape(x.shape)
+
+    def maximum(self, a: SecureArray, b) -> SecureArray:
+        """Element-wise maximum: one comparison and one product."""
+        return self.select(self.less(a, b), b, a)
+
+    def minimum(self, a: SecureArray, b) -> SecureArray:
+        """Element-wise minimum: one comparison and one product."""
+        return self.select(self.less(a, b), a, b)
+
+    def absolute(self, a: SecureArray) -> SecureArray:
+        """|a|: one comparison and one product."""
+        return a - 2 * (self.negative(a) * a)
+
+    def largest(self, x: SecureArray) -> SecureArray:
+        """Maximum of a vector by a tournament: ceil(log2 n) comparisons deep."""
+        while x.size > 1:
+            half = x.size // 2
+            best = self.maximum(x[:half], x[half:2 * half])
+            x = best if x.size % 2 == 0 else self.concatenate([best, x[2 * half:]])
+        return x[0]
+
+
+async def open_to_dealers(net: BitNetwork, share, offset: int):
+    """This party's summand u_j of x + offset mod 2^64 where it is a dealer, else None; one round.
+
+    The masks are bounded by `mask_bits`; offset + x must be in [0, 2^64).
+    """
+    op, g, pid = net.op, net.rt.geometry, net.pid
+    n = net.n
+    share = np.ascontiguousarray(share).reshape(n, 2)
+    dealers = net.layout.dealers
+    first = dealers[0]
+    sources = [p for p in net.layout.group if p != first][:g.t]
+    mine = g.sets_of(pid)
+    assigned = {k: next(j for j, d in enumerate(dealers) if d in g.sets[k])
+                for k in range(len(g.sets))}
+    role = dealers.index(pid) if pid in dealers else None
+    needed = mine if pid == first or pid in sources else \
+        [k for k in mine if assigned[k] == role]
+    masks = np.empty((len(needed), n, 2), np.uint64)
+    for j, k in enumerate(needed):
+        masks[j] = op.of_set(k, b'open', 2 * n).reshape(n, 2)
+    word = None
+    if pid == first or pid in sources:
+        coefs = field.table([g.set_value(k, pid) for k in needed])
+        own = await op.compute(6 * n, field.add_masks, share, field.limbs(offset), masks, coefs,
+                               len(needed), g.mask_bits)
+        if pid == first:
+            others = [await op.receive(p, (n, 2), tag=_OPENING) for p in sources]
+            weights = g.recombination((pid, *sources))
+            opened = await op.compute(4 * n, field.combine, np.stack([own, *others]), weights)
+            word = opened[:, 0].copy()
+        else:
+            op.send(first, own, _OPENING)
+    op.round()
+    if role is not None:
+        if word is None:
+            word = np.zeros(n, np.uint64)
+        for j, k in enumerate(needed):
+            if assigned[k] == role:
+                word -= masks[j, :, 0]
+    return word
+
+
+async def summands(net: BitNetwork, share, offset: int):
+    """Component arrays of at most two words whose sum mod 2^64 is x + offset."""
+    word = await open_to_dealers(net, share, offset)
+    words = await net.deal({d: word if d == net.pid else None for d in net.layout.dealers},
+                           (net.n,))
+    while len(words) > 2:
+        a, b, c, *rest = words
+        carry = await net.and_(a ^ c, b ^ c) ^ c
+        words = [a ^ b ^ c, carry << np.uint64(1), *rest]
+    return words
+
+
+async def _sign_bit(op, share):
+    """Field shares of [x < 0]."""
+    net = BitNetwork(op, len(share))
+    words = await summands(net, share, 1 << 63)
+    top = words[0] >> np.uint64(63)
+    if len(words) == 2:
+        u, v = words
+        top = ((u ^ v) >> np.uint64(63)) ^ await _carry_into_top(net, u, v)
+    return await net.to_field(net.xor_public(top.astype(np.uint8), 1))
+
+
+async def _carry_into_top(net, u, v):
+    """Component array of the carry of u + v into bit 63.
+
+    Generate and propagate pairs of neighbouring bit ranges are merged level by level: 63 to 1 in
+    six levels, each one AND on words of half the width of the level before.
+    """
+    keep = np.uint64((1 << 63) - 1)
+    generate = _interleave(await net.and_(u, v) & keep)
+    # Bit 63 must not count: it neither generates nor stops the carry from below.
+    propagate = _interleave(net.xor_public((u ^ v) & keep, 1 << 63))
+    for half, dtype in _WIDTHS.items():
+        s = generate.dtype.type(half)
+        mask = generate.dtype.type((1 << half) - 1)
+        p_hi, p_lo = propagate >> s, propagate & mask
+        g_hi, g_lo = generate >> s, generate & mask
+        if half == 1:
+            return (g_hi ^ await net.and_(p_hi, g_lo, 1)).astype(np.uint64)
+        both = await net.and_((p_hi | (p_hi << s)).astype(dtype),
+                              (g_lo | (p_lo << s)).astype(dtype), 2 * half)
+        generate = g_hi.astype(dtype) ^ (both & dtype(mask))
+        propagate = both >> dtype(half)
+        narrow = _WIDTHS[half // 2]
+        generate, propagate = generate.astype(narrow), propagate.astype(narrow)
+
+
+async def _zero_bit(op, share):
+    """Field shares of [x = 0]."""
+    net = BitNetwork(op, len(share))
+    word = await open_to_dealers(net, share, 1 << 63)
+    dealers = net.layout.dealers
+    if len(dealers) > 2:
+        raise NotImplementedError
+    if net.pid == dealers[0] and word is not None:
+        word = word - np.uint64(1 << 63)
+    elif word is not None:
+        word = np.uint64(0) - word
+    words = await net.deal({d: word if d == net.pid else None for d in dealers}, (net.n,))
+    z = words[0] ^ words[1] if len(words) == 2 else words[0]
+    z = net.xor_public(z, (1 << 64) - 1)
+    half = 32
+    for dtype in (np.uint32, np.uint16, np.uint8, np.uint8, np.uint8, np.uint8):
+        z = await net.and_((z >> z.dtype.type(half)).astype(dtype),
+                           (z & z.dtype.type((1 << half) - 1)).astype(dtype), half)
+        half //= 2
+    return await net.to_field(z)
+
+
+@njit(cache=True, nogil=True)
+def _interleave_kernel(x, out):
+    for i in range(x.size):
+        v = x[i]
+        # Reverse the six bits of every bit's index: three delta swaps.
+        t = ((v >> np.uint64(31)) ^ v) & np.uint64(0x00000000aaaaaaaa)
+        v ^= t ^ (t << np.uint64(31))
+        t = ((v >> np.uint64(14)) ^ v) & np.uint64(0x0000cccc0000cccc)
+        v ^= t ^ (t << np.uint64(14))
+        t = ((v >> np.uint64(4)) ^ v) & np.uint64(0x00f000f000f000f0)
+        v ^= t ^ (t << np.uint64(4))
+        out[i] = v
+
+
+def _interleave(x):
+    """Reorder bits so that, level by level, neighbours meet as the two halves of a word."""
+    out = np.empty_like(x)
+    _interleave_kernel(x.reshape(-1), out.reshape(-1))
+    return out

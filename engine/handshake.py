@@ -1,0 +1,104 @@
+"""What two parties prove and agree before the first share moves.
+
+Each side sends a hello (party number, m, t, session, program hash, X25519 key). Both check that
+they are in the same session of the same program, and, where the job names the peers' keys, that
+the key is the approved one. The pairwise key comes from the key agreement bound to both hellos;
+each side then proves that it holds it by a sealed message. The lower-numbered side's message
+carries the PRSS keys of the sets that it leads, so no key ever crosses the wire in the clear.
+"""
+
+import secrets
+import struct
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from engine.errors import LocalProtocolError, RemoteProtocolError
+from engine.prss import derive
+from engine.shamir import Geometry
+
+_HELLO = struct.Struct('<HHH32s32s32s')
+_KEY = 32
+
+
+@dataclass
+class Session:
+    """This party's side of one session; collects the keys as the peers connect."""
+
+    pid: int
+    geometry: Geometry
+    session: bytes
+    program: bytes
+    private: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
+    approved: list[bytes] | None = None
+    set_keys: dict[int, bytes] = field(default_factory=dict)
+    pair_keys: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if len(self.session) != 32 or len(self.program) != 32:
+            raise LocalProtocolError('bad-session', 'session and program hash must be 32 bytes')
+        for k, members in enumerate(self.geometry.sets):
+            if members[0] == self.pid:
+                self.set_keys[k] = secrets.token_bytes(_KEY)
+
+    def hello(self) -> bytes:
+        """This party's hello."""
+        g = self.geometry
+        public = self.private.public_key().public_bytes_raw()
+        return _HELLO.pack(self.pid, g.m, g.t, self.session, self.program, public)
+
+    def greet(self, payload: bytes, expected: int | None, taken) -> tuple[int, bytes]:
+        """Check a peer's hello; returns its party number and the sealed answer to send.
+
+        `expected` is the party that this side dialled (None on the listening side), `taken` the
+        party numbers that are connected already.
+        """
+        if len(payload) != _HELLO.size:
+            raise RemoteProtocolError('bad-hello', f'hello of {len(payload)} bytes')
+        pid, m, t, session, program, public = _HELLO.unpack(payload)
+        g = self.geometry
+        if (m, t) != (g.m, g.t):
+            raise RemoteProtocolError(
+                'different-setup', f'the peer runs {m} parties with threshold {t}, '
+                f'this party {g.m} with {g.t}', party=pid, remedy='give all parties the same setup')
+        allowed = {expected} if expected is not None else set(range(self.pid))
+        if pid not in allowed or pid in taken:
+            raise RemoteProtocolError(
+                'wrong-party', f'a peer claims to be party {pid}, expected one of '
+                f'{sorted(allowed - set(taken))}', remedy='check indices and addresses')
+        if session != self.session:
+            raise RemoteProtocolError('different-session', 'the peer is in another session',
+                                      party=pid, remedy='start all parties of one job together')
+        if program != self.program:
+            raise RemoteProtocolError('different-program', 'the peer runs another program',
+                                      party=pid, remedy='install the same version everywhere')
+        if self.approved is not None and public != self.approved[pid]:
+            raise RemoteProtocolError('wrong-key', 'the peer shows a key that was not approved',
+                                      party=pid, remedy='check who listens at that address')
+        shared = self.private.exchange(X25519PublicKey.from_public_bytes(public))
+        low, high = sorted(((self.pid, self.hello()), (pid, bytes(payload))))
+        self.pair_keys[pid] = derive(shared, b'sepc-pair', low[1], high[1])
+        led = b''.join(self.set_keys[k] for k, s in self._led_by(self.pid) if pid in s)
+        return pid, self._aead(pid, self.pid).encrypt(bytes(12), led, None)
+
+    def accept_keys(self, pid: int, payload: bytes):
+        """Open the peer's sealed message: proof of its key, and the PRSS keys it leads."""
+        try:
+            keys = self._aead(pid, pid).decrypt(bytes(12), bytes(payload), None)
+        except InvalidTag:
+            raise RemoteProtocolError('wrong-key', 'the peer cannot prove its key',
+                                      party=pid) from None
+        wanted = [k for k, s in self._led_by(pid) if self.pid in s]
+        if len(keys) != _KEY * len(wanted):
+            raise RemoteProtocolError('bad-keys', f'{len(keys)} bytes of keys', party=pid)
+        for j, k in enumerate(wanted):
+            self.set_keys[k] = keys[_KEY * j:_KEY * (j + 1)]
+
+    def _led_by(self, pid):
+        return [(k, s) for k, s in enumerate(self.geometry.sets) if s[0] == pid]
+
+    def _aead(self, peer, sender):
+        # One message per direction and key, so the constant nonce is used once.
+        return ChaCha20Poly1305(derive(self.pair_keys[peer], b'seal', bytes([sender])))

@@ -1,0 +1,84 @@
+"""The cost meter: what every operation costs, by call path.
+
+Rounds are counted as the length of the critical path: each share carries the depth at which it
+became known, an operation starts at the greatest depth of its inputs, and each exchange of messages
+adds one. Independent operations therefore share their rounds, as they do on the wire. Bytes are
+payload bytes sent by this party (frame headers are counted separately as messages).
+"""
+
+import contextlib
+import contextvars
+import time
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass
+class Cost:
+    """Accumulated cost of an operation or a section at this party."""
+
+    calls: int = 0
+    rounds: int = 0
+    bytes_sent: int = 0
+    messages: int = 0
+    multiplications: int = 0
+    seconds: float = 0.0
+
+    def __sub__(self, other):
+        return Cost(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
+    def as_dict(self):
+        """The cost as a plain dictionary."""
+        return asdict(self)
+
+
+class Meter:
+    """Costs by call path; `total` is everything since the start.
+
+    `depth` is the greatest depth of any finished operation, so the difference of two readings is
+    the number of sequential rounds between them.
+    """
+
+    def __init__(self):
+        self.paths: dict[tuple[str, ...], Cost] = {}
+        self.total = Cost()
+        self.depth = 0
+        self._section = contextvars.ContextVar('section', default=())
+
+    @property
+    def section(self) -> tuple[str, ...]:
+        """Names of the open sections, outermost first."""
+        return self._section.get()
+
+    @contextlib.contextmanager
+    def open_section(self, name: str):
+        """Attribute the operations issued inside to `name`."""
+        token = self._section.set((*self.section, name))
+        try:
+            yield
+        finally:
+            self._section.reset(token)
+
+    def record(self, path, rounds, bytes_sent, messages, multiplications, seconds, depth):
+        """Account for one finished operation."""
+        for cost in (self.paths.setdefault(path, Cost()), self.total):
+            cost.calls += 1
+            cost.rounds += rounds
+            cost.bytes_sent += bytes_sent
+            cost.messages += messages
+            cost.multiplications += multiplications
+            cost.seconds += seconds
+        self.depth = max(self.depth, depth)
+
+    @contextlib.contextmanager
+    def measure(self):
+        """Yield a Cost that holds, after the block, what the block cost (rounds = depth)."""
+        result, before = Cost(), Cost(**asdict(self.total))
+        depth, started = self.depth, time.perf_counter()
+        try:
+            yield result
+        finally:
+            spent = self.total - before
+            for f in fields(result):
+                setattr(result, f.name, getattr(spent, f.name))
+            result.rounds = self.depth - depth
+            result.seconds = time.perf_counter() - started

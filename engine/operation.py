@@ -1,0 +1,113 @@
+"""One operation of the computation: its number, its randomness, its messages, its cost.
+
+Operations are numbered by MPyC's program counter, which is the same at all parties because all run
+the same program. The number labels every frame, names every pseudorandom draw, and rotates the
+roles of the parties. An operation's body is a coroutine over share arrays; everything it sends and
+awaits goes through the methods here, so rounds, bytes and messages are metered in one place.
+"""
+
+import asyncio
+import hashlib
+import struct
+import time
+
+import numpy as np
+
+from engine import frames
+from engine.errors import RemoteProtocolError
+
+_LABEL = struct.Struct('<q16sI')
+_PIECE_BYTES = 8 << 20
+
+
+class Operation:
+    """A numbered operation; see the module docstring."""
+
+    __slots__ = ('bytes_sent', 'context', 'depth', 'floor', 'id', 'messages', 'multiplications', 'name',
+                 'path', 'rounds', 'runtime', 'started')
+
+    def __init__(self, runtime, name: str, shape=()):
+        self.runtime, self.name = runtime, name
+        self.id = runtime.next_operation()
+        self.path = (*runtime.meter.section, name)
+        self.floor = runtime.floor
+        digest = hashlib.blake2b(f'{name}{tuple(shape)}'.encode(), digest_size=8,
+                                 key=runtime.session[:16]).digest()
+        self.context = int.from_bytes(digest, 'little')
+        self.depth = self.rounds = self.bytes_sent = self.messages = self.multiplications = 0
+        self.started = time.perf_counter()
+
+    @property
+    def rotation(self) -> int:
+        """Which party plays role 0 in this operation."""
+        return self.id % self.runtime.geometry.m
+
+    @property
+    def group(self) -> tuple[int, ...]:
+        """The active parties of this operation."""
+        return self.runtime.geometry.active_group(self.rotation)
+
+    def of_set(self, index: int, purpose: bytes, count: int, piece: int = 0) -> np.ndarray:
+        """Fresh words known to the parties of one PRSS set."""
+        return self.runtime.randomness.of_set(index, _LABEL.pack(self.id, purpose, piece), count)
+
+    def of_pair(self, peer: int, purpose: bytes, count: int, piece: int = 0) -> np.ndarray:
+        """Fresh words known to this party and `peer` (this party alone if peer is itself)."""
+        return self.runtime.randomness.of_pair(peer, _LABEL.pack(self.id, purpose, piece), count)
+
+    def send(self, peer: int, words: np.ndarray, tag: int = 0) -> None:
+        """Send an array to a peer, in frames of bounded size."""
+        data = np.ascontiguousarray(words).reshape(-1).view(np.uint8)
+        self.bytes_sent += data.size
+        for k, start in enumerate(range(0, max(1, data.size), _PIECE_BYTES)):
+            self.messages += 1
+            self.runtime.send_frame(peer, frames.ARRAY, (tag << 16) | k, self.id, self.context,
+                                    data[start:start + _PIECE_BYTES])
+
+    async def receive(self, peer: int, shape, dtype=np.uint64, tag: int = 0) -> np.ndarray:
+        """Receive an array of known shape from a peer."""
+        dtype = np.dtype(dtype)
+        size = int(np.prod(shape)) * dtype.itemsize
+        pieces = []
+        for k, start in enumerate(range(0, max(1, size), _PIECE_BYTES)):
+            expected = min(size - start, _PIECE_BYTES)
+            data = await self.runtime.receive_frame(
+                peer, (tag << 16) | k, self.id, self.context, self.name)
+            if data.size != expected:
+                raise RemoteProtocolError(
+                    'wrong-length', f'operation {self.name} got {data.size} bytes, '
+                    f'expected {expected}', party=peer, step='/'.join(self.path),
+                    remedy='all parties must run the same program on the same public shapes')
+            pieces.append(data)
+        data = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return data.view(dtype).reshape(shape)
+
+    async def exchange(self, outgoing: dict[int, np.ndarray], sources, shape, dtype=np.uint64,
+                       tag: int = 0) -> list[np.ndarray]:
+        """One round: send an array to each peer of `outgoing`, receive one from each source."""
+        for peer, words in outgoing.items():
+            self.send(peer, words, tag)
+        arrays = [await self.receive(peer, shape, dtype, tag) for peer in sources]
+        self.round()
+        return arrays
+
+    def round(self) -> None:
+        """Count one round; every party counts it, whether or not it has messages in it."""
+        self.rounds += 1
+
+    async def compute(self, work: int, fn, *args):
+        """Run a kernel: at once when it is small, else in the worker thread.
+
+        `work` is a rough number of element operations.
+        """
+        if work < 20_000:
+            return fn(*args)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.runtime.worker, fn, *args)
+
+    def finish(self) -> None:
+        """Report the cost to the meter."""
+        self.depth += self.rounds
+        self.runtime.meter.record(
+            self.path, self.rounds, self.bytes_sent, self.messages, self.multiplications,
+            time.perf_counter() - self.started, self.depth)

@@ -1,0 +1,70 @@
+"""Pseudorandom secret sharing: correlated randomness from keys, without communication.
+
+Every set A of m - t parties has a key known exactly to A, and every pair of parties has a pairwise
+key. Both kinds are expanded by AES-128 in counter mode over whole arrays. An expansion is named by
+(key, session, operation, purpose, piece) and each name is used once: the name is hashed to the
+96-bit initial counter block, so nothing that names a different draw ever repeats a keystream.
+
+Source: Cramer, Damgård, Ishai, TCC 2005; Gilboa, Ishai, "Compressing cryptographic resources", 1999.
+"""
+
+import functools
+import hashlib
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_PIECE = 1 << 22
+_ZEROS = bytes(_PIECE)
+
+
+def derive(key: bytes, *labels: bytes, length: int = 32) -> bytes:
+    """Independent subkey of `key` for a purpose (HKDF-SHA256)."""
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=b'/'.join(labels)).derive(key)
+
+
+def expand(key: bytes, name: bytes, count: int) -> np.ndarray:
+    """`count` pseudorandom uint64 words for a unique name under a key."""
+    nonce = hashlib.blake2b(name, digest_size=12).digest() + bytes(4)
+    stream = Cipher(algorithms.AES(key), modes.CTR(nonce)).encryptor()
+    out = np.empty(count, dtype=np.uint64)
+    view = memoryview(out).cast('B')
+    for start in range(0, len(view), _PIECE):
+        stop = min(len(view), start + _PIECE)
+        # OpenSSL wants room for one extra block when the length is no multiple of 16.
+        if stop - start == _PIECE:
+            stream.update_into(_ZEROS, view[start:stop])
+        else:
+            view[start:stop] = stream.update(_ZEROS[:stop - start])
+    return out
+
+
+class Randomness:
+    """This party's keys, and the draws from them.
+
+    `set_keys` maps set index -> key for every set that contains this party, `pair_keys` maps
+    peer -> key. All keys belong to one session: a resumed job derives new ones.
+    """
+
+    def __init__(self, pid: int, set_keys: dict[int, bytes], pair_keys: dict[int, bytes],
+                 own_key: bytes):
+        self.pid = pid
+        self._set_keys = {k: derive(v, b'set', length=16) for k, v in set_keys.items()}
+        self._pair_keys = {k: derive(v, b'pair', length=16) for k, v in pair_keys.items()}
+        self._pair_keys[pid] = derive(own_key, b'own', length=16)
+        self._pair_secrets = dict(pair_keys)
+
+    def of_set(self, index: int, name: bytes, count: int) -> np.ndarray:
+        """Words known to all parties of one PRSS set."""
+        return expand(self._set_keys[index], name, count)
+
+    def of_pair(self, peer: int, name: bytes, count: int) -> np.ndarray:
+        """Words known to this party and one peer (or to itself alone)."""
+        return expand(self._pair_keys[peer], name, count)
+
+    @functools.cache
+    def pair_secret(self, peer: int, purpose: bytes) -> bytes:
+        """A 32-byte key that this party and one peer share for a named purpose."""
+        return derive(self._pair_secrets[peer], b'purpose', purpose)

@@ -1,0 +1,359 @@
+"""The runtime: MPyC's, with its own connections, numbered operations and secure arrays.
+
+`Runtime` subclasses MPyC's `Runtime`, so MPyC's scalar types keep working on it; what touches bytes
+from peers is replaced. Programs get one from `engine.mpc` (command line), `connect` (a job) or
+`engine.cluster` (tests).
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import json
+import logging
+import os
+import time
+
+import numpy as np
+
+from engine import frames
+from engine._mpyc import asyncoro, make_options, mpyc_runtime
+from engine.additive import AdditiveOperations
+from engine.arithmetic import ArrayOperations
+from engine.array import SecureArray, constant
+from engine.compare import CompareOperations
+from engine.errors import EngineError, LocalProtocolError, PeerLost, RemoteProtocolError
+from engine.handshake import Session
+from engine.meter import Meter
+from engine.numeric import NumericOperations
+from engine.operation import Operation
+from engine.prss import Randomness, derive
+from engine.shamir import Geometry
+from engine.sorting import SortOperations
+from engine.transport import connect_all
+
+
+class Runtime(ArrayOperations, CompareOperations, NumericOperations, AdditiveOperations,
+              SortOperations, mpyc_runtime.Runtime):
+    """One party's view of a running computation.
+
+    Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
+    """
+
+    def __init__(self, pid: int, geometry: Geometry, options=None, *, session: bytes = bytes(32),
+                 frac: int = 20, idle_deadline: float = 120.0):
+        self.geometry, self.session, self.frac = geometry, session, frac
+        self.idle_deadline = idle_deadline
+        self.meter = Meter()
+        self.worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix='kernel')
+        self.randomness: Randomness
+        self._links: dict = {}
+        self._mail: dict = {}
+        self._failure: EngineError | None = None
+        self._finished: set[int] = set()
+        self._closing = False
+        self._tasks: set[asyncio.Task] = set()
+        options = options or make_options(geometry.t)
+        super().__init__(pid, [mpyc_runtime.Party(i) for i in range(geometry.m)], options)
+        self._loop.set_exception_handler(None)
+
+    # --- set-up and end ---
+
+    def adopt(self, links: dict, set_keys, pair_keys, own_key: bytes) -> None:
+        """Start on established links with agreed keys."""
+        self.randomness = Randomness(self.pid, set_keys, pair_keys, own_key)
+        self._prss_keys = {self.geometry.sets[k]: derive(key, b'mpyc', length=16)
+                           for k, key in set_keys.items()}
+        self.prfs.cache_clear()
+        self._links = links
+        self.start_time = time.time()
+        for link in links.values():
+            link.attach(self)
+
+    async def start(self) -> None:
+        """Connect with the other parties as the command line says (MPyC's idiom)."""
+        if self._links or self.geometry.m == 1 and hasattr(self, 'randomness'):
+            return
+        await self._open(Session(self.pid, self.geometry, self.session, self.options.program),
+                         self.options.addresses, self.options.deadline)
+
+    async def _open(self, session: Session, addresses, deadline: float) -> None:
+        links = await connect_all(session, addresses, deadline)
+        self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
+
+    async def shutdown(self) -> None:
+        """Wait for all parties to finish, then close the connections."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=self.idle_deadline)
+            self.check()
+        self.check()
+        for link in self._links.values():
+            link.send(frames.BYE, 0, 0, 0, b'')
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.idle_deadline):
+                while len(self._finished) < len(self._links):
+                    self._all_done = self._loop.create_future()
+                    await self._all_done
+        self.close()
+        logging.info('Stop MPC: %.3f s, %d bytes sent, %d rounds', time.time() - self.start_time,
+                     self.meter.total.bytes_sent, self.meter.depth)
+
+    def close(self) -> None:
+        """Close all connections at once."""
+        self._closing = True
+        for link in self._links.values():
+            link.close()
+        self.worker.shutdown(wait=False, cancel_futures=True)
+
+    async def __aexit__(self, exc_type, exc, tb):
+        """Orderly end, or, after an error, tell the others and close."""
+        if exc is None:
+            await self.shutdown()
+        else:
+            if not isinstance(exc, EngineError):
+                exc = LocalProtocolError('program-failed', f'the program raised {exc_type.__name__}'
+                                         f' at party {self.pid}', party=self.pid)
+            self.fail(exc)
+
+    # --- failure ---
+
+    def fail(self, error: EngineError) -> None:
+        """Stop: tell the peers why, close, and raise `error` wherever this party waits."""
+        if self._failure is not None:
+            return
+        if not error.step:
+            error.step = self.step
+        self._failure = error
+        report = json.dumps(error.as_dict())[:2000].encode()
+        for link in self._links.values():
+            with contextlib.suppress(Exception):
+                link.send(frames.ABORT, 0, 0, 0, report)
+        self.close()
+        for waiting in self._mail.values():
+            if isinstance(waiting, asyncio.Future) and not waiting.done():
+                waiting.set_exception(error)
+                waiting.exception()
+        self._mail.clear()
+
+    def check(self) -> None:
+        """Raise the failure of this run, if there is one."""
+        if self._failure is not None:
+            raise self._failure
+
+    step = ''
+    """Name of the program's current step, for error messages."""
+
+    floor = 0
+    """Depth of the last opened value: what the program issues after it cannot start earlier."""
+
+    # --- frames ---
+
+    def lost(self, peer: int, cause: EngineError) -> None:
+        """A link reports that its peer is gone or misbehaves."""
+        self._finished.add(peer)
+        if self._closing:
+            self._wake()
+        else:
+            # Give an abort from a third party, which may know better who failed first, a moment.
+            self._loop.call_later(0.05, self.fail, cause)
+
+    def _wake(self):
+        future = getattr(self, '_all_done', None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def delivered(self, peer: int, frame: frames.Frame, payload: np.ndarray) -> None:
+        """A link hands over a frame."""
+        if frame.kind == frames.BYE:
+            self._finished.add(peer)
+            self._wake()
+        elif frame.kind == frames.ABORT:
+            self.fail(_reported(peer, payload))
+        else:
+            key = (peer, frame.kind, frame.operation, frame.tag)
+            waiting = self._mail.pop(key, None)
+            if waiting is None:
+                self._mail[key] = (frame.context, payload)
+            elif isinstance(waiting, asyncio.Future):
+                if not waiting.done():
+                    waiting.set_result((frame.context, payload))
+            else:
+                self.fail(RemoteProtocolError('repeated-frame', 'a frame was sent twice',
+                                              party=peer))
+
+    def send_frame(self, peer: int, kind: int, tag: int, operation: int, context: int, payload):
+        """Send one frame."""
+        self.check()
+        self._links[peer].send(kind, tag, operation, context, payload)
+
+    def _claim(self, key):
+        waiting = self._mail.pop(key, None)
+        if waiting is None:
+            waiting = self._mail[key] = self._loop.create_future()
+        return waiting
+
+    async def receive_frame(self, peer, tag, operation, context, name) -> np.ndarray:
+        """The payload of a frame that `peer` sends, at most the idle deadline from now."""
+        self.check()
+        waiting = self._claim((peer, frames.ARRAY, operation, tag))
+        if isinstance(waiting, asyncio.Future):
+            try:
+                async with asyncio.timeout(self.idle_deadline):
+                    waiting = await waiting
+            except TimeoutError:
+                error = PeerLost('peer-silent', f'nothing received for {self.idle_deadline:g} s in '
+                                 f'operation {name}', party=peer, step=self.step,
+                                 remedy='check the load and the network of that party')
+                self.fail(error)
+                raise error from None
+        received, payload = waiting
+        if received != context:
+            raise RemoteProtocolError(
+                'program-divergence', f'the peer is at another operation than {name}', party=peer,
+                step=self.step, remedy='control flow must not depend on local data')
+        return payload
+
+    # --- operations ---
+
+    def next_operation(self) -> int:
+        """The number of the next operation (MPyC's program counter)."""
+        self._program_counter[0] += 1
+        return self._program_counter[0]
+
+    def issue(self, op: Operation, inputs, body, out: SecureArray) -> SecureArray:
+        """Run `body(op, *shares)` once the inputs are known; its result becomes `out`'s share."""
+        out.share = self._loop.create_future()
+        task = self._loop.create_task(self._run(op, inputs, body, out))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return out
+
+    async def _run(self, op, inputs, body, out):
+        future = out.share
+        try:
+            shares = [await x.ready() for x in inputs]
+            op.depth = max((x.depth for x in inputs), default=0)
+            op.depth = max(op.depth, op.floor)
+            op.started = time.perf_counter()
+            result = await body(op, *shares)
+            op.finish()
+            out.depth = op.depth
+            out.share = result
+            if not future.done():
+                future.set_result(result)
+        except BaseException as exc:
+            error = exc if isinstance(exc, EngineError) else LocalProtocolError(
+                'operation-failed', f'{op.name}: {type(exc).__name__}: {exc}', party=self.pid,
+                step='/'.join(op.path))
+            self.fail(error)
+            if not future.done():
+                future.set_exception(self._failure)
+                future.exception()
+            if not isinstance(exc, Exception):
+                raise
+
+    # --- MPyC's scalar types on the same links ---
+
+    def _send_message(self, peer_pid, data):
+        self.send_frame(peer_pid, frames.SCALAR, 0, self._program_counter[0], 0, data)
+
+    def _receive_message(self, peer_pid):
+        self.check()
+        waiting = self._claim((peer_pid, frames.SCALAR, self._program_counter[0], 0))
+        if not isinstance(waiting, asyncio.Future):
+            return waiting[1].tobytes()
+        result = self._loop.create_future()
+
+        def hand_over(done):
+            if result.done():
+                return
+            if done.exception():
+                result.set_exception(done.exception())
+            else:
+                result.set_result(done.result()[1].tobytes())
+        waiting.add_done_callback(hand_over)
+        return result
+
+    async def transfer(self, obj, senders=None, receivers=None, sender_receivers=None):
+        """Not available: MPyC's `transfer` unpickles bytes from peers.
+
+        Public values that parties exchange are inputs that open, or belong into the manifest.
+        """
+        raise LocalProtocolError('no-pickles', 'transfer() would unpickle data from a peer',
+                                 remedy='share the value with mpc.input and open it')
+
+    def input(self, x, senders=None):
+        """Share private values: a SecureArray as `mpc.array(values)` holds them, or MPyC's types.
+
+        Returns one array per sender (one array if `senders` is a single party number).
+        """
+        if not isinstance(x, SecureArray):
+            return super().input(x, senders)
+        owners = [senders] if isinstance(senders, int) else \
+            list(range(self.geometry.m) if senders is None else senders)
+        arrays = [self.deal(x.share, owner, x.shape, x.frac) for owner in owners]
+        return arrays[0] if isinstance(senders, int) else arrays
+
+    def output(self, x, receivers=None, threshold=None, raw=False):
+        """Open to the receivers (default: all parties); awaitable, None at the others.
+
+        A SecureArray opens as float64 (fixed point) or int64 (integers); with raw=True as Python
+        integers. A list of SecureArrays opens as a list, in the same round.
+        """
+        if isinstance(x, SecureArray):
+            return self.open_array(x, receivers, raw)
+        if isinstance(x, list) and x and isinstance(x[0], SecureArray):
+            return self._open_list(x, receivers, raw)
+        return super().output(x, receivers, threshold, raw)
+
+    async def _open_list(self, arrays, receivers, raw):
+        pending = [self.open_array(x, receivers, raw) for x in arrays]
+        return [await p for p in pending]
+
+    def gather(self, *obj):
+        """MPyC's gather; a single SecureArray gives its share."""
+        if len(obj) == 1 and isinstance(obj[0], SecureArray):
+            return obj[0].ready()
+        return asyncoro.gather_shares(self, *obj)
+
+    def array(self, values, frac: int | None = None) -> SecureArray:
+        """A SecureArray that holds public (or, before `input`, private) values.
+
+        Integers and booleans become integers (frac = 0), floats fixed point.
+        """
+        return constant(self, values, frac)
+
+
+def _reported(peer, payload) -> EngineError:
+    """The error that a peer reports before it closes; its fields are text only."""
+    try:
+        fields = json.loads(payload.tobytes())
+        party = fields.get('party')
+        party = party if isinstance(party, int) else peer
+        code, cause, step, remedy = (str(fields.get(k, ''))[:500]
+                                     for k in ('code', 'cause', 'step', 'remedy'))
+    except (ValueError, AttributeError):
+        code, cause, step, remedy, party = 'peer-failed', 'no details', '', '', peer
+    return PeerLost(code, f'party {peer} stopped: {cause}', party=party, step=step, remedy=remedy)
+
+
+async def connect(*, pid: int, addresses, threshold: int | None = None, job_key: bytes | None = None,
+                  peer_keys: list[bytes] | None = None, session: bytes = bytes(32),
+                  program: bytes = bytes(32), deadline: float = 60.0,
+                  idle_deadline: float = 120.0) -> Runtime:
+    """A runtime connected with all parties of a job.
+
+    `addresses` are (host, port) per party, `job_key` this party's raw X25519 private key and
+    `peer_keys` the approved public keys of all parties; `session` is the manifest's hash. Raises
+    EngineError naming the party that could not be reached or does not match.
+    """
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    m = len(addresses)
+    geometry = Geometry(m, (m - 1) // 2 if threshold is None else threshold)
+    rt = Runtime(pid, geometry, session=session, idle_deadline=idle_deadline)
+    own = Session(pid, geometry, session, program, approved=peer_keys)
+    if job_key is not None:
+        own.private = X25519PrivateKey.from_private_bytes(job_key)
+    await rt._open(own, addresses, deadline)
+    return rt
