@@ -71,7 +71,7 @@ class Runtime(ArrayOperations, CompareOperations, NumericOperations, AdditiveOpe
 
     async def start(self) -> None:
         """Connect with the other parties as the command line says (MPyC's idiom)."""
-        if self._links or self.geometry.m == 1 and hasattr(self, 'randomness'):
+        if hasattr(self, 'randomness'):
             return
         await self._open(Session(self.pid, self.geometry, self.session, self.options.program),
                          self.options.addresses, self.options.deadline)
@@ -337,8 +337,8 @@ def _reported(peer, payload) -> EngineError:
     return PeerLost(code, f'party {peer} stopped: {cause}', party=party, step=step, remedy=remedy)
 
 
-async def connect(*, pid: int, addresses, threshold: int | None = None, job_key: bytes | None = None,
-                  peer_keys: list[bytes] | None = None, session: bytes = bytes(32),
+async def connect(*, pid: int, addresses, threshold: int | None = None,
+                  job_key: bytes | None = None, peer_keys: list[bytes] | None = None, session: bytes = bytes(32),
                   program: bytes = bytes(32), deadline: float = 60.0,
                   idle_deadline: float = 120.0) -> Runtime:
     """A runtime connected with all parties of a job.

@@ -70,7 +70,7 @@ class Geometry:
 
     @functools.cache
     def carrier(self, group: tuple[int, ...], pid: int) -> int:
-        """h(x_pid) for the polynomial of degree <= t with h(0) = 1 that vanishes outside `group`."""
+        """h(x_pid): h has degree <= t, h(0) = 1, and vanishes at the parties outside `group`."""
         outside = [j + 1 for j in range(self.m) if j not in group]
         return lagrange([0, *outside], pid + 1)[0]
 

@@ -1,0 +1,1 @@
+"""Credit models on shares, each with its plaintext twin."""

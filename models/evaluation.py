@@ -1,0 +1,114 @@
+"""Evaluation on shares: AUC, KS, ROC, lift and score distribution of a shared score.
+
+Rows carry shared 0/1 weights as (bad, good) pairs; rows that count nowhere are (0, 0). They are
+sorted by score on shares, so every figure comes from cumulative sums, which are local. Ties are
+treated as the textbook does: AUC counts a tied pair half, KS looks only at the ends of groups of
+equal scores. Only the final figures open, to the receivers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FRAC = 24
+
+
+@dataclass
+class SecretFigures:
+    """Figures of one model, still shared; `open` reveals them to the receivers."""
+
+    auc: Any
+    ks: Any
+    curve: Any
+    histogram: Any
+
+    async def open(self, mpc, receivers) -> dict[str, Any] | None:
+        """{"auc", "ks", "curve" (points + 1, 2) [bad, good], "histogram" (bins, 2)} or None."""
+        opened = await mpc.output([self.auc, self.ks, self.curve, self.histogram], receivers)
+        if opened[0] is None:
+            return None
+        auc, ks, curve, histogram = opened
+        return {'auc': float(auc), 'ks': float(ks), 'curve': curve, 'histogram': histogram}
+
+
+async def evaluate(mpc, odds, classes, *, points: int, edges) -> SecretFigures:
+    """Figures of the score `odds` (n,) (higher is riskier) for `classes` (n, 2) [bad, good] bits.
+
+    `curve` holds the bad and good rows among the riskiest k/points of all counting rows, for
+    k = 0..points; `histogram` the counts between the ascending public `edges` of the log-odds.
+    Both classes must occur, or AUC and KS are 0. Opens nothing itself beyond the comparisons of the
+    sort, which are those of a random order.
+    """
+    n = odds.shape[0]
+    key = (-odds).reinterpret(0)
+    table = mpc.concatenate([key.reshape(n, 1), classes], axis=1)
+    table = await mpc.sort_rows(table)
+    key, ranked = table[:, 0], table[:, 1:]
+    cumulative = mpc.stack([ranked[:, 0].cumsum(), ranked[:, 1].cumsum()], axis=1)
+    totals = cumulative[n - 1]
+    last = mpc.concatenate([mpc.less(key[:-1], key[1:]), mpc.array(np.ones(1, np.int64))])
+
+    pairs = totals[0] * totals[1]
+    none = pairs < 1
+    inverse = mpc.reciprocal(pairs + none, 50)
+    auc = _auc(mpc, cumulative, ranked, last, pairs)
+    auc = mpc.multiply(auc, inverse, FRAC) * 0.5
+    gap = cumulative[:, 0] * totals[1] - cumulative[:, 1] * totals[0]
+    ks = mpc.multiply(mpc.largest(mpc.absolute(last * gap)), inverse, FRAC)
+    return SecretFigures(auc, ks, _curve(mpc, cumulative, ranked, points),
+                         _histogram(mpc, key, ranked, odds.frac, edges))
+
+
+def _auc(mpc, cumulative, ranked, last, pairs):
+    """2·P·N·AUC: pairs ranked right count 2, tied pairs 1."""
+    before = _at_group_start(mpc, cumulative, last)
+    right = (ranked[:, 1] * before[:, 0]).sum()
+    wrong = (ranked[:, 0] * before[:, 1]).sum()
+    return right - wrong + pairs
+
+
+def _at_group_start(mpc, cumulative, last):
+    """Cumulative counts before each row's group of equal keys: an exclusive segmented scan.
+
+    At a group's end the scan takes the counts there, elsewhere it repeats the last end's;
+    log2(n) rounds.
+    """
+    n = cumulative.shape[0]
+    values = last.reshape(n, 1) * cumulative
+    state = mpc.concatenate([values, last.reshape(n, 1)], axis=1)
+    step = 1
+    while step < n:
+        later, earlier = state[step:], state[:-step]
+        filled = later + (1 - later[:, 2:]) * earlier
+        state = mpc.concatenate([state[:step], filled], axis=0)
+        step *= 2
+    start = mpc.array(np.zeros((1, 2), np.int64))
+    return mpc.concatenate([start, state[:-1, :2]], axis=0)
+
+
+def _curve(mpc, cumulative, ranked, points):
+    """(points + 1, 2): bad and good rows among the riskiest floor(k·rows/points)."""
+    rank = cumulative.sum(1)
+    n = rank.shape[0]
+    total = rank[n - 1]
+    limits = mpc.stack([total * k for k in range(1, points)])
+    inside = (points * rank).reshape(n, 1) <= limits.reshape(1, points - 1)
+    inner = inside.T @ ranked
+    ends = mpc.array(np.zeros((1, 2), np.int64)), cumulative[n - 1].reshape(1, 2)
+    return mpc.concatenate([ends[0], inner, ends[1]], axis=0)
+
+
+def _histogram(mpc, key, ranked, frac, edges):
+    """(len(edges) + 1, 2): counting rows below, between and above the edges of the log-odds."""
+    n = key.shape[0]
+    # key = -odds, so odds < edge means key > -edge.
+    levels = np.array([-round(float(e) * (1 << frac)) for e in edges], dtype=np.int64)
+    below = key.reshape(n, 1) > levels.reshape(1, -1)
+    inner = below.T @ ranked
+    total = ranked.sum(0).reshape(1, 2)
+    steps = mpc.concatenate([inner, total], axis=0)
+    first = steps[:1]
+    return mpc.concatenate([first, steps[1:] - steps[:-1]], axis=0)

@@ -1,0 +1,1 @@
+"""MPC programs over tables: join, binning counts, WOE and IV."""

