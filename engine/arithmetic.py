@@ -46,7 +46,7 @@ class ArrayOperations:
 
         async def body(op, *shares):
             return await op.compute(work, fn, *shares)
-        return self.issue(Operation(self, name, shape), inputs, body, out)
+        return self.issue(Operation(self, name, shape, local=True), inputs, body, out)
 
     def _public(self, values, frac):
         return field.encode(values, frac)

@@ -26,9 +26,11 @@ class Operation:
     __slots__ = ('bytes_sent', 'context', 'depth', 'floor', 'id', 'messages', 'multiplications', 'name',
                  'path', 'rounds', 'runtime', 'started')
 
-    def __init__(self, runtime, name: str, shape=()):
+    def __init__(self, runtime, name: str, shape=(), local: bool = False):
         self.runtime, self.name = runtime, name
-        self.id = runtime.next_operation()
+        # A local operation takes no number: whether it is issued at all (or computed on the spot)
+        # depends on timing, and the numbers must not.
+        self.id = 0 if local else runtime.next_operation()
         self.path = (*runtime.meter.section, name)
         self.floor = runtime.floor
         digest = hashlib.blake2b(f'{name}{tuple(shape)}'.encode(), digest_size=8,

@@ -53,6 +53,8 @@ class SortOperations:
         while segments:
             rows, pivots, bounds = [], [], []
             for lo, hi in segments:
+                # The middle: rows with equal keys stand in their tie-break order already.
+                order[[lo, (lo + hi) // 2]] = order[[(lo + hi) // 2, lo]]
                 pivot = order[lo]
                 rows.append(order[lo + 1:hi])
                 pivots.append(np.full(hi - lo - 1, pivot))
