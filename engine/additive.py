@@ -14,6 +14,7 @@ from engine import field
 from engine._mpyc import asyncoro
 from engine.arithmetic import deal_roles, deal_shares
 from engine.array import SecureArray
+from engine.base import RuntimeBase
 from engine.operation import Operation
 from engine.prss import expand
 
@@ -62,14 +63,15 @@ class AdditiveArray(asyncoro.SecureObject):
     def permute(self) -> 'AdditiveArray':
         """Rows in a uniformly random order that all holders, and nobody else, know.
 
-        Two holders derive it from their pairwise key; among more the first one's seed travels
-        under one-time pads. One round.
+        Two holders derive it from their pairwise key, without a message; among more the first
+        one's seed travels under one-time pads, in one round.
         """
         rt, lead, rows = self.runtime, self.holders[0], self.shape[0]
         op = Operation(rt, 'permute', self.shape)
 
         async def body(op, share):
-            op.round()
+            if len(self.holders) > 2:
+                op.round()
             if not self.held:
                 return None
             if len(self.holders) <= 2:
@@ -144,7 +146,7 @@ class AdditiveArray(asyncoro.SecureObject):
         return rt.issue(op, [self], body, SecureArray(rt, self.shape, self.frac))
 
 
-class AdditiveOperations:
+class AdditiveOperations(RuntimeBase):
     """Conversions to and from additive sharings (a mix-in of `engine.runtime.Runtime`)."""
 
     def deal_additive(self, values, owner: int, holders, shape, frac: int) -> AdditiveArray:

@@ -4,13 +4,13 @@ The heart is `product`: any expression whose shares can be computed locally as a
 degree 2t (an element-wise product, a matrix product, a selection) is brought back to degree t, and
 truncated if wanted, in one round whose traffic is the size of the result.
 
-Protocol (design 3.3): with [r] = Σ r_A f_A from PRSS and a degree-2t sharing of zero, 2t + 1 parties
-send their share of c = z + offset + r to the active parties. These hold c, so the share of z >> f is
-(c >> f) h(x_i) - Σ (r_A >> f) f_A(x_i) - constant, where h vanishes at the parties that got nothing.
-Dropping f bits of each r_A separately errs by at most half the number of sets (±2 units in the last
-place for m = 4), centred. Without truncation the masks are uniform field elements; the result is
-exact. Sources: Damgård, Nielsen, CRYPTO 2007 (degree reduction); Catrina, de Hoogh, SCN 2010
-(probabilistic truncation); Cramer, Damgård, Ishai, TCC 2005.
+Protocol (design 3.3): with [r] = Σ r_A f_A from PRSS and a degree-2t sharing of zero, 2t + 1
+parties send their share of c = z + offset + r to the active parties. These hold c, so the share of
+z >> f is (c >> f) h(x_i) - Σ (r_A >> f) f_A(x_i) - constant, where h vanishes at the parties that
+got nothing. Dropping f bits of each r_A separately errs by at most half the number of sets (±2
+units in the last place for m = 4), centred. Without truncation the masks are uniform field
+elements; the result is exact. Sources: Damgård, Nielsen, CRYPTO 2007 (degree reduction); Catrina,
+de Hoogh, SCN 2010 (probabilistic truncation); Cramer, Damgård, Ishai, TCC 2005.
 
 Revealed: nothing to t parties; masked values are within 2^-40 of uniform (`STATISTICAL_SECURITY`).
 """
@@ -21,6 +21,7 @@ import numpy as np
 
 from engine import field
 from engine.array import SecureArray, constant
+from engine.base import RuntimeBase
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
 
@@ -29,7 +30,7 @@ _WINDOW = 4
 _DEAL, _MASK, _ZERO = b'deal', b'mask', b'zero'
 
 
-class ArrayOperations:
+class ArrayOperations(RuntimeBase):
     """The runtime's operations on secure arrays (a mix-in of `engine.runtime.Runtime`)."""
 
     # --- local operations ---
@@ -275,7 +276,6 @@ class ArrayOperations:
 
     async def _reduce(self, op, piece, n, shift, degree):
         """Masked opening of n elements given piecewise, back to degree t and `shift` bits less."""
-        g = self.geometry
         group = op.group
         senders = group[:degree + 1]
         out = np.empty((n, 2), np.uint64)
@@ -304,8 +304,7 @@ class ArrayOperations:
                 await complete()
         while pending:
             await complete()
-        if g.m > 1:
-            op.round()
+        op.round()
         return out
 
 

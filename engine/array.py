@@ -22,13 +22,22 @@ from engine._mpyc import asyncoro
 class SecureArray(asyncoro.SecureObject):
     """Secret-shared array; create with `mpc.array`, `mpc.input` or as the result of operations."""
 
-    __slots__ = ('depth', 'frac', 'runtime', 'shape')
     __array_ufunc__ = None  # let NumPy arrays defer to the reflected operators
 
     def __init__(self, runtime, shape, frac: int, share=None):
         self.runtime, self.shape, self.frac = runtime, tuple(shape), frac
-        self.depth = 0
+        self._depth = 0
         self.share = share
+        self._source: SecureArray | None = None
+
+    @property
+    def depth(self) -> int:
+        """Rounds on the critical path to these values (see `engine.meter`)."""
+        return self._depth if self._source is None else self._source.depth
+
+    @depth.setter
+    def depth(self, value: int):
+        self._depth = value
 
     @property
     def known(self) -> bool:
@@ -37,9 +46,10 @@ class SecureArray(asyncoro.SecureObject):
 
     async def ready(self) -> np.ndarray:
         """This party's share, shape (*shape, 2)."""
-        if isinstance(self.share, asyncio.Future):
-            return await asyncio.shield(self.share)
-        return self.share
+        share = self.share
+        if isinstance(share, asyncio.Future):
+            share = await asyncio.shield(share)
+        return share
 
     @property
     def ndim(self):
@@ -110,21 +120,25 @@ class SecureArray(asyncoro.SecureObject):
     def __ne__(self, other):
         return 1 - self.runtime.equal(self, other)
 
-    __hash__ = None
-
     # structure: public indices only, always local
 
-    def _view(self, fn, name):
+    def view(self, fn, name):
+        """The result of a NumPy indexing or view function on the elements; local."""
         shape = fn(np.broadcast_to(np.int8(0), self.shape)).shape
         return self.runtime.local(name, [self], lambda x: _per_element(x, fn), shape, self.frac)
 
     def __getitem__(self, index):
-        return self._view(lambda a: a[index], 'index')
+        return self.view(lambda a: a[index], 'index')
+
+    def __setitem__(self, index, value):
+        changed = self.runtime.assign(self, index, value)
+        # The array goes on as the changed one; operations issued before hold the old share.
+        self.share, self._source = changed.share, changed
 
     def reshape(self, *shape):
         """Same elements in another shape."""
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
-        return self._view(lambda a: a.reshape(shape), 'reshape')
+        return self.view(lambda a: a.reshape(shape), 'reshape')
 
     def ravel(self):
         """One-dimensional view."""
@@ -133,15 +147,15 @@ class SecureArray(asyncoro.SecureObject):
     @property
     def T(self):
         """Axes in reverse order."""
-        return self._view(lambda a: a.T, 'transpose')
+        return self.view(lambda a: a.T, 'transpose')
 
     def broadcast_to(self, shape):
         """Repeat along new or length-one axes."""
-        return self._view(lambda a: np.broadcast_to(a, shape), 'broadcast')
+        return self.view(lambda a: np.broadcast_to(a, shape), 'broadcast')
 
     def take(self, index, axis=0):
         """Elements at public positions along an axis."""
-        return self._view(lambda a: np.take(a, index, axis=axis), 'take')
+        return self.view(lambda a: np.take(a, index, axis=axis), 'take')
 
     def sum(self, axis=None):
         """Sum over one axis or over all elements."""
@@ -154,7 +168,7 @@ class SecureArray(asyncoro.SecureObject):
         return self.sum(axis) * (1.0 / count)
 
     def cumsum(self):
-        """Running sum of a one-dimensional array."""
+        """Running sums along the first axis."""
         return self.runtime.local('cumsum', [self], field.cumsum, self.shape, self.frac)
 
     def shift(self, bits: int):

@@ -6,9 +6,9 @@ array (sets, ...), so all linear work (XOR, shifts, masks) is plain NumPy on tha
 party, and only AND communicates.
 
 AND (Araki et al., CCS 2016, for three parties; Ito, Saito, Nishizeki 1987 and Beaver, Wool 1998 for
-CNF in general): the product of two CNF sharings is locally an additive one; each active party masks
-its summand with a pseudorandom sharing of zero and sends it to the parties of one set. For m = 4 and
-t = 1 this is one word from each of three parties.
+CNF in general): the product of two CNF sharings is locally an additive one; each active party
+masks its summand with a pseudorandom sharing of zero and sends it to the parties of one set. For
+m = 4 and t = 1 this is one word from each of three parties.
 """
 
 import functools
@@ -119,6 +119,14 @@ class BitNetwork:
         self.op.round()
         return [out for _, _, out in results]
 
+    def random(self, shape, dtype) -> np.ndarray:
+        """Component array of uniformly random words that no t parties know; local."""
+        step = self._next()
+        out = np.empty((len(self.mine), *shape), dtype)
+        for position, k in enumerate(self.mine):
+            out[position] = self._words(self.op.of_set, self.layout.keys[k], step, shape, dtype)
+        return out
+
     def xor_public(self, x: np.ndarray, value: int) -> np.ndarray:
         """x ^ value for a public constant."""
         if 0 in self.mine:
@@ -150,14 +158,14 @@ class BitNetwork:
         own = await self.op.compute(8 * work, summand)
         for peer in sorted(lay.sets[lay.target[pid]] - {pid}):
             self.op.send(peer, own, step)
-        out = np.empty((len(self.mine), *shape), dtype)
+        out = np.zeros((len(self.mine), *shape), dtype)
         for k in lay.free_sets():
             if k in self.mine:
                 out[self.mine.index(k)] = self._words(
                     self.op.of_set, lay.keys[k], step, shape, dtype)
         for peer in lay.group:
             if lay.target[peer] in self.mine:
-                out[self.mine.index(lay.target[peer])] = own if peer == pid else \
+                out[self.mine.index(lay.target[peer])] ^= own if peer == pid else \
                     await self.op.receive(peer, shape, dtype, step)
         self.op.round()
         if bits < 8 * dtype.itemsize:

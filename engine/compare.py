@@ -17,6 +17,7 @@ from numba import njit
 
 from engine import field
 from engine.array import SecureArray
+from engine.base import RuntimeBase
 from engine.bits import BitNetwork
 from engine.operation import Operation
 
@@ -25,7 +26,7 @@ _OPENING = 0xfff0
 _WIDTHS = {32: np.uint64, 16: np.uint32, 8: np.uint16, 4: np.uint8, 2: np.uint8, 1: np.uint8}
 
 
-class CompareOperations:
+class CompareOperations(RuntimeBase):
     """Comparisons (a mix-in of `engine.runtime.Runtime`)."""
 
     def less(self, a: SecureArray, b) -> SecureArray:
@@ -169,16 +170,20 @@ async def _carry_into_top(net, u, v):
 async def _zero_bit(op, share):
     """Field shares of [x = 0]."""
     net = BitNetwork(op, len(share))
-    word = await open_to_dealers(net, share, 1 << 63)
     dealers = net.layout.dealers
     if len(dealers) > 2:
-        raise NotImplementedError
-    if net.pid == dealers[0] and word is not None:
-        word = word - np.uint64(1 << 63)
-    elif word is not None:
-        word = np.uint64(0) - word
-    words = await net.deal({d: word if d == net.pid else None for d in dealers}, (net.n,))
-    z = words[0] ^ words[1] if len(words) == 2 else words[0]
+        u, v = await summands(net, share, 1 << 63)
+        # u + v = 2^63: while the bits of the sum are zero, a place passes on a carry unless both
+        # its bits are zero, so the carries that come in, u ^ v, are u | v shifted by one place.
+        z = u ^ v
+        z = net.xor_public(z ^ ((z ^ await net.and_(u, v)) << np.uint64(1)), 1 << 63)
+    else:
+        # One summand, negated, against the other.
+        word = await open_to_dealers(net, share, 1 << 63)
+        if word is not None:
+            word = word - np.uint64(1 << 63) if net.pid == dealers[0] else np.uint64(0) - word
+        words = await net.deal({d: word if d == net.pid else None for d in dealers}, (net.n,))
+        z = words[0] ^ words[1] if len(words) == 2 else words[0]
     z = net.xor_public(z, (1 << 64) - 1)
     half = 32
     for dtype in (np.uint32, np.uint16, np.uint8, np.uint8, np.uint8, np.uint8):

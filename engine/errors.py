@@ -1,4 +1,4 @@
-"""Errors of the engine: each names a code, the party at fault (if any), the step, cause and remedy."""
+"""Errors of the engine: each names a code, the party at fault, the step, cause and remedy."""
 
 
 class EngineError(Exception):

@@ -69,7 +69,8 @@ def _affine(x, a, b, out):
 
 
 def _flat(x):
-    return np.ascontiguousarray(x).reshape(-1, 2)
+    # Kernels are compiled for writable contiguous arrays; a read-only view would compile anew.
+    return np.require(x, requirements='CW').reshape(-1, 2)
 
 
 def _binary(kernel, x, y):
@@ -89,7 +90,7 @@ def broadcast(x, y):
 def broadcast_to(x, shape):
     """Array of elements broadcast to `shape` (without the limb axis)."""
     lead = len(shape) + 1 - x.ndim
-    return np.broadcast_to(x.reshape((1,) * lead + x.shape), tuple(shape) + (2,))
+    return np.broadcast_to(x.reshape((1,) * lead + x.shape), (*shape, 2))
 
 
 def add(x, y):
@@ -168,17 +169,19 @@ def total(x, axis=None):
 
 @_jit()
 def _cumsum(x, out):
-    lo = hi = _ZERO
-    for i in range(x.shape[0]):
-        lo, hi = f_add(lo, hi, x[i, 0], x[i, 1])
-        out[i, 0] = lo
-        out[i, 1] = hi
+    for j in range(x.shape[1]):
+        lo = hi = _ZERO
+        for i in range(x.shape[0]):
+            lo, hi = f_add(lo, hi, x[i, j, 0], x[i, j, 1])
+            out[i, j, 0] = lo
+            out[i, j, 1] = hi
 
 
 def cumsum(x):
-    """Running sum of a vector of elements, shape (n, 2)."""
+    """Running sums along the first axis."""
     out = np.empty(x.shape, dtype=np.uint64)
-    _cumsum(np.ascontiguousarray(x), out)
+    columns = (x.shape[0], int(np.prod(x.shape[1:-1])), 2)
+    _cumsum(np.require(x, requirements='CW').reshape(columns), out.reshape(columns))
     return out
 
 
@@ -257,7 +260,7 @@ def add_masks(z, offset, draws, coefs, bounded: int, bits: int):
 
 @_jit()
 def _unmask(stack, lagrange, h, offset, draws, coefs, shift, top, out):
-    """out = h * ((Σ lagrange_j stack_j) >> shift) + offset - Σ coefs_j (draws_j >> shift)."""
+    """out = h * ((Σ lagrange_j stack_j) >> shift) + offset + Σ coefs_j (draws_j >> shift)."""
     left = uint64(64) - shift
     for i in range(out.shape[0]):
         lo, hi = _ZERO, _ZERO
@@ -322,7 +325,7 @@ def encode(values, frac: int, bits: int = 64) -> np.ndarray:
         scaled = np.array([round(v * (1 << frac)) for v in x.ravel()], dtype=object)
         if any(abs(v) >> (bits - 1) for v in scaled):
             raise OverflowError(_overflow(frac, bits))
-        return table(scaled).reshape(x.shape + (2,))
+        return table(scaled).reshape(*x.shape, 2)
     if x.dtype.kind == 'b':
         x = x.astype(np.int64)
     if x.dtype.kind in 'iu':
@@ -330,6 +333,8 @@ def encode(values, frac: int, bits: int = 64) -> np.ndarray:
         if x.size and (int(x.max()) >= limit or int(x.min()) <= -limit):
             raise OverflowError(_overflow(frac, bits))
         v = x.astype(np.int64) << frac
+    elif x.dtype.kind != 'f':
+        raise TypeError(f'encode: expected numbers, got an array of {x.dtype}')
     else:
         if not np.isfinite(x).all():
             raise ValueError('encode: expected finite numbers, got NaN or infinity; '
@@ -338,7 +343,7 @@ def encode(values, frac: int, bits: int = 64) -> np.ndarray:
         if x.size and np.abs(v).max() >= 2.0 ** (bits - 1):
             raise OverflowError(_overflow(frac, bits))
         v = v.astype(np.int64)
-    out = np.empty(v.shape + (2,), dtype=np.uint64)
+    out = np.empty((*v.shape, 2), dtype=np.uint64)
     negative = v < 0
     out[..., 0] = v.view(np.uint64) - negative
     out[..., 1] = np.where(negative, _HI_P, np.uint64(0))

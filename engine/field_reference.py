@@ -7,8 +7,8 @@ from engine.field import P, table, to_ints
 
 def _lift(fn, *arrays):
     values = [to_ints(a) for a in arrays]
-    result = fn(*values)
-    return table(v % P for v in np.asarray(result).ravel()).reshape(np.shape(result) + (2,))
+    result = np.asarray(fn(*values), dtype=object)
+    return table(v % P for v in result.ravel()).reshape(*result.shape, 2)
 
 
 def add(x, y):

@@ -38,11 +38,12 @@ class Meter:
     the number of sequential rounds between them.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.paths: dict[tuple[str, ...], Cost] = {}
         self.total = Cost()
         self.depth = 0
-        self._section = contextvars.ContextVar('section', default=())
+        self._section: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar(
+            'section', default=())
 
     @property
     def section(self) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from numpy.polynomial import chebyshev
 
 from engine import field
 from engine.array import SecureArray
+from engine.base import RuntimeBase
 from engine.bits import BitNetwork
-from engine.compare import summands
+from engine.decompose import binary_value
 from engine.operation import Operation
 
 WORK = 28
@@ -25,9 +26,11 @@ WORK = 28
 _COEF = 22
 _EXPONENT_BITS = 6
 SIGMOID_BOUND = 12.0
+_EXP_DOMAIN = (-21.0, 14.0)
+_EXP_BIAS = 31
 
 
-class NumericOperations:
+class NumericOperations(RuntimeBase):
     """Numeric functions (a mix-in of `engine.runtime.Runtime`)."""
 
     def reciprocal(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
@@ -63,7 +66,7 @@ class NumericOperations:
         return (y + self.scale(exponent, ln2).reinterpret(WORK)).with_frac(frac)
 
     def rsqrt(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """1/sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 1e-6 plus 2 units of the result."""
+        """1/sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 1e-6 and 2 units of the result."""
         frac = self.frac if frac is None else frac
         bits += (bits - x.frac) % 2
         u, comp = self._normalise(x, bits)
@@ -88,15 +91,48 @@ class NumericOperations:
         bound = SIGMOID_BOUND
         limit = round(bound * (1 << x.frac))
         outside = self.negative(self.stack([x + bound, bound - x]))
-        inverse = round((1 << (WORK + 20)) / limit)
+        shift = x.frac + 4
+        inverse = round((1 << (WORK + 4)) / bound)
 
         def clip(below, above, x):
             # Exact before the truncation: below and above are never both 1.
             z = field.add(field.mul(below, field.affine(x, -1, -limit)),
                           field.mul(above, field.affine(x, -1, limit)))
             return field.affine(field.add(z, x), inverse)
-        s = self.product('clip', [outside[0], outside[1], x], clip, x.shape, 20, WORK)
+        s = self.product('clip', [outside[0], outside[1], x], clip, x.shape, shift, WORK)
         return self.chebyshev(s, _coefficients('sigmoid'), frac) + 0.5
+
+    def tanh(self, x: SecureArray, frac: int | None = None) -> SecureArray:
+        """tanh(x) = 2 sigmoid(2x) - 1 for every x in range; absolute error 2e-5."""
+        return 2 * self.sigmoid(2 * x, frac) - 1
+
+    def exp(self, x: SecureArray, frac: int | None = None) -> SecureArray:
+        """exp(x) for every x in range; relative error 2e-6 plus 2 units of the result.
+
+        Arguments above 14 count as 14, those below -21 as -21. One decomposition: the integer part
+        of x·log2(e) selects the power of two, a polynomial gives 2^fraction. About 38 rounds.
+        """
+        frac = self.frac if frac is None else frac
+        low, high = _EXP_DOMAIN
+        outside = self.negative(self.stack([x - low, high - x]))
+        lo, hi = round(low * (1 << x.frac)), round(high * (1 << x.frac))
+        shift = x.frac + 4
+        log2e = round((1 << (WORK + 4)) * np.log2(np.e))
+
+        def clip(below, above, x):
+            z = field.add(field.mul(below, field.affine(x, -1, lo)),
+                          field.mul(above, field.affine(x, -1, hi)))
+            return field.affine(field.add(z, x), log2e)
+        y = self.product('clip', [outside[0], outside[1], x], clip, x.shape, shift, WORK) \
+            + _EXP_BIAS
+        bits = self.to_bits(y, WORK + _EXPONENT_BITS)
+        digits = self.moveaxis(bits[..., WORK:], x.ndim)
+        whole = self.from_bits(bits[..., WORK:])
+        fraction = y - whole
+        power = self.chebyshev(2 * fraction - 1, _coefficients('exp2'), WORK)
+        factors = _product([digits[j] * ((1 << (1 << j)) - 1) + 1 for j in range(_EXPONENT_BITS)])
+        return self.product('multiply', [power, factors], field.mul, x.shape,
+                            WORK + _EXP_BIAS - frac, frac)
 
     def chebyshev(self, x: SecureArray, coefficients, frac: int) -> SecureArray:
         """Σ c_k T_k(x) for x in [-1, 1] with WORK fractional bits and public |c_k| < 8.
@@ -124,8 +160,11 @@ class NumericOperations:
 
 def _power(comp, skip):
     """Π_j 2^(comp_j 2^(j - skip)) over j >= skip, an exact integer."""
-    factors = [comp[j] * ((1 << (1 << (j - skip))) - 1) + 1
-               for j in range(skip, _EXPONENT_BITS)]
+    return _product([comp[j] * ((1 << (1 << (j - skip))) - 1) + 1
+                     for j in range(skip, _EXPONENT_BITS)])
+
+
+def _product(factors):
     while len(factors) > 1:
         paired = [a * b for a, b in zip(factors[::2], factors[1::2], strict=False)]
         factors = paired + (factors[-1:] if len(factors) % 2 else [])
@@ -135,17 +174,7 @@ def _power(comp, skip):
 async def _exponent_bits(op, share):
     """Field shares (6, n) of the bits of the position of the leading one of 0 < x < 2^64."""
     net = BitNetwork(op, len(share))
-    words = await summands(net, share, 0)
-    x = words[0]
-    if len(words) == 2:
-        u, v = words
-        p, g = u ^ v, await net.and_(u, v)
-        x = p
-        for shift in (1, 2, 4, 8, 16, 32):
-            s = np.uint64(shift)
-            both = await net.and_(np.stack([p, p], 1), np.stack([g << s, p << s], 1))
-            g, p = g ^ both[:, 0], both[:, 1]
-        x = x ^ (g << np.uint64(1))
+    x = await binary_value(net, share, 0)
     for shift in (1, 2, 4, 8, 16, 32):
         down = x >> np.uint64(shift)
         x = x ^ down ^ await net.and_(x, down)
@@ -249,4 +278,5 @@ def _coefficients(name):
         return c
     return {'reciprocal': lambda: centred(lambda u: 1 / u, 9),
             'log': lambda: centred(np.log, 9),
+            'exp2': lambda: chebyshev.chebinterpolate(lambda s: 2 ** ((1 + s) / 2), 8),
             'rsqrt': lambda: centred(lambda u: u**-0.5, 9)}[name]()

@@ -23,8 +23,8 @@ _PIECE_BYTES = 8 << 20
 class Operation:
     """A numbered operation; see the module docstring."""
 
-    __slots__ = ('bytes_sent', 'context', 'depth', 'floor', 'id', 'messages', 'multiplications', 'name',
-                 'path', 'rounds', 'runtime', 'started')
+    __slots__ = ('bytes_sent', 'context', 'depth', 'floor', 'id', 'messages', 'multiplications',
+                 'name', 'path', 'rounds', 'runtime', 'started')
 
     def __init__(self, runtime, name: str, shape=(), local: bool = False):
         self.runtime, self.name = runtime, name
@@ -95,7 +95,8 @@ class Operation:
 
     def round(self) -> None:
         """Count one round; every party counts it, whether or not it has messages in it."""
-        self.rounds += 1
+        if self.runtime.geometry.m > 1:
+            self.rounds += 1
 
     async def compute(self, work: int, fn, *args):
         """Run a kernel: at once when it is small, else in the worker thread.

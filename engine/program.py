@@ -16,6 +16,7 @@ import pathlib
 import subprocess
 import sys
 
+from engine import warm
 from engine._mpyc import argument_parser, install, make_options
 from engine.errors import LocalProtocolError
 from engine.runtime import Runtime
@@ -36,6 +37,7 @@ def setup() -> Runtime:
                                  remedy='run on loopback or inside a protected network')
     logging.basicConfig(format='{asctime} {message}', style='{', stream=sys.stdout,
                         level=logging.WARNING if options.no_log else logging.INFO)
+    warm.ensure()
     addresses, own = _addresses(options)
     m = len(addresses)
     if own is None:

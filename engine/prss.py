@@ -5,7 +5,8 @@ key. Both kinds are expanded by AES-128 in counter mode over whole arrays. An ex
 (key, session, operation, purpose, piece) and each name is used once: the name is hashed to the
 96-bit initial counter block, so nothing that names a different draw ever repeats a keystream.
 
-Source: Cramer, Damgård, Ishai, TCC 2005; Gilboa, Ishai, "Compressing cryptographic resources", 1999.
+Sources: Cramer, Damgård, Ishai, TCC 2005; Gilboa, Ishai, "Compressing cryptographic
+resources", 1999.
 """
 
 import functools
@@ -30,7 +31,7 @@ def expand(key: bytes, name: bytes, count: int) -> np.ndarray:
     nonce = hashlib.blake2b(name, digest_size=12).digest() + bytes(4)
     stream = Cipher(algorithms.AES(key), modes.CTR(nonce)).encryptor()
     out = np.empty(count, dtype=np.uint64)
-    view = memoryview(out).cast('B')
+    view = out.view(np.uint8).data
     for start in range(0, len(view), _PIECE):
         stop = min(len(view), start + _PIECE)
         # OpenSSL wants room for one extra block when the length is no multiple of 16.

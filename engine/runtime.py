@@ -21,8 +21,11 @@ from engine.additive import AdditiveOperations
 from engine.arithmetic import ArrayOperations
 from engine.array import SecureArray, constant
 from engine.compare import CompareOperations
+from engine.decompose import BitOperations
 from engine.errors import EngineError, LocalProtocolError, PeerLost, RemoteProtocolError
+from engine.functions import ArrayFunctions
 from engine.handshake import Session
+from engine.linear_algebra import LinearAlgebra
 from engine.meter import Meter
 from engine.numeric import NumericOperations
 from engine.operation import Operation
@@ -32,8 +35,8 @@ from engine.sorting import SortOperations
 from engine.transport import connect_all
 
 
-class Runtime(ArrayOperations, CompareOperations, NumericOperations, AdditiveOperations,
-              SortOperations, mpyc_runtime.Runtime):
+class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations, NumericOperations,
+              LinearAlgebra, AdditiveOperations, SortOperations, mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
@@ -223,16 +226,19 @@ class Runtime(ArrayOperations, CompareOperations, NumericOperations, AdditiveOpe
     def issue(self, op: Operation, inputs, body, out: SecureArray) -> SecureArray:
         """Run `body(op, *shares)` once the inputs are known; its result becomes `out`'s share."""
         out.share = self._loop.create_future()
-        task = self._loop.create_task(self._run(op, inputs, body, out))
+        # The shares as they are now: an array may be assigned to while this operation waits.
+        held = [x.share for x in inputs]
+        task = self._loop.create_task(self._run(op, inputs, held, body, out))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return out
 
-    async def _run(self, op, inputs, body, out):
+    async def _run(self, op, inputs, held, body, out):
         future = out.share
         try:
-            shares = [await x.ready() for x in inputs]
-            op.depth = max((x.depth for x in inputs), default=0)
+            shares = [await asyncio.shield(s) if isinstance(s, asyncio.Future) else s
+                      for s in held]
+            op.depth = max((x.depth for x in inputs), default=op.floor)
             op.depth = max(op.depth, op.floor)
             op.started = time.perf_counter()
             result = await body(op, *shares)
@@ -338,8 +344,8 @@ def _reported(peer, payload) -> EngineError:
 
 
 async def connect(*, pid: int, addresses, threshold: int | None = None,
-                  job_key: bytes | None = None, peer_keys: list[bytes] | None = None, session: bytes = bytes(32),
-                  program: bytes = bytes(32), deadline: float = 60.0,
+                  job_key: bytes | None = None, peer_keys: list[bytes] | None = None,
+                  session: bytes = bytes(32), program: bytes = bytes(32), deadline: float = 60.0,
                   idle_deadline: float = 120.0) -> Runtime:
     """A runtime connected with all parties of a job.
 

@@ -30,7 +30,8 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def __init__(self, session: Session, taken, ready, peer: int | None = None):
         self._session, self._taken, self._ready = session, taken, ready
-        self._expected, self.peer = peer, None
+        self._expected = peer
+        self.peer: int | None = None
         self._owner: Owner | None = None
         self._backlog: list = []
         self._reader = frames.FrameReader()
@@ -39,6 +40,7 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def attach(self, owner: Owner):
         """Deliver to `owner` from now on, beginning with what has arrived already."""
+        assert self.peer is not None
         self._owner = owner
         backlog, self._backlog = self._backlog, []
         for frame, payload in backlog:
@@ -48,6 +50,7 @@ class TcpLink(asyncio.BufferedProtocol):
         """Queue one frame; the payload must not change afterwards."""
         data = memoryview(payload).cast('B') if len(payload) else b''
         head = frames.header(kind, tag, operation, context, len(data))
+        assert self._transport is not None
         if len(data) < 4096:
             self._transport.write(head + bytes(data))
         else:

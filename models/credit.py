@@ -57,7 +57,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
 class _Run:
     """State of one run at one party."""
 
-    def __init__(self, mpc, parties, table, inputs, rows, parameters, progress):
+    def __init__(self, mpc, parties, table, inputs, rows, parameters, progress) -> None:
         self.mpc, self.parties, self.table = mpc, parties, table
         self.inputs, self.parameters, self.progress = inputs, parameters, progress
         self.rows = [rows[p] for p in parties]

@@ -8,8 +8,9 @@ neither weights nor losses. Sources: Böhning, Lindsay, Ann. Inst. Statist. Math
 Schulz 1933; Nesterov 1983.
 
 Standardisation happens in weight space: with A the secret affine map of the columns,
-X_std = [X, m] A, so the n-by-d matrix is read and never rewritten. Columns that are not selected, or
-constant, are scaled to zero and keep zero weights; so the traffic does not depend on the selection.
+X_std = [X, m] A, so the n-by-d matrix is read and never rewritten. Columns that are not selected,
+or constant, are scaled to zero and keep zero weights; so the traffic does not depend on the
+selection.
 """
 
 from __future__ import annotations

@@ -1,0 +1,160 @@
+"""What every primitive costs, predicted from its size: rounds, and payload bytes over all parties.
+
+`COSTS[name](n, m, t)` is the prediction for one operation of that name (as the meter records it)
+with n result elements, m parties and threshold t. The roles of the parties rotate with the
+operation's number, so only the sum over all parties is fixed; a party's share of it is 1/m on
+average. The tests assert that prediction and measurement agree exactly.
+
+Operations that are not listed are local: no rounds, no bytes.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from engine.shamir import Geometry
+
+ELEMENT = 16
+"""Bytes of a field element."""
+WORD = 8
+"""Bytes of a word of packed secret bits."""
+
+
+class Prediction(NamedTuple):
+    """Rounds, and payload bytes sent by all parties together."""
+
+    rounds: int
+    total_bytes: int
+
+
+# --- sharing, opening, products ---
+
+def share(n: int, m: int, t: int) -> Prediction:
+    """An input: t receivers derive their share, m - 1 - t are sent theirs."""
+    return _prediction(m, 1, ELEMENT * n * (m - 1 - t))
+
+
+def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction:
+    """An output: every receiver gets t shares."""
+    return _prediction(m, 1, ELEMENT * n * t * (m if receivers is None else receivers))
+
+
+def product(n: int, m: int, t: int) -> Prediction:
+    """A product with or without truncation; n is the size of the result."""
+    return _prediction(m, 1, ELEMENT * n * (2 * t + 1) * (_active(m, t) - 1))
+
+
+def truncate(n: int, m: int, t: int) -> Prediction:
+    """A truncation alone: only t + 1 parties send."""
+    return _prediction(m, 1, ELEMENT * n * (t + 1) * (_active(m, t) - 1))
+
+
+# --- comparison and bits ---
+
+def less_than(n: int, m: int, t: int) -> Prediction:
+    """A sign bit: opening, carry-save adders, the carry into bit 63, back to the field."""
+    return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else _CARRY),
+                _to_field(n, m, t))
+
+
+def equal(n: int, m: int, t: int) -> Prediction:
+    """A test for zero: an AND of 64 bits in six levels; with t > 1 the sum is not needed either."""
+    opening = _open_to_dealers(n, m, t) if t < 2 else _summands(n, m, t)
+    return _sum(m, opening, _and(n, m, t, _ZERO if t < 2 else (WORD, *_ZERO)), _to_field(n, m, t))
+
+
+def exponent(n: int, m: int, t: int) -> Prediction:
+    """The position of the leading one, in six shared bits per element; n input elements."""
+    sum_bits = () if t == 0 else (WORD, *(2 * WORD,) * 6)
+    return _sum(m, _summands(n, m, t), _and(n, m, t, (*sum_bits, *(WORD,) * 6)),
+                _to_field(6 * n, m, t))
+
+
+# --- additive sharings, shuffle ---
+
+def input_additive(n: int, m: int, t: int, owner_receives: bool = False) -> Prediction:
+    """An owner's values among holders: all but one summand come from keys."""
+    return _prediction(m, 1, 0 if owner_receives else ELEMENT * n)
+
+
+def to_shared(n: int, m: int, t: int, holders: int | None = None) -> Prediction:
+    """Every holder (t + 1 by default) deals its summand as an input."""
+    return _prediction(m, 1, (t + 1 if holders is None else holders) * share(n, m, t).total_bytes)
+
+
+def hand_over(n: int, m: int, t: int, old: tuple[int, ...] | None = None,
+              new: tuple[int, ...] | None = None) -> Prediction:
+    """Every old holder sends one summand, unless it is itself the receiver.
+
+    By default between disjoint groups of t + 1.
+    """
+    if old is None or new is None:
+        return _prediction(m, 1, ELEMENT * n * (t + 1))
+    sent = sum(giver != new[j % len(new)] for j, giver in enumerate(old))
+    return _prediction(m, 1, ELEMENT * n * sent)
+
+
+def permute(n: int, m: int, t: int, holders: int | None = None) -> Prediction:
+    """Two holders have a common key; among more the first one sends a 16-byte seed."""
+    holders = t + 1 if holders is None else holders
+    return Prediction(0, 0) if holders <= 2 else _prediction(m, 1, 16 * (holders - 1))
+
+
+def shuffle(n: int, m: int, t: int) -> Prediction:
+    """The whole shuffle of a table of n elements."""
+    groups = Geometry(m, t).shuffle_groups()
+    return _sum(m, *[permute(n, m, t) for _ in groups], to_shared(n, m, t),
+                *[hand_over(n, m, t, a, b) for a, b in zip(groups, groups[1:], strict=False)])
+
+
+def send_private(n: int, m: int, t: int) -> Prediction:
+    """n words of 8 bytes from one party to another."""
+    return _prediction(m, 1, WORD * n)
+
+
+COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
+    'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
+    'encode': product, 'truncate': truncate, 'less_than': less_than, 'equal': equal,
+    'exponent': exponent, 'input_additive': input_additive, 'to_shared': to_shared,
+    'hand_over': hand_over, 'permute': permute, 'send_private': send_private,
+}
+
+
+# --- the parts ---
+
+_CARRY = (WORD, 8, 4, 2, 1, 1, 1)
+"""Widths in bytes of the ANDs on the way to one carry: generate, then six levels."""
+_ZERO = (4, 2, 1, 1, 1, 1)
+
+
+def _prediction(m, rounds, total_bytes):
+    return Prediction(rounds, total_bytes) if m > 1 else Prediction(0, 0)
+
+
+def _sum(m, *parts):
+    return _prediction(m, sum(p.rounds for p in parts), sum(p.total_bytes for p in parts))
+
+
+def _active(m, t):
+    return m - min(t, m - 2 * t - 1)
+
+
+def _open_to_dealers(n, m, t):
+    """t masked shares to the first dealer, then a word from every dealer to a set's others."""
+    return Prediction(2, n * (ELEMENT * t + WORD * (t + 1) * (_active(m, t) - t - 1)))
+
+
+def _summands(n, m, t):
+    """The opening, and carry-save adders from t + 1 words to two."""
+    return _sum(m, _open_to_dealers(n, m, t), _and(n, m, t, (WORD,) * max(0, t - 1)))
+
+
+def _and(n, m, t, widths):
+    """ANDs one after the other, of so many bytes per element each."""
+    active = _active(m, t)
+    return Prediction(len(widths), n * sum(widths) * active * (active - t - 1))
+
+
+def _to_field(n, m, t):
+    """t + 1 dealt parts, combined in pairs by t products."""
+    deals = (t + 1) * share(n, m, t).total_bytes
+    return Prediction(1 + t.bit_length(), deals + product(n * t, m, t).total_bytes)

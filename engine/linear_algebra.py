@@ -1,0 +1,64 @@
+"""Factorisation and solution of secret linear systems.
+
+Inner products cost nothing but the size of their result, so an n-by-n factorisation communicates
+O(n²) elements; the rounds are those of one reciprocal square root per column.
+"""
+
+import numpy as np
+
+from engine.array import SecureArray, constant
+from engine.base import RuntimeBase
+
+
+class LinearAlgebra(RuntimeBase):
+    """Cholesky and solve (a mix-in of `engine.runtime.Runtime`)."""
+
+    def cholesky(self, a: SecureArray, frac: int = 28) -> SecureArray:
+        """Lower triangular L with L Lᵀ = A for a symmetric positive definite A.
+
+        Pivots must stay in the domain of `rsqrt`; about 32 rounds per column.
+        """
+        return self._factor(a, frac)[0]
+
+    def _factor(self, a, frac):
+        n = _square(a)
+        columns: list[SecureArray] = []
+        inverses = []
+        for j in range(n):
+            v = a[j:, j].with_frac(frac)
+            if columns:
+                done = self.stack([c[j:] for c in columns], axis=1)
+                v = v - self.matrix_product(done, done[0], frac)
+            r = self.rsqrt(v[0], frac)
+            column = self.multiply(v, r, frac)
+            above = constant(self, np.zeros(j), frac)
+            columns.append(self.concatenate([above, column]) if j else column)
+            inverses.append(r)
+        return self.stack(columns, axis=1), self.stack(inverses)
+
+    def solve(self, a: SecureArray, b: SecureArray, frac: int = 28) -> SecureArray:
+        """x with A x = b for a symmetric positive definite A (n, n) and b (n,) or (n, k)."""
+        lower, inverse = self._factor(a, frac)
+        n = a.shape[0]
+        b = b.with_frac(frac)
+        rows = b.reshape(n, -1)
+        y = self._substitute(lower, inverse, rows, frac)
+        flipped = lower[::-1, ::-1].T
+        x = self._substitute(flipped, inverse[::-1], y[::-1], frac)[::-1]
+        return x.reshape(b.shape)
+
+    def _substitute(self, lower, inverse, rhs, frac):
+        """Forward substitution; two rounds per row."""
+        solved: list[SecureArray] = []
+        for j in range(rhs.shape[0]):
+            v = rhs[j]
+            if solved:
+                v = v - self.matrix_product(lower[j, :j], self.stack(solved), frac)
+            solved.append(self.multiply(v, inverse[j], frac))
+        return self.stack(solved)
+
+
+def _square(a):
+    if a.ndim != 2 or a.shape[0] != a.shape[1]:
+        raise ValueError(f'expected a square matrix, got shape {a.shape}')
+    return a.shape[0]
