@@ -291,7 +291,8 @@ class ArrayOperations(RuntimeBase):
                 stack[self.pid] = own
             out[lo:hi] = await op.compute(8 * (hi - lo), plan.finish, stack, senders, masks)
 
-        for k, lo in enumerate(range(0, max(n, 1), _PIECE)):
+        starts = range(0, max(n, 1), _PIECE)
+        for k, lo in enumerate(starts, op.claim(len(starts))):
             hi = min(n, lo + _PIECE)
             own, masks = await op.compute(
                 12 * (hi - lo), plan.start, op, piece, lo, hi, k, self.pid in senders)

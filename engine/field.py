@@ -13,6 +13,11 @@ import numpy as np
 from numba import njit, uint64
 
 from engine.i128 import f_add, f_canonical, f_mul, f_sub, mac, reduce3
+from engine.matmul import matmul
+
+__all__ = ['P', 'add', 'add_masks', 'affine', 'broadcast', 'broadcast_to', 'combine', 'cumsum',
+           'decode_float', 'decode_int', 'encode', 'limbs', 'matmul', 'mul', 'neg', 'sub', 'table',
+           'to_ints', 'total', 'uniform', 'unmask']
 
 P = (1 << 127) - 1
 _MASK64 = (1 << 64) - 1
@@ -182,53 +187,6 @@ def cumsum(x):
     out = np.empty(x.shape, dtype=np.uint64)
     columns = (x.shape[0], int(np.prod(x.shape[1:-1])), 2)
     _cumsum(np.require(x, requirements='CW').reshape(columns), out.reshape(columns))
-    return out
-
-
-# --- products of matrices ---
-
-@_jit()
-def _matmul_nt(a, bt, out):
-    """out = a @ bt.T; both operands are read along their rows."""
-    n, d = a.shape[0], a.shape[1]
-    for i in range(n):
-        for j in range(bt.shape[0]):
-            a0 = a1 = a2 = _ZERO
-            for k in range(d):
-                a0, a1, a2 = mac(
-                    a0, a1, a2, a[i, k, 0], a[i, k, 1], bt[j, k, 0], bt[j, k, 1])
-            out[i, j, 0], out[i, j, 1] = reduce3(a0, a1, a2)
-
-
-@_jit()
-def _matmul_tn(a, b, out):
-    """out = a.T @ b without a transposed copy: blocks of rows that stay in cache."""
-    rows, n, m = a.shape[0], a.shape[1], b.shape[1]
-    out[:] = 0
-    block = max(32, 4096 // max(1, n + m))
-    for start in range(0, rows, block):
-        stop = min(rows, start + block)
-        for i in range(n):
-            for j in range(m):
-                a0 = a1 = a2 = _ZERO
-                for k in range(start, stop):
-                    a0, a1, a2 = mac(
-                    a0, a1, a2, a[k, i, 0], a[k, i, 1], b[k, j, 0], b[k, j, 1])
-                lo, hi = reduce3(a0, a1, a2)
-                out[i, j, 0], out[i, j, 1] = f_add(out[i, j, 0], out[i, j, 1], lo, hi)
-
-
-def matmul(a, b):
-    """a @ b for matrices of elements, shapes (n, k, 2) and (k, m, 2).
-
-    A transposed view on the left (as from ``x.T``) is multiplied in place, without a copy.
-    """
-    out = np.empty((a.shape[0], b.shape[1], 2), dtype=np.uint64)
-    a_t = a.transpose(1, 0, 2)
-    if not a.flags.c_contiguous and a_t.flags.c_contiguous:
-        _matmul_tn(a_t, np.ascontiguousarray(b), out)
-    else:
-        _matmul_nt(np.ascontiguousarray(a), np.ascontiguousarray(b.transpose(1, 0, 2)), out)
     return out
 
 

@@ -94,11 +94,11 @@ class ArrayFunctions(RuntimeBase):
         """A vector in ascending order."""
         return (await self.sort_rows(x.reshape(-1, 1)))[:, 0]
 
-    async def argsort(self, x: SecureArray, stable: bool = False) -> SecureArray:
-        """Shared positions that sort a vector; `stable` keeps equal elements in their order."""
+    async def argsort(self, x: SecureArray) -> SecureArray:
+        """Shared positions that sort a vector; equal elements keep their order."""
         n = x.shape[0]
         table = self.stack([x.reinterpret(0), constant(self, np.arange(n))], axis=1)
-        return (await self.sort_rows(table, [0, 1] if stable else 0))[:, 1]
+        return (await self.sort_rows(table))[:, 1]
 
     async def quantiles(self, x: SecureArray, levels) -> SecureArray:
         """Order statistics at ceil(level·n) (at least the first) of a vector; shared."""

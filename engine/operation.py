@@ -24,7 +24,7 @@ class Operation:
     """A numbered operation; see the module docstring."""
 
     __slots__ = ('bytes_sent', 'context', 'depth', 'floor', 'id', 'messages', 'multiplications',
-                 'name', 'path', 'rounds', 'runtime', 'started')
+                 'name', 'path', 'pieces', 'rounds', 'runtime', 'started')
 
     def __init__(self, runtime, name: str, shape=(), local: bool = False):
         self.runtime, self.name = runtime, name
@@ -37,6 +37,7 @@ class Operation:
                                  key=runtime.session[:16]).digest()
         self.context = int.from_bytes(digest, 'little')
         self.depth = self.rounds = self.bytes_sent = self.messages = self.multiplications = 0
+        self.pieces = 0
         self.started = time.perf_counter()
 
     @property
@@ -48,6 +49,15 @@ class Operation:
     def group(self) -> tuple[int, ...]:
         """The active parties of this operation."""
         return self.runtime.geometry.active_group(self.rotation)
+
+    def claim(self, count: int) -> int:
+        """The first of `count` numbers for pieces; no two steps of an operation share any.
+
+        A piece's number labels its frames and its masks: used twice, a mask would give away the
+        difference of the values under it.
+        """
+        self.pieces += count
+        return self.pieces - count
 
     def of_set(self, index: int, purpose: bytes, count: int, piece: int = 0) -> np.ndarray:
         """Fresh words known to the parties of one PRSS set."""

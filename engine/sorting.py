@@ -13,7 +13,7 @@ would show as such; the caller breaks ties (see `sort_rows`).
 
 import numpy as np
 
-from engine.array import SecureArray
+from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
 
 
@@ -36,18 +36,20 @@ class SortOperations(RuntimeBase):
     async def sort_rows(self, table: SecureArray, key: int | list[int] = 0) -> SecureArray:
         """Rows of an (n, k) table in ascending order of the secret column `key`.
 
-        With a list of columns the first one decides and the next ones break its ties. Remaining
-        ties are ordered at random: the shuffle gives every row a random place, and equal keys
-        compare by it, so the opened comparisons reveal nothing about ties either. For a stable
-        sort append a column 0..n-1 as the last key. Reveals only what a random order reveals.
-        About 2 log2(n) batches of comparisons.
+        With a list of columns the first one decides and the next ones break its ties; rows that
+        agree in all of them keep their order. Reveals only what a random order reveals, and
+        nothing about ties. About 2 log2(n) batches of comparisons per key and one more.
         """
-        n = table.shape[0]
+        n, k = table.shape
         if n < 2:
             return table
-        table = self.shuffle(table)
-        keys = table[:, [key] if isinstance(key, int) else key].reinterpret(0)
-        return table[await self._quicksort(keys, n)]
+        # The secret first place of a row breaks ties. Its place after the shuffle must not: among
+        # equal keys the opened order would then be ascending, which shows that they are equal.
+        place = constant(self, np.arange(n).reshape(n, 1))
+        table = self.shuffle(self.concatenate([table, place.with_frac(table.frac)], axis=1))
+        keys = [key] if isinstance(key, int) else list(key)
+        order = await self._quicksort(table[:, [*keys, k]].reinterpret(0), n)
+        return table[order, :k]
 
     async def _quicksort(self, keys, n):
         """Public order of secret keys (n, k) that are in random order already."""
@@ -56,7 +58,7 @@ class SortOperations(RuntimeBase):
         while segments:
             rows, pivots = [], []
             for lo, hi in segments:
-                # The middle: rows with equal keys stand in their tie-break order already.
+                # The middle: sorted parts do not make it slow.
                 middle = (lo + hi) // 2
                 order[[lo, middle]] = order[[middle, lo]]
                 rows.append(order[lo + 1:hi])
@@ -76,12 +78,8 @@ class SortOperations(RuntimeBase):
     async def _before(self, keys, left, right):
         """Opened: whether row left[i] comes before row right[i]; rows are never equal."""
         difference = keys[left] - keys[right]
-        # After the shuffle a row's place is a uniformly random tie-break.
-        tie = (left < right).astype(np.int64)
-        last = keys.shape[1] - 1
-        bits = self.negative(difference[:, last] - tie)
-        if last:
-            less = self.negative(self.stack([difference[:, :last], -difference[:, :last]]))
-            for k in reversed(range(last)):
-                bits = less[0, :, k] + (1 - less[0, :, k] - less[1, :, k]) * bits
+        bits = 0
+        for k in reversed(range(keys.shape[1])):
+            # a < b, or a = b and the later keys say less: both exactly if a - b - bit < 0.
+            bits = self.negative(difference[:, k] - bits)
         return (await self.output(bits)).astype(bool)

@@ -39,7 +39,7 @@ def _stamp() -> pathlib.Path:
     here = pathlib.Path(__file__).parent
     digest = hashlib.sha256(f'{numba.__version__} {llvmlite.__version__} '
                             f'{llvmlite.binding.get_host_cpu_name()}'.encode())
-    for name in ('i128.py', 'field.py', 'compare.py'):
+    for name in ('i128.py', 'field.py', 'matmul.py', 'compare.py'):
         digest.update((here / name).read_bytes())
     folder = here / '__pycache__'
     try:
@@ -59,9 +59,10 @@ def compile_all() -> None:
 
     async def program(mpc):
         x = mpc.input(mpc.array(np.linspace(-1, 1, 6).reshape(3, 2)), senders=0)
+        big = mpc.array(np.zeros((200, 200), np.int64))
         y = x.T @ x + mpc.sigmoid(x[:2]) * 0.5 - x[:2] * x[:2]
         parts = [y @ np.ones((2, 2)), mpc.shuffle(x), mpc.log(x * x + 1.0), x.ravel().cumsum(),
-                 x.sum(0), -x]
+                 x.sum(0), -x, x.T @ x[:, 0], big @ big]
         await mpc.output(parts)
     run_cluster(program, 3)
 

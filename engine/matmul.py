@@ -1,0 +1,194 @@
+"""Matrix products over the field of p = 2^127 - 1: three kernels for three shapes.
+
+Thin products (a matrix times a few columns) stream the matrix once through a scalar kernel of
+128-bit multiplications. Large products are computed modulo thirteen 22-bit primes with floating-
+point BLAS, whose sums of products of signed residues stay below 2^53 and so are exact, and put
+together by the Chinese remainder theorem: the same integers, several times faster, whatever the
+processor. Source: the multi-modular method of exact linear algebra, e.g. Dumas, Giorgi, Pernet,
+"Dense linear algebra over word-size prime fields", ACM TOMS 35 (2008).
+"""
+
+import functools
+
+import numpy as np
+from numba import njit, uint64
+from threadpoolctl import ThreadpoolController
+
+from engine.i128 import f_add, mac, reduce3
+
+_P = (1 << 127) - 1
+_ZERO = uint64(0)
+_DEPTH = 2048
+_BLAS_FROM = 1 << 22
+
+
+def _jit(fn):
+    return njit(fn, cache=True, nogil=True, boundscheck=False)
+
+
+@_jit
+def _rows_by_rows(a, bt, out):
+    """out = a @ bt.T; both operands are read along their rows."""
+    n, d = a.shape[0], a.shape[1]
+    for i in range(n):
+        for j in range(bt.shape[0]):
+            a0 = a1 = a2 = _ZERO
+            for k in range(d):
+                a0, a1, a2 = mac(a0, a1, a2, a[i, k, 0], a[i, k, 1], bt[j, k, 0], bt[j, k, 1])
+            out[i, j, 0], out[i, j, 1] = reduce3(a0, a1, a2)
+
+
+@_jit
+def _columns_by_column(a, b, acc, out):
+    """out = a.T @ b for one column b: rows stream by while the sums stay in cache."""
+    rows, n = a.shape[0], a.shape[1]
+    acc[:] = 0
+    last = rows - rows % 4
+    for k in range(0, last, 4):
+        b0l, b0h, b1l, b1h = b[k, 0], b[k, 1], b[k + 1, 0], b[k + 1, 1]
+        b2l, b2h, b3l, b3h = b[k + 2, 0], b[k + 2, 1], b[k + 3, 0], b[k + 3, 1]
+        for i in range(n):
+            x, y, z = mac(acc[i, 0], acc[i, 1], acc[i, 2], a[k, i, 0], a[k, i, 1], b0l, b0h)
+            x, y, z = mac(x, y, z, a[k + 1, i, 0], a[k + 1, i, 1], b1l, b1h)
+            x, y, z = mac(x, y, z, a[k + 2, i, 0], a[k + 2, i, 1], b2l, b2h)
+            acc[i, 0], acc[i, 1], acc[i, 2] = mac(
+                x, y, z, a[k + 3, i, 0], a[k + 3, i, 1], b3l, b3h)
+    for k in range(last, rows):
+        for i in range(n):
+            acc[i, 0], acc[i, 1], acc[i, 2] = mac(
+                acc[i, 0], acc[i, 1], acc[i, 2], a[k, i, 0], a[k, i, 1], b[k, 0], b[k, 1])
+    for i in range(n):
+        out[i, 0], out[i, 1] = reduce3(acc[i, 0], acc[i, 1], acc[i, 2])
+
+
+def matmul(a, b):
+    """a @ b for matrices of elements, shapes (n, k, 2) and (k, m, 2).
+
+    A transposed view on the left (as from ``x.T``) is multiplied without a copy.
+    """
+    n, k, m = a.shape[0], a.shape[1], b.shape[1]
+    if n * k * m >= _BLAS_FROM and min(n, k, m) >= 24:
+        return _multi_modular(a, b)
+    out = np.empty((n, m, 2), dtype=np.uint64)
+    a_t = a.transpose(1, 0, 2)
+    if m <= 8 and not a.flags.c_contiguous and a_t.flags.c_contiguous:
+        acc, column = np.empty((n, 3), np.uint64), np.empty((n, 2), np.uint64)
+        a_t = np.require(a_t, requirements='CW')
+        for j in range(m):
+            _columns_by_column(a_t, np.require(b[:, j], requirements='CW'), acc, column)
+            out[:, j] = column
+    else:
+        _rows_by_rows(np.require(a, requirements='CW'),
+                      np.require(b.transpose(1, 0, 2), requirements='CW'), out)
+    return out
+
+
+# --- multi-modular ---
+
+@functools.cache
+def _moduli():
+    """Primes below 2^22 whose product exceeds k·2^254 by a margin of 2^20 or more."""
+    primes, candidate = [], (1 << 22) - 1
+    while len(primes) < 13:
+        if all(candidate % d for d in range(3, int(candidate**0.5) + 1, 2)):
+            primes.append(candidate)
+        candidate -= 2
+    product = 1
+    for q in primes:
+        product *= q
+    weights = [product // q for q in primes]
+    inverses = [pow(w, -1, q) for w, q in zip(weights, primes, strict=True)]
+    return primes, [w % _P for w in weights], inverses, product % _P, product
+
+
+@_jit
+def _residues(x, q, out):
+    """Signed residues of x modulo the prime q < 2^22, as floats of magnitude below 2^21."""
+    mask = uint64((1 << 32) - 1)
+    w1 = uint64(1 << 32) % q
+    w2 = w1 * w1 % q
+    w3 = w2 * w1 % q
+    inverse, half, signed = 1.0 / float(q), np.int64(q >> uint64(1)), np.int64(q)
+    for i in range(x.shape[0]):
+        lo, hi = x[i, 0], x[i, 1]
+        s = (hi >> uint64(32)) * w3 + (hi & mask) * w2 + (lo >> uint64(32)) * w1 + (lo & mask)
+        # s < 2^56: the float quotient is off by one at most, which the signed form absorbs.
+        r = np.int64(s - uint64(float(s) * inverse) * q)
+        r = r - signed if r > half else r
+        out[i] = float(r - signed if r > half else r)
+
+
+@_jit
+def _accumulate(c, q, inverse, weight, acc, quotient):
+    """Add (c·inverse mod q)·weight to 192-bit sums, and the fraction of q to `quotient`."""
+    fq, per, inv = float(q), 1.0 / float(q), float(inverse)
+    for i in range(c.shape[0]):
+        # Every product below 2^53 is exact; floor(x / q) may be off by one.
+        r = c[i] - np.floor(c[i] * per) * fq
+        v = r * inv
+        v = v - np.floor(v * per) * fq
+        v = v + fq if v < 0 else v
+        v = v - fq if v >= fq else v
+        quotient[i] += v * per
+        acc[i, 0], acc[i, 1], acc[i, 2] = mac(
+            acc[i, 0], acc[i, 1], acc[i, 2], uint64(v), _ZERO, weight[0], weight[1])
+
+
+@_jit
+def _finish(acc, quotient, minus_product, out):
+    """Σ v_q M_q - floor(Σ v_q / q) M, modulo p."""
+    for i in range(out.shape[0]):
+        turns = uint64(np.floor(quotient[i] + 1e-4))
+        a0, a1, a2 = mac(acc[i, 0], acc[i, 1], acc[i, 2], turns, _ZERO,
+                         minus_product[0], minus_product[1])
+        out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
+
+
+@_jit
+def _add_in_place(x, y):
+    for i in range(x.shape[0]):
+        x[i, 0], x[i, 1] = f_add(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
+
+
+def _limbs(value):
+    return np.array([value & ((1 << 64) - 1), value >> 64], dtype=np.uint64)
+
+
+def _multi_modular(a, b):
+    with _one_thread():
+        return _multi_modular_body(a, b)
+
+
+def _one_thread():
+    # The parties of one machine share its cores; each keeps to its worker thread.
+    return _controller().limit(limits=1, user_api='blas')
+
+
+@functools.cache
+def _controller():
+    return ThreadpoolController()
+
+
+def _multi_modular_body(a, b):
+    n, k, m = a.shape[0], a.shape[1], b.shape[1]
+    primes, weights, inverses, product_mod_p, _ = _moduli()
+    result = None
+    for start in range(0, k, _DEPTH):
+        stop = min(k, start + _DEPTH)
+        left = np.require(a[:, start:stop], requirements='CW').reshape(-1, 2)
+        right = np.require(b[start:stop], requirements='CW').reshape(-1, 2)
+        acc, quotient = np.zeros((n * m, 3), np.uint64), np.zeros(n * m)
+        fa, fb = np.empty((n, stop - start)), np.empty((stop - start, m))
+        for q, weight, inverse in zip(primes, weights, inverses, strict=True):
+            _residues(left, np.uint64(q), fa.reshape(-1))
+            _residues(right, np.uint64(q), fb.reshape(-1))
+            c = fa @ fb
+            _accumulate(c.reshape(-1), np.uint64(q), np.uint64(inverse), _limbs(weight), acc,
+                        quotient)
+        out = np.empty((n * m, 2), np.uint64)
+        _finish(acc, quotient, _limbs(_P - product_mod_p), out)
+        if result is None:
+            result = out
+        else:
+            _add_in_place(result, out)
+    return result.reshape(n, m, 2)
