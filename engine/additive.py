@@ -189,26 +189,15 @@ class AdditiveOperations(RuntimeBase):
         For data that the protocol lets the receiver see, such as keyed tags; one round.
         """
         op = Operation(self, 'send_private', shape)
-        result = self._loop.create_future()
 
         async def body(op):
-            value = None
-            if self.pid == sender:
-                value = np.ascontiguousarray(values, dtype).reshape(shape)
-                op.send(receiver, value)
-            elif self.pid == receiver:
-                value = await op.receive(sender, shape, dtype)
             op.round()
-            result.set_result(value if self.pid == receiver else None)
-            return value
-        done = self.issue(op, [], body, AdditiveArray(self, (receiver,), shape, 0))
-
-        def failed(future):
-            if future.exception() is not None and not result.done():
-                result.set_exception(future.exception())
-                result.exception()
-        done.share.add_done_callback(failed)
-        return result
+            if self.pid == sender:
+                op.send(receiver, np.ascontiguousarray(values, dtype).reshape(shape))
+            if self.pid == receiver:
+                return await op.receive(sender, shape, dtype)
+            return None
+        return self.issue_value(op, [], body)
 
 
 def _draw(op, peer, purpose, size):

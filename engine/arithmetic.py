@@ -127,7 +127,6 @@ class ArrayOperations(RuntimeBase):
             receivers = range(m)
         receivers = {receivers} if isinstance(receivers, int) else set(receivers)
         op = Operation(self, 'output', x.shape)
-        result = self._loop.create_future()
 
         async def body(op, share):
             n = x.size
@@ -137,18 +136,12 @@ class ArrayOperations(RuntimeBase):
             mine = self.pid in receivers
             others = await op.exchange({p: flat for p in targets if p in receivers},
                                        sources if mine else [], (n, 2))
-            value = None
-            if mine:
-                weights = self.geometry.recombination((self.pid, *sources))
-                opened = field.combine(np.stack([flat, *others]), weights)
-                value = _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
-            self.floor = max(self.floor, op.depth + op.rounds)
-            if not result.done():
-                result.set_result(value)
-            return share
-        done = self.issue(op, [x], body, SecureArray(self, x.shape, x.frac))
-        done.share.add_done_callback(lambda f: _forward_failure(f, result))
-        return result
+            if not mine:
+                return None
+            weights = self.geometry.recombination((self.pid, *sources))
+            opened = await op.compute(4 * n, field.combine, np.stack([flat, *others]), weights)
+            return _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
+        return self.issue_value(op, [x], body)
 
     # --- products ---
 
@@ -410,8 +403,3 @@ def _decoded(x, frac, raw):
         return np.where(signed > field.P // 2, signed - field.P, signed)
     return field.decode_float(x, frac) if frac else field.decode_int(x)
 
-
-def _forward_failure(done, result):
-    if not result.done() and done.exception() is not None:
-        result.set_exception(done.exception())
-        result.exception()

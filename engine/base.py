@@ -28,6 +28,8 @@ class RuntimeBase:
     _loop: asyncio.AbstractEventLoop
 
     issue: Callable[..., Any]
+    issue_value: Callable[..., Any]
+    open_negative: Callable[..., Any]
     next_operation: Callable[[], int]
     output: Callable[..., Any]
 

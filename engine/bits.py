@@ -172,6 +172,28 @@ class BitNetwork:
             out &= dtype.type((1 << bits) - 1)
         return out
 
+    async def open(self, bits: np.ndarray) -> np.ndarray:
+        """The values of bits (sets, n), given as uint8 components, to all parties; one round.
+
+        The t + 1 dealers broadcast their parts of the XOR sharing, eight bits to the byte.
+        """
+        n, lay, step = self.n, self.layout, self._next()
+        packed = -(-n // 8)
+        own = None
+        if self.pid in lay.dealers:
+            part = functools.reduce(np.bitwise_xor, [bits[k] for k in lay.split(self.pid)],
+                                    np.zeros(n, np.uint8))
+            own = np.packbits(part & np.uint8(1))
+            for peer in range(self.rt.geometry.m):
+                if peer != self.pid:
+                    self.op.send(peer, own, step)
+        total = np.zeros(packed, np.uint8)
+        for dealer in lay.dealers:
+            total ^= own if dealer == self.pid else \
+                await self.op.receive(dealer, (packed,), np.uint8, step)
+        self.op.round()
+        return np.unpackbits(total, count=n)
+
     async def to_field(self, bits: np.ndarray) -> np.ndarray:
         """Shamir shares, as integers 0 or 1, of bits (sets, ...) given as uint8 components.
 

@@ -45,6 +45,19 @@ class CompareOperations(RuntimeBase):
         """
         return self._blockwise('less_than', x, _sign_bit)
 
+    async def open_negative(self, x: SecureArray) -> np.ndarray:
+        """Booleans [x < 0] of a vector, opened to all parties.
+
+        Cheaper than opening `negative(x)`: the bit never becomes a field element. 11 rounds
+        (t = 1).
+        """
+        pending = []
+        for start in range(0, max(1, x.size), _BLOCK):
+            piece = x[start:start + _BLOCK] if x.size > _BLOCK else x
+            op = Operation(self, 'open_negative', piece.shape)
+            pending.append(self.issue_value(op, [piece], _open_sign))
+        return np.concatenate([await p for p in pending]).astype(bool)
+
     def _blockwise(self, name, x, protocol):
         flat = x.ravel()
         parts = []
@@ -134,12 +147,23 @@ async def summands(net: BitNetwork, share, offset: int):
 async def _sign_bit(op, share):
     """Field shares of [x < 0]."""
     net = BitNetwork(op, len(share))
+    return await net.to_field(await _sign_components(net, share))
+
+
+async def _open_sign(op, share):
+    """The opened bits [x < 0]."""
+    net = BitNetwork(op, len(share))
+    return await net.open(await _sign_components(net, share))
+
+
+async def _sign_components(net, share):
+    """Component array of the bits [x < 0]."""
     words = await summands(net, share, 1 << 63)
     top = words[0] >> np.uint64(63)
     if len(words) == 2:
         u, v = words
         top = ((u ^ v) >> np.uint64(63)) ^ await _carry_into_top(net, u, v)
-    return await net.to_field(net.xor_public(top.astype(np.uint8), 1))
+    return net.xor_public(top.astype(np.uint8), 1)
 
 
 async def _carry_into_top(net, u, v):

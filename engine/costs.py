@@ -64,9 +64,18 @@ def equal(n: int, m: int, t: int) -> Prediction:
 
 def exponent(n: int, m: int, t: int) -> Prediction:
     """The position of the leading one, in six shared bits per element; n input elements."""
-    sum_bits = () if t == 0 else (WORD, *(2 * WORD,) * 6)
-    return _sum(m, _summands(n, m, t), _and(n, m, t, (*sum_bits, *(WORD,) * 6)),
+    return _sum(m, _summands(n, m, t), _and(n, m, t, (*_all_carries(t), *(WORD,) * 6)),
                 _to_field(6 * n, m, t))
+
+
+def to_bits(n: int, m: int, t: int, bits: int = 64) -> Prediction:
+    """The low bits of n numbers, as shared bits."""
+    return _sum(m, _summands(n, m, t), _and(n, m, t, _all_carries(t)), _to_field(n * bits, m, t))
+
+
+def random_bits(n: int, m: int, t: int) -> Prediction:
+    """Random bits are drawn from keys; bringing them to the field costs."""
+    return _sum(m, _to_field(n, m, t))
 
 
 # --- additive sharings, shuffle ---
@@ -114,8 +123,9 @@ def send_private(n: int, m: int, t: int) -> Prediction:
 COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
     'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
     'encode': product, 'truncate': truncate, 'less_than': less_than, 'equal': equal,
-    'exponent': exponent, 'input_additive': input_additive, 'to_shared': to_shared,
-    'hand_over': hand_over, 'permute': permute, 'send_private': send_private,
+    'exponent': exponent, 'to_bits': to_bits, 'random_bits': random_bits,
+    'input_additive': input_additive, 'to_shared': to_shared, 'hand_over': hand_over,
+    'permute': permute, 'send_private': send_private,
 }
 
 
@@ -152,6 +162,11 @@ def _and(n, m, t, widths):
     """ANDs one after the other, of so many bytes per element each."""
     active = _active(m, t)
     return Prediction(len(widths), n * sum(widths) * active * (active - t - 1))
+
+
+def _all_carries(t):
+    """Widths of the ANDs of a full sum of two words; with t = 0 there is only one word."""
+    return () if t == 0 else (WORD, *(2 * WORD,) * 6)
 
 
 def _to_field(n, m, t):

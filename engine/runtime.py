@@ -233,6 +233,19 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
         task.add_done_callback(self._tasks.discard)
         return out
 
+    def issue_value(self, op: Operation, inputs, body) -> asyncio.Future:
+        """Like `issue`, for an operation whose result is a public value: a future of it.
+
+        What the program issues after it has seen the value counts as later rounds.
+        """
+        out = SecureArray(self, (), 0)
+
+        async def opening(op, *shares):
+            value = await body(op, *shares)
+            self.floor = max(self.floor, op.depth + op.rounds)
+            return value
+        return self.issue(op, inputs, opening, out).share
+
     async def _run(self, op, inputs, held, body, out):
         future = out.share
         try:

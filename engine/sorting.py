@@ -7,8 +7,8 @@ size in all; no permutation network.
 
 Sort: after a secret shuffle the order of distinct keys is independent of their original places, so
 a comparison sort may open its comparisons (Hamada et al., ICISC 2012). Rows are compared in large
-batches: a quicksort whose every level is one batch of comparisons against the pivots. Equal keys
-would show as such; the caller breaks ties (see `sort_rows`).
+batches: a quicksort whose every level is one batch of comparisons against the pivots. Keys are
+made distinct by the rows' secret first places.
 """
 
 import numpy as np
@@ -33,12 +33,16 @@ class SortOperations(RuntimeBase):
             held = held.permute()
         return held.to_shared()
 
-    async def sort_rows(self, table: SecureArray, key: int | list[int] = 0) -> SecureArray:
+    async def sort_rows(self, table: SecureArray, key: int | list[int] = 0,
+                        key_bits: int = 63) -> SecureArray:
         """Rows of an (n, k) table in ascending order of the secret column `key`.
 
         With a list of columns the first one decides and the next ones break its ties; rows that
         agree in all of them keep their order. Reveals only what a random order reveals, and
         nothing about ties. About 2 log2(n) batches of comparisons per key and one more.
+
+        A single key known to be below 2^key_bits units in magnitude, with key_bits + log2(n) <= 62,
+        is compared together with the tie-break, which halves the time.
         """
         n, k = table.shape
         if n < 2:
@@ -46,10 +50,15 @@ class SortOperations(RuntimeBase):
         # The secret first place of a row breaks ties. Its place after the shuffle must not: among
         # equal keys the opened order would then be ascending, which shows that they are equal.
         place = constant(self, np.arange(n).reshape(n, 1))
-        table = self.shuffle(self.concatenate([table, place.with_frac(table.frac)], axis=1))
+        mixed = self.shuffle(self.concatenate([table.reinterpret(0), place], axis=1))
         keys = [key] if isinstance(key, int) else list(key)
-        order = await self._quicksort(table[:, [*keys, k]].reinterpret(0), n)
-        return table[order, :k]
+        places = n.bit_length()
+        if len(keys) == 1 and key_bits + places <= 62:
+            compared = mixed[:, keys].shift(places) + mixed[:, [k]]
+        else:
+            compared = mixed[:, [*keys, k]]
+        order = await self._quicksort(compared, n)
+        return mixed[order, :k].reinterpret(table.frac)
 
     async def _quicksort(self, keys, n):
         """Public order of secret keys (n, k) that are in random order already."""
@@ -79,7 +88,7 @@ class SortOperations(RuntimeBase):
         """Opened: whether row left[i] comes before row right[i]; rows are never equal."""
         difference = keys[left] - keys[right]
         bits = 0
-        for k in reversed(range(keys.shape[1])):
+        for k in reversed(range(1, keys.shape[1])):
             # a < b, or a = b and the later keys say less: both exactly if a - b - bit < 0.
             bits = self.negative(difference[:, k] - bits)
-        return (await self.output(bits)).astype(bool)
+        return await self.open_negative(difference[:, 0] - bits)
