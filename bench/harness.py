@@ -1,0 +1,134 @@
+"""Run a suite with real parties: one process each, on loopback, and one document of results.
+
+`run_suite` starts the parties, waits for all within a deadline and merges what they measured:
+seconds and memory are the greatest over the parties, bytes the average, rounds are the same at all.
+A calibration loop (a NumPy pass over a fixed array) says how fast the machine was meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+SUITES = ('engine',)
+
+
+class BenchError(Exception):
+    """A benchmark run that failed; the message names the party and its last words."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Free loopback ports."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(('127.0.0.1', 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def calibrate() -> float:
+    """Seconds of a fixed piece of work: multiply-add passes over 16 MB of words."""
+    x = np.arange(1 << 21, dtype=np.uint64)
+    started = time.perf_counter()
+    for _ in range(40):
+        x = x * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+    return time.perf_counter() - started
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {'processor': platform.processor() or platform.machine(), 'cores': os.cpu_count(),
+            'python': platform.python_version(), 'system': platform.platform(),
+            'calibration_seconds': round(calibrate(), 3)}
+
+
+def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,
+              names: list[str] | None = None, sizes: list[str] | None = None,
+              deadline: float = 1800.0) -> dict[str, Any]:
+    """{"machine": ..., "results": [...]} of a suite; `names` and `sizes` select benchmarks.
+
+    Raises BenchError when a party fails or the deadline (seconds) passes.
+    """
+    from engine.warm import ensure
+
+    if suite not in SUITES:
+        raise BenchError(f'no suite {suite!r}, expected one of {", ".join(SUITES)}')
+    threshold = (parties - 1) // 2 if threshold is None else threshold
+    ensure()
+    job = {'suite': suite, 'threshold': threshold, 'names': names, 'sizes': sizes,
+           'addresses': [['127.0.0.1', port] for port in free_ports(parties)]}
+    started = time.perf_counter()
+    workers = [subprocess.Popen([sys.executable, '-m', 'bench.party',
+                                 json.dumps({**job, 'pid': pid})], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+               for pid in range(parties)]
+    outputs = []
+    try:
+        for pid, worker in enumerate(workers):
+            left = deadline - (time.perf_counter() - started)
+            out, err = worker.communicate(timeout=max(1.0, left))
+            if worker.returncode:
+                raise BenchError(f'party {pid} failed: {err.strip()[-600:]}')
+            outputs.append([json.loads(line) for line in out.splitlines()])
+    except subprocess.TimeoutExpired:
+        raise BenchError(f'no result within {deadline:g} s') from None
+    finally:
+        for worker in workers:
+            if worker.poll() is None:
+                worker.kill()
+    return {'machine': machine(),
+            'results': [_merged(rows, parties, threshold) for rows in zip(*outputs, strict=True)]}
+
+
+def _merged(rows, parties, threshold):
+    """One result from all parties' rows: the run whose slowest party is the median one."""
+    runs = list(zip(*(r['runs'] for r in rows), strict=True))
+    run = sorted(runs, key=lambda run: max(r['seconds'] for r in run))[len(runs) // 2]
+    return {'name': rows[0]['name'], 'n': rows[0]['n'], 'parties': parties,
+            'threshold': threshold,
+            'seconds': round(max(r['seconds'] for r in run), 4),
+            'cpu_seconds_per_party': round(sum(r['cpu_seconds'] for r in run) / parties, 4),
+            'bytes_per_party': round(sum(r['bytes'] for r in run) / parties),
+            'rounds': max(r['rounds'] for r in run),
+            'multiplications': max(r['multiplications'] for r in run),
+            'peak_rss_mb': round(max(r['peak_rss_mb'] for r in rows), 1)}
+
+
+def compare_mpyc(parties: int = 4, threshold: int | None = None, size: int = 2000,
+                 deadline: float = 600.0) -> dict[str, Any]:
+    """Seconds per element of stock MPyC's products beside ours, and their ratio, in one run.
+
+    MPyC is measured at `size` elements (it is linear in that range and would take minutes at 10^5),
+    ours at 10^6.
+    """
+    threshold = (parties - 1) // 2 if threshold is None else threshold
+    ours = run_suite('engine', parties=parties, threshold=threshold,
+                     names=['multiply_fixed', 'multiply_int'], sizes=['1000000'],
+                     deadline=deadline)
+    command = [sys.executable, '-m', 'bench.stock_mpyc', str(size), f'-M{parties}',
+               f'-T{threshold}', '--no-log', '-B', str(free_ports(1)[0])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=deadline, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{')]
+    if done.returncode or not lines:
+        raise BenchError(f'stock MPyC failed: {done.stderr.strip()[-600:]}')
+    stock = json.loads(lines[-1])
+    rows = []
+    for result in ours['results']:
+        mine = result['seconds'] / int(result['n'])
+        theirs = stock['seconds'][result['name']] / stock['n']
+        rows.append({'name': result['name'], 'parties': parties, 'threshold': threshold,
+                     'ours_n': result['n'], 'ours_seconds_per_element': mine,
+                     'mpyc_n': stock['n'], 'mpyc_seconds_per_element': theirs,
+                     'ratio': round(theirs / mine)})
+    return {'machine': ours['machine'], 'results': ours['results'], 'comparison': rows}
