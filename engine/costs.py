@@ -8,6 +8,7 @@ average. The tests assert that prediction and measurement agree exactly.
 Operations that are not listed are local: no rounds, no bytes.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -54,6 +55,12 @@ def less_than(n: int, m: int, t: int) -> Prediction:
     """A sign bit: opening, carry-save adders, the carry into bit 63, back to the field."""
     return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else _CARRY),
                 _to_field(n, m, t))
+
+
+def open_negative(n: int, m: int, t: int) -> Prediction:
+    """A sign bit that is opened at once: t + 1 parties broadcast packed bits."""
+    return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else _CARRY),
+                Prediction(1, (t + 1) * (m - 1) * -(-n // 8)))
 
 
 def equal(n: int, m: int, t: int) -> Prediction:
@@ -112,7 +119,7 @@ def shuffle(n: int, m: int, t: int) -> Prediction:
     """The whole shuffle of a table of n elements."""
     groups = Geometry(m, t).shuffle_groups()
     return _sum(m, *[permute(n, m, t) for _ in groups], to_shared(n, m, t),
-                *[hand_over(n, m, t, a, b) for a, b in zip(groups, groups[1:], strict=False)])
+                *[hand_over(n, m, t, a, b) for a, b in itertools.pairwise(groups)])
 
 
 def send_private(n: int, m: int, t: int) -> Prediction:
@@ -122,10 +129,10 @@ def send_private(n: int, m: int, t: int) -> Prediction:
 
 COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
     'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
-    'encode': product, 'truncate': truncate, 'less_than': less_than, 'equal': equal,
-    'exponent': exponent, 'to_bits': to_bits, 'random_bits': random_bits,
-    'input_additive': input_additive, 'to_shared': to_shared, 'hand_over': hand_over,
-    'permute': permute, 'send_private': send_private,
+    'encode': product, 'truncate': truncate, 'less_than': less_than,
+    'open_negative': open_negative, 'equal': equal, 'exponent': exponent, 'to_bits': to_bits,
+    'random_bits': random_bits, 'input_additive': input_additive, 'to_shared': to_shared,
+    'hand_over': hand_over, 'permute': permute, 'send_private': send_private,
 }
 
 

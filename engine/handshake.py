@@ -1,10 +1,11 @@
 """What two parties prove and agree before the first share moves.
 
-Each side sends a hello (party number, m, t, session, program hash, X25519 key). Both check that
-they are in the same session of the same program, and, where the job names the peers' keys, that
-the key is the approved one. The pairwise key comes from the key agreement bound to both hellos;
-each side then proves that it holds it by a sealed message. The lower-numbered side's message
-carries the PRSS keys of the sets that it leads, so no key ever crosses the wire in the clear.
+Each side sends a hello (party number, m, t, session, program hash, X25519 key, nonce). Both check
+that they are in the same session of the same program, and, where the job names the peers' keys,
+that the key is the approved one. The pairwise key comes from the key agreement bound to both
+hellos, so it is fresh even where a job is started again with the same keys; each side then proves
+that it holds it by a sealed message. That message carries the PRSS keys of the sets that its sender
+leads, so no key ever crosses the wire in the clear.
 """
 
 import secrets
@@ -19,7 +20,7 @@ from engine.errors import LocalProtocolError, RemoteProtocolError
 from engine.prss import derive
 from engine.shamir import Geometry
 
-_HELLO = struct.Struct('<HHH32s32s32s')
+_HELLO = struct.Struct('<HHH32s32s32s32s')
 _KEY = 32
 
 
@@ -33,6 +34,7 @@ class Session:
     program: bytes
     private: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
     approved: list[bytes] | None = None
+    nonce: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     set_keys: dict[int, bytes] = field(default_factory=dict)
     pair_keys: dict[int, bytes] = field(default_factory=dict)
 
@@ -47,17 +49,17 @@ class Session:
         """This party's hello."""
         g = self.geometry
         public = self.private.public_key().public_bytes_raw()
-        return _HELLO.pack(self.pid, g.m, g.t, self.session, self.program, public)
+        return _HELLO.pack(self.pid, g.m, g.t, self.session, self.program, public, self.nonce)
 
-    def greet(self, payload: bytes, expected: int | None, taken) -> tuple[int, bytes]:
-        """Check a peer's hello; returns its party number and the sealed answer to send.
+    def greet(self, payload: bytes, expected: int | None, taken) -> tuple[int, bytes, bytes]:
+        """Check a peer's hello; returns its party number, the key with it, and the sealed answer.
 
         `expected` is the party that this side dialled (None on the listening side), `taken` the
         party numbers that are connected already.
         """
         if len(payload) != _HELLO.size:
             raise RemoteProtocolError('bad-hello', f'hello of {len(payload)} bytes')
-        pid, m, t, session, program, public = _HELLO.unpack(payload)
+        pid, m, t, session, program, public, _ = _HELLO.unpack(payload)
         g = self.geometry
         if (m, t) != (g.m, g.t):
             raise RemoteProtocolError(
@@ -77,28 +79,34 @@ class Session:
         if self.approved is not None and public != self.approved[pid]:
             raise RemoteProtocolError('wrong-key', 'the peer shows a key that was not approved',
                                       party=pid, remedy='check who listens at that address')
-        shared = self.private.exchange(X25519PublicKey.from_public_bytes(public))
+        try:
+            shared = self.private.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError:
+            raise RemoteProtocolError('wrong-key', 'the peer shows a key of low order',
+                                      party=pid) from None
         low, high = sorted(((self.pid, self.hello()), (pid, bytes(payload))))
-        self.pair_keys[pid] = derive(shared, b'sepc-pair', low[1], high[1])
+        key = derive(shared, b'sepc-pair', low[1], high[1])
         led = b''.join(self.set_keys[k] for k, s in self._led_by(self.pid) if pid in s)
-        return pid, self._aead(pid, self.pid).encrypt(bytes(12), led, None)
+        return pid, key, _aead(key, self.pid).encrypt(bytes(12), led, None)
 
-    def accept_keys(self, pid: int, payload: bytes):
+    def accept_keys(self, pid: int, key: bytes, payload: bytes):
         """Open the peer's sealed message: proof of its key, and the PRSS keys it leads."""
         try:
-            keys = self._aead(pid, pid).decrypt(bytes(12), bytes(payload), None)
+            keys = _aead(key, pid).decrypt(bytes(12), bytes(payload), None)
         except InvalidTag:
             raise RemoteProtocolError('wrong-key', 'the peer cannot prove its key',
                                       party=pid) from None
         wanted = [k for k, s in self._led_by(pid) if self.pid in s]
         if len(keys) != _KEY * len(wanted):
             raise RemoteProtocolError('bad-keys', f'{len(keys)} bytes of keys', party=pid)
+        self.pair_keys[pid] = key
         for j, k in enumerate(wanted):
             self.set_keys[k] = keys[_KEY * j:_KEY * (j + 1)]
 
     def _led_by(self, pid):
         return [(k, s) for k, s in enumerate(self.geometry.sets) if s[0] == pid]
 
-    def _aead(self, peer, sender):
-        # One message per direction and key, so the constant nonce is used once.
-        return ChaCha20Poly1305(derive(self.pair_keys[peer], b'seal', bytes([sender])))
+
+def _aead(key, sender):
+    # The key is fresh and seals one message per direction, so the constant nonce is used once.
+    return ChaCha20Poly1305(derive(key, b'seal', sender.to_bytes(2, 'little')))

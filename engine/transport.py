@@ -36,7 +36,15 @@ class TcpLink(asyncio.BufferedProtocol):
         self._backlog: list = []
         self._reader = frames.FrameReader()
         self._transport: asyncio.Transport | None = None
+        self._key = b''
+        self.proven = False
         self._failed = False
+        self._error: EngineError | None = None
+
+    @property
+    def dialled(self) -> bool:
+        """Whether this side opened the connection."""
+        return self._expected is not None
 
     def attach(self, owner: Owner):
         """Deliver to `owner` from now on, beginning with what has arrived already."""
@@ -45,6 +53,8 @@ class TcpLink(asyncio.BufferedProtocol):
         backlog, self._backlog = self._backlog, []
         for frame, payload in backlog:
             owner.delivered(self.peer, frame, payload)
+        if self._error is not None:
+            owner.lost(self.peer, self._error)
 
     def send(self, kind: int, tag: int, operation: int, context: int, payload) -> None:
         """Queue one frame; the payload must not change afterwards."""
@@ -92,9 +102,9 @@ class TcpLink(asyncio.BufferedProtocol):
     def _fail(self, error):
         if self._failed:
             return
-        self._failed = True
+        self._failed, self._error = True, error
         if error.party is None:
-            error.party = self.peer
+            error.party = self._expected if self.peer is None else self.peer
         self._transport.close()
         if self._owner is not None:
             self._owner.lost(self.peer, error)
@@ -105,16 +115,18 @@ class TcpLink(asyncio.BufferedProtocol):
         if self.peer is None:
             if frame.kind != frames.HELLO:
                 raise RemoteProtocolError('bad-hello', 'the first frame must be a hello')
-            self.peer, sealed = self._session.greet(
+            self.peer, self._key, sealed = self._session.greet(
                 payload.tobytes(), self._expected, self._taken)
-            self._taken.add(self.peer)
             self.send(frames.KEYS, 0, 0, 0, sealed)
-        elif self._ready is not None:
+        elif not self.proven:
             if frame.kind != frames.KEYS:
                 raise RemoteProtocolError('bad-hello', 'expected the sealed keys')
-            self._session.accept_keys(self.peer, payload.tobytes())
-            ready, self._ready = self._ready, None
-            ready(self, None)
+            if self.peer in self._taken:
+                raise RemoteProtocolError('wrong-party', 'the party is connected already')
+            self._session.accept_keys(self.peer, self._key, payload.tobytes())
+            self._taken.add(self.peer)
+            self.proven = True
+            self._ready(self, None)
         elif frame.kind in (frames.HELLO, frames.KEYS):
             raise RemoteProtocolError('bad-frame', 'a second hello on one connection')
         elif self._owner is None:
@@ -133,19 +145,21 @@ async def connect_all(session: Session, addresses, deadline: float) -> dict[int,
     m, pid = session.geometry.m, session.pid
     links: dict[int, TcpLink] = {}
     taken: set[int] = set()
+    refused: dict[int | None, EngineError] = {}
     done = loop.create_future()
 
     def ready(link, error):
         if done.done():
             return
-        if error is not None:
-            if link.peer is None and link._expected is None:
-                return  # a stranger on the listening port; the parties are still awaited
+        if error is None:
+            links[link.peer] = link
+            if len(links) == m - 1:
+                done.set_result(None)
+        elif link.proven or link.dialled or (session.approved is None and error.party is not None):
             done.set_exception(error)
-            return
-        links[link.peer] = link
-        if len(links) == m - 1:
-            done.set_result(None)
+        else:
+            # Anybody can come to the listening port; the parties are still awaited.
+            refused[error.party] = error
 
     async def dial(peer):
         host, port = addresses[peer]
@@ -174,6 +188,9 @@ async def connect_all(session: Session, addresses, deadline: float) -> dict[int,
                 await done
     except TimeoutError:
         missing = sorted(set(range(m)) - {pid} - set(links))
+        for peer in missing:
+            if peer in refused:
+                raise refused[peer] from None
         raise PeerLost('connect-timeout', f'no connection with party {missing} after '
                        f'{deadline:g} s', party=missing[0],
                        remedy='check that every party has started and that its address is '

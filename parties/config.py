@@ -1,0 +1,49 @@
+"""`node.json`: what a node must be told before it can start."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from parties.errors import LocalError
+from parties.manifest import Column, Hex32, PartyName, Port, Strict, explain
+
+CONFIG_FILE = "node.json"
+
+
+class BrokerAccount(Strict):
+    """Where the bus is; the user name there is the node's own name."""
+
+    host: str
+    port: Port
+    password: str
+
+
+class NodeConfig(Strict):
+    """The node's name, its bus account, everybody's public keys, and its own data.
+
+    `data` is a file below the node's home. `observers` are bus users that receive a copy of what
+    the node sends about jobs, such as an operator's console; they can send nothing.
+    """
+
+    name: PartyName
+    broker: BrokerAccount
+    directory: dict[PartyName, Hex32]
+    observers: tuple[PartyName, ...] = ()
+    data: str
+    id_column: Column
+    label: Column | None
+    host: str = "127.0.0.1"
+    presence_grace: Annotated[float, Field(ge=0)] = 2.0
+    connect_deadline: Annotated[float, Field(gt=0)] = 60.0
+
+    @classmethod
+    def load(cls, home: Path) -> "NodeConfig":
+        """The configuration in `home`; LocalError if it cannot be used."""
+        try:
+            return cls.model_validate_json((home / CONFIG_FILE).read_bytes())
+        except (OSError, ValidationError) as exc:
+            cause = exc.strerror if isinstance(exc, OSError) else explain(exc)
+            raise LocalError(
+                "node_config", f"{home / CONFIG_FILE}: {cause}", "correct the node's configuration"
+            ) from None

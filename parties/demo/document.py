@@ -1,0 +1,131 @@
+"""The one document that a run leaves: what the bank learned, what it cost, what nobody saw."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+from parties import canonical, learned
+from parties.demo.view import STEPS
+from parties.demo.watch import Watch
+from parties.errors import LocalError
+from parties.manifest import Manifest
+from parties.messages import Receipt
+from parties.worker import RESULT_FILE
+
+T = TypeVar("T")
+ORDER = ("data", "start", *STEPS, "plaintext")
+
+
+def read_outputs(home: Path, manifest: Manifest, receipt: Receipt) -> dict[str, Any]:
+    """The outputs in the initiator's job folder; LocalError if its receipt is for others."""
+    result = canonical.parse((home / "jobs" / manifest.job_id / RESULT_FILE).read_bytes())
+    signed = canonical.sha256({"outputs": result["outputs"], "salt": result["salt"]})
+    if signed != receipt.outputs_sha256:
+        raise LocalError(
+            "receipt",
+            "the outputs are not those that the initiator's receipt was signed for",
+            "do not use them; compare the audit logs",
+            party=manifest.initiator,
+            step="open",
+        )
+    outputs: dict[str, Any] = result["outputs"]
+    return outputs
+
+
+def build(
+    watch: Watch, outputs: dict[str, Any], plain: dict[str, Any], seconds: dict[str, float]
+) -> dict[str, Any]:
+    """The document. Of the plaintext twin it takes only what stands beside a joint result."""
+    manifest = watch.manifest
+    receipts = {name: receipt for name, (_, receipt) in watch.receipts.items()}
+    threshold = float(manifest.parameters["iv_threshold"])
+    iv = dict(sorted(outputs["iv"].items(), key=lambda item: -item[1]))
+    return {
+        "job_id": manifest.job_id,
+        "manifest_sha256": manifest.sha256(),
+        "measurement": manifest.measurement,
+        "parties": list(manifest.names),
+        "initiator": manifest.initiator,
+        "rows": {name: manifest.inputs[name].rows for name in manifest.names},
+        "rows_joint": outputs["rows_joint"],
+        "rows_joint_train": outputs["rows_joint_train"],
+        "rows_joint_test": outputs["rows_joint_test"],
+        "features": {name: len(manifest.inputs[name].features) for name in manifest.names},
+        "parameters": manifest.parameters,
+        "auc": {**outputs["auc"], "plaintext": plain["auc"]["joint"]},
+        "ks": {**outputs["ks"], "plaintext": plain["ks"]["joint"]},
+        "iv": iv,
+        "iv_plaintext": {feature: plain["iv"][feature] for feature in iv},
+        "selected": [feature for feature, value in iv.items() if value >= threshold],
+        "roc": outputs["roc"],
+        "lift": outputs["lift"],
+        "scores": outputs["scores"],
+        "seconds": _in_order({**_step_seconds(watch), **seconds}),
+        "cost": _in_order(_cost(receipts)),
+        "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
+        "learned": learned.learned(manifest),
+        "learned_zh": learned.learned_zh(manifest),
+        "nobody_learned": learned.nobody(),
+        "nobody_learned_zh": learned.nobody_zh(),
+        "receipts": {
+            name: {
+                "signature": watch.receipts[name][0].signature,
+                "outputs_sha256": receipts[name].outputs_sha256,
+            }
+            for name in manifest.names
+        },
+        "machine": machine(),
+    }
+
+
+def _in_order(by_step: dict[str, T]) -> dict[str, T]:
+    """In the order in which a run goes through its steps; steps that are not known come last."""
+    order = [*ORDER, *(step for step in by_step if step not in ORDER)]
+    return {step: by_step[step] for step in order if step in by_step}
+
+
+def machine() -> dict[str, Any]:
+    """What the run ran on."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cpus": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _step_seconds(watch: Watch) -> dict[str, float]:
+    """Per step the time from its first start to its last end, as the console heard it."""
+    result: dict[str, float] = {}
+    for _, step in watch.began:
+        if step not in result:
+            began = min(t for (_, s), t in watch.began.items() if s == step)
+            ended = [t for (_, s), t in watch.ended.items() if s == step]
+            if ended:
+                result[step] = round(max(ended) - began, 3)
+    return result
+
+
+def _cost(receipts: dict[str, Receipt]) -> dict[str, dict[str, int]]:
+    """Rounds are everybody's, so the most that a party counted; the rest is the average."""
+    result = {}
+    for step in next(iter(receipts.values())).steps:
+        costs = [receipt.steps[step] for receipt in receipts.values() if step in receipt.steps]
+        result[step] = {
+            "rounds": max(cost.rounds for cost in costs),
+            "bytes_per_party": round(sum(c.bytes_per_party for c in costs) / len(costs)),
+            "multiplications": round(sum(c.multiplications for c in costs) / len(costs)),
+        }
+    return result

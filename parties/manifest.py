@@ -1,0 +1,174 @@
+"""The job manifest: everything that the parties agree on before a job runs.
+
+One document, the same bytes for everybody; `Manifest.sha256` is what approvals, progress and
+receipts refer to and what the MPC connections are bound to. Models are strict: a field that is
+not known, or of another type, makes the manifest invalid, because a reader that skips what it
+does not understand would approve what it has not read.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from parties import canonical
+from parties.errors import RemoteProtocolError
+from parties.identity import PARTY_NAME
+
+PartyName = Annotated[str, Field(pattern=rf"^{PARTY_NAME.pattern}$")]
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+JobId = Annotated[str, Field(pattern=r"^[a-z0-9-]{8,64}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Sentence = Annotated[str, Field(min_length=1, max_length=500)]
+Scalar = bool | int | float | str
+
+
+class Strict(BaseModel):
+    """Base of everything that is read from a peer: exact types, no extra fields, immutable."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ProgramName(Strict):
+    """Which program runs, by its entry in the registry of programs."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    version: Annotated[str, Field(pattern=r"^[0-9a-z.]{1,32}$")]
+
+
+class Party(Strict):
+    """A compute party. Its port may be left open: then its approval states it."""
+
+    name: PartyName
+    public_key: Hex32
+    host: Annotated[str, Field(min_length=1, max_length=255)]
+    port: Port | None
+
+
+class Inputs(Strict):
+    """What one party puts in: the shape of its table, never a value of it."""
+
+    rows: Annotated[int, Field(ge=1)]
+    id_column: Column
+    features: tuple[Column, ...]
+    label: Column | None
+
+
+class Output(Strict):
+    """Who receives one output, and in one sentence what they learn from it."""
+
+    receivers: tuple[PartyName, ...]
+    meaning: Sentence
+
+
+class Join(Strict):
+    """How rows are matched: for each party that joins the initiator, the two that help.
+
+    The first helper matches pseudonyms, the second is told the matching positions. With
+    `same_order` the initiator's rows have one secret order in all joins, so that a party which
+    helps in two of them also sees how far their matches overlap.
+    """
+
+    mode: Literal["shared"]
+    helpers: dict[PartyName, tuple[PartyName, PartyName]]
+    same_order: bool
+
+
+class Manifest(Strict):
+    """The agreement itself. The first party is the initiator and the owner of the label."""
+
+    format: Literal["sepc-manifest/1"]
+    job_id: JobId
+    program: ProgramName
+    measurement: Hex32
+    parameters: dict[str, Scalar]
+    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=16)]
+    threshold: Annotated[int, Field(ge=0)]
+    inputs: dict[PartyName, Inputs]
+    outputs: dict[str, Output]
+    join: Join
+    disclosure: tuple[Sentence, ...]
+    created: Annotated[int, Field(ge=0)]
+    expires: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = self.names
+        keys = {party.public_key for party in self.parties}
+        if len(set(names)) != len(names) or len(keys) != len(names):
+            raise ValueError("a party, or a party's key, is listed twice")
+        if 2 * self.threshold >= len(names):
+            raise ValueError(f"threshold {self.threshold} needs more than {len(names)} parties")
+        if set(self.inputs) != set(names):
+            raise ValueError("inputs must be stated for exactly the parties of the job")
+        for name, inputs in self.inputs.items():
+            columns = [inputs.id_column, *inputs.features]
+            columns += [inputs.label] if inputs.label else []
+            if len(set(columns)) != len(columns):
+                raise ValueError(f"a column of {name} is listed twice")
+            if inputs.label and name != names[0]:
+                raise ValueError(f"the label is the initiator's, not {name}'s")
+        for output, entry in self.outputs.items():
+            if not set(entry.receivers) <= set(names):
+                raise ValueError(f"a receiver of {output} is not a party of the job")
+        for owner, helpers in self.join.helpers.items():
+            strangers = set(helpers) - set(names)
+            if owner not in names[1:] or strangers or {owner, names[0]} & set(helpers):
+                raise ValueError(f"the helpers in the join of {owner} are not two other parties")
+            if helpers[0] == helpers[1]:
+                raise ValueError(f"the join of {owner} needs two different helpers")
+        if self.expires <= self.created:
+            raise ValueError("the manifest expires before it was created")
+        return self
+
+    @classmethod
+    def read(cls, value: Any) -> "Manifest":
+        """A manifest from a peer's JSON value; RemoteProtocolError if it is not a valid one."""
+        try:
+            return cls.model_validate_json(canonical.canonical(value))
+        except (ValidationError, ValueError) as exc:
+            raise RemoteProtocolError(
+                "bad_manifest",
+                f"the manifest is not valid: {explain(exc)}",
+                "propose a manifest of the format sepc-manifest/1",
+            ) from None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Party names in MPC order: index i is MPC party i."""
+        return tuple(party.name for party in self.parties)
+
+    @property
+    def initiator(self) -> str:
+        """The party that proposes the job and owns the label."""
+        return self.parties[0].name
+
+    def document(self) -> dict[str, Any]:
+        """The manifest as a JSON value."""
+        return self.model_dump(mode="json")
+
+    def sha256(self) -> str:
+        """The hash that stands for this exact agreement."""
+        return canonical.sha256(self.document())
+
+
+def join_helpers(names: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """For each joining party the next two around the circle of the parties that only join."""
+    joining = names[1:]
+    if len(joining) < 3:
+        return {}
+    count = len(joining)
+    return {
+        name: (joining[(i + 1) % count], joining[(i + 2) % count]) for i, name in enumerate(joining)
+    }
+
+
+def explain(exc: Exception) -> str:
+    """A validation error in one line that names fields but repeats no value of the document."""
+    if not isinstance(exc, ValidationError):
+        return str(exc)
+    problems = exc.errors(include_url=False, include_input=False, include_context=False)
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"]) or "document"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{where}: {first['msg']}{more}"

@@ -1,0 +1,393 @@
+"""The node of one organisation: `python -m parties.node --home DIR`.
+
+It shows its presence on the bus, receives proposals, checks them against its policy, approves,
+runs its worker, relays the worker's progress, and signs a receipt or says why it stopped. The
+folder `home` holds everything it owns: `node.json`, its identity, its database, its audit log,
+its data and a folder per job. A supervised node takes commands as JSON lines on standard input
+and reports on standard output what its operator should see; it ends when that input ends.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from parties import bus
+from parties.audit import AuditLog
+from parties.config import NodeConfig
+from parties.envelope import seal
+from parties.errors import LocalError, PartiesError, RemoteProtocolError
+from parties.identity import Directory, Identity
+from parties.inbox import Inbox, Letter
+from parties.job import FromPeer, Job, PeerLost, Stop
+from parties.lifecycle import TERMINAL, Event, State
+from parties.lifeline import die_with_parent
+from parties.manifest import Manifest
+from parties.messages import (
+    PRESENCE,
+    Body,
+    Proposal,
+    Receipt,
+    inbox_topic,
+    presence_topic,
+    subscriptions,
+)
+from parties.policy import Decision
+from parties.presence import Roster
+from parties.programs import PROGRAMS, Programs
+from parties.runner import Runner, Surroundings
+from parties.store import Store
+
+MAX_EARLY = 256
+PID_FILE = "node.pid"
+WILL_LIFETIME = 7 * 24 * 3600
+LEAVE_DEADLINE = 3.0
+WORKER = (sys.executable, "-m", "parties.worker")
+
+Commands = asyncio.Queue[dict[str, Any] | None]
+
+
+class Node:
+    """A running node. `report` is told what its operator should see."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        report: Callable[..., None] = lambda **_: None,
+        worker: Sequence[str] = WORKER,
+        programs: Programs = PROGRAMS,
+    ) -> None:
+        self.config = NodeConfig.load(home)
+        self.name = self.config.name
+        self.identity = Identity.load(self.name, home)
+        self.directory = Directory(self.config.directory)
+        if self.directory.get(self.name) != self.identity.public_hex:
+            raise LocalError(
+                "node_config",
+                "the directory of parties does not list this node's own public key",
+                "give every node the same directory, with this node's key in it",
+                party=self.name,
+            )
+        self.store = Store(home / "node.db")
+        self.audit = AuditLog(home / "audit.jsonl", self.identity)
+        self._report = report
+        self._session = secrets.token_hex(16)
+        broker = self.config.broker
+        self._bus = bus.Bus(
+            bus.Address(broker.host, broker.port, self.name, broker.password),
+            subscriptions(self.name),
+        )
+        self._roster = Roster(self.config.presence_grace, self._lost)
+        self._inbox = Inbox(self.name, self.directory, self.store, self._roster, self._refuse)
+        self._jobs: dict[str, Job] = {}
+        self._early: list[Letter] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._surroundings = Surroundings(
+            home=home,
+            config=self.config,
+            directory=self.directory,
+            worker=worker,
+            programs=programs,
+            send=self._send,
+            changed=self._changed,
+            decided=self._decided,
+            spawn=self._spawn,
+        )
+
+    async def run(self, commands: Commands) -> None:
+        """Serve until cancelled, or until None arrives among the commands."""
+        self._end_interrupted_jobs()
+        self.audit.append("node_started", session=self._session)
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                self._spawn(self._bus.run(self._receive, self._announce))
+                await self._bus.wait_connected()
+                self._report(event="online")
+                while (command := await commands.get()) is not None:
+                    await self._obey(command)
+                await self._leave()
+                for task in self._tasks:
+                    task.cancel()
+        finally:
+            self.audit.append("node_stopped", session=self._session)
+            self.store.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._group is not None
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(self._group.create_task(work))
+
+    # -- the operator ------------------------------------------------------------------------
+
+    async def _obey(self, command: dict[str, Any]) -> None:
+        try:
+            match command:
+                case {"command": "propose", "manifest": dict() as document}:
+                    await self._propose(Manifest.read(document))
+                case _:
+                    raise LocalError("command", "the command is not known", "send propose")
+        except PartiesError as exc:
+            self._report(event="refused", error=exc.as_dict())
+
+    async def _propose(self, manifest: Manifest) -> None:
+        """Make a job known to everybody, this node included."""
+        if manifest.initiator != self.name:
+            raise LocalError(
+                "not_initiator",
+                f"the manifest's initiator is {manifest.initiator}, this node is {self.name}",
+                "propose it from the initiator's node",
+            )
+        # A birth that was missed is repeated soon.
+        others = set(manifest.names) - {self.name}
+        if missing := await self._roster.wait_for(others, 3 * bus.HEARTBEAT):
+            raise LocalError(
+                "peer_offline",
+                f"the node of {', '.join(missing)} is not on the bus",
+                "have it started, then propose again",
+                party=missing[0],
+                step="approve",
+            )
+        if self._open_job(manifest, self.name):
+            await self._send(manifest, "proposal", Proposal(manifest=manifest.document()))
+
+    async def _leave(self) -> None:
+        """End the jobs that still run, and say goodbye."""
+        open_jobs = [job for job in self._jobs.values() if job.state not in TERMINAL]
+        for job in open_jobs:
+            job.put(
+                Stop(
+                    LocalError(
+                        "node_stopped",
+                        f"the node of {self.name} was stopped",
+                        "start the node, then propose the job again",
+                        party=self.name,
+                        step=job.step,
+                    )
+                )
+            )
+        with contextlib.suppress(TimeoutError, PartiesError):
+            async with asyncio.timeout(LEAVE_DEADLINE):
+                for job in open_jobs:
+                    await job.ended.wait()
+                await self._bus.leave(presence_topic(self.name), partial(self._presence, "offline"))
+
+    # -- the bus -----------------------------------------------------------------------------
+
+    async def _send(self, manifest: Manifest, kind: str, body: Body) -> None:
+        """Send a message about a job to its other parties and to this node's observers."""
+        others = [name for name in manifest.names if name != self.name]
+        for recipient in (*others, *self.config.observers):
+            letter = partial(self._letter, recipient, manifest, kind, body)
+            await self._bus.publish(inbox_topic(recipient, self.name), letter)
+        if kind != "progress":
+            self.audit.append("sent", kind=kind, job_id=manifest.job_id)
+
+    def _letter(self, recipient: str, manifest: Manifest, kind: str, body: Body) -> bytes:
+        return seal(
+            self.identity,
+            recipient=recipient,
+            sequence=self.store.next_sequence(recipient),
+            kind=kind,
+            body=body.model_dump(mode="json"),
+            now=time.time(),
+            job_id=manifest.job_id,
+            manifest_sha256=manifest.sha256(),
+        )
+
+    def _announce(self) -> bus.Announcement:
+        # Arguments are evaluated in this order: the will's number follows the birth's.
+        return bus.Announcement(
+            presence_topic(self.name), self._presence("online"), self._presence("offline")
+        )
+
+    def _presence(self, state: str) -> bytes:
+        return seal(
+            self.identity,
+            recipient=PRESENCE,
+            sequence=self.store.next_sequence(PRESENCE),
+            kind="presence",
+            body={"state": state, "session": self._session},
+            now=time.time(),
+            lifetime=WILL_LIFETIME,
+        )
+
+    async def _receive(self, topic: str, payload: bytes) -> None:
+        letter = self._inbox.receive(topic, payload)
+        if letter is None:
+            return
+        envelope, job_id = letter.envelope, str(letter.envelope.job_id)
+        if envelope.kind != "progress":
+            self.audit.append(
+                "received",
+                kind=envelope.kind,
+                sender=envelope.sender,
+                job_id=job_id,
+                id=envelope.id,
+            )
+        job = self._jobs.get(job_id)
+        if isinstance(letter.body, Proposal):
+            self._proposed(letter, letter.body)
+        elif job is not None:
+            self._deliver(job, letter)
+        elif len(self._early) < MAX_EARLY:
+            # An approval may overtake the proposal: they come from different senders.
+            self._early.append(letter)
+
+    def _proposed(self, letter: Letter, proposal: Proposal) -> None:
+        envelope = letter.envelope
+        try:
+            manifest = Manifest.read(proposal.manifest)
+        except RemoteProtocolError as exc:
+            self._refuse(exc)
+            return
+        about = (manifest.job_id, manifest.sha256()) == (envelope.job_id, envelope.manifest_sha256)
+        if not about or self.name not in manifest.names:
+            self._foreign(letter, "a proposal whose envelope is not about its manifest")
+            return
+        self._open_job(manifest, envelope.sender)
+
+    def _deliver(self, job: Job, letter: Letter) -> None:
+        envelope = letter.envelope
+        if envelope.sender not in job.manifest.names:
+            self._foreign(letter, "the sender is not a party of the job")
+        elif envelope.manifest_sha256 != job.manifest.sha256():
+            self._foreign(letter, "the message refers to another manifest")
+        else:
+            if isinstance(letter.body, Receipt):
+                self.store.add_receipt(job.manifest.job_id, envelope.sender, letter.payload)
+            job.put(FromPeer(envelope.sender, letter.body))
+
+    def _foreign(self, letter: Letter, cause: str) -> None:
+        sender = letter.envelope.sender
+        self._refuse(RemoteProtocolError("foreign_message", cause, party=sender))
+
+    def _refuse(self, exc: RemoteProtocolError) -> None:
+        self.audit.append("message_refused", code=exc.code, cause=exc.cause, party=exc.party)
+
+    def _lost(self, party: str, cause: str) -> None:
+        for job in self._jobs.values():
+            if party in job.manifest.names:
+                job.put(PeerLost(party, cause))
+
+    # -- jobs --------------------------------------------------------------------------------
+
+    def _open_job(self, manifest: Manifest, sender: str) -> bool:
+        """Start the actor of a newly proposed job; False if the job is known already."""
+        if self.store.job(manifest.job_id) is not None:
+            return False
+        self.store.add_job(manifest.job_id, manifest.sha256(), manifest.document())
+        runner = Runner(self._surroundings, manifest, sender)
+        job = Job(self.name, manifest, runner)
+        runner.put = job.put
+        self._jobs[manifest.job_id] = job
+        for letter in self._early:
+            if letter.envelope.job_id == manifest.job_id:
+                self._deliver(job, letter)
+        self._early = [item for item in self._early if item.envelope.job_id != manifest.job_id]
+        self._spawn(job.run())
+        return True
+
+    def _decided(self, manifest: Manifest, decision: Decision) -> None:
+        checks = [check.model_dump() for check in decision.checks]
+        self.audit.append(
+            "decided", job_id=manifest.job_id, approved=decision.approved, checks=checks
+        )
+
+    def _changed(
+        self, manifest: Manifest, state: State, event: Event, error: dict[str, Any] | None
+    ) -> None:
+        """Record a job's new state: database, audit log, operator."""
+        job_id = manifest.job_id
+        self.store.set_state(job_id, state, error)
+        self.audit.append(
+            "job", job_id=job_id, manifest_sha256=manifest.sha256(), state=state, cause=event,
+            error=error,
+        )  # fmt: skip
+        self._report(event="job", job_id=job_id, state=state, error=error)
+
+    def _end_interrupted_jobs(self) -> None:
+        """A job key lives in memory only, so a job cannot go on after its node has ended."""
+        error = LocalError(
+            "node_restarted",
+            f"the node of {self.name} ended while the job was open",
+            "propose the job again",
+            party=self.name,
+        )
+        for record in self.store.unfinished():
+            self.store.set_state(record.job_id, State.FAILED, error.as_dict())
+
+
+async def _serve(home: Path, supervised: bool, worker: Sequence[str], programs: Programs) -> None:
+    """Run a node until SIGTERM, SIGINT or, if supervised, the end of standard input."""
+    loop = asyncio.get_running_loop()
+    commands: Commands = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, commands.put_nowait, None)
+    output = sys.stdout if supervised else sys.stderr
+
+    def report(**fields: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(fields), file=output, flush=True)
+
+    async def listen() -> None:
+        reader = asyncio.StreamReader(limit=1 << 20)
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        while line := await reader.readline():
+            with contextlib.suppress(ValueError):
+                command = json.loads(line)
+                commands.put_nowait(command if isinstance(command, dict) else {})
+        commands.put_nowait(None)
+
+    listening = asyncio.create_task(listen()) if supervised else None
+    try:
+        node = Node(home, report=report, worker=worker, programs=programs)
+        (home / PID_FILE).write_text(str(os.getpid()))
+        await node.run(commands)
+    finally:
+        if listening:
+            listening.cancel()
+
+
+def first_error(exc: BaseException) -> LocalError:
+    """The error of ours inside what a task group raised."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = (exc.subgroup(PartiesError) or exc).exceptions[0]
+    if isinstance(exc, LocalError):
+        return exc
+    return LocalError("node_error", type(exc).__name__, "this is a defect: see the node's log")
+
+
+def main(
+    arguments: list[str] | None = None,
+    worker: Sequence[str] = WORKER,
+    programs: Programs = PROGRAMS,
+) -> int:
+    """Entry point; exit status 1 with an `error` line if the node could not go on."""
+    parser = argparse.ArgumentParser(prog="python -m parties.node", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--supervised", action="store_true", help="commands on standard input")
+    chosen = parser.parse_args(arguments)
+    if chosen.supervised:
+        die_with_parent()
+    try:
+        asyncio.run(_serve(chosen.home, chosen.supervised, worker, programs))
+    except (PartiesError, BaseExceptionGroup) as exc:
+        line = json.dumps({"event": "error", "error": first_error(exc).as_dict()})
+        print(line, file=sys.stdout if chosen.supervised else sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""What a node compares before it approves a manifest without asking a person.
+
+Every check is made, also after one has failed, and each says what it compared: the decision can
+be read in the audit log, and a refusal tells the initiator everything that stands in the way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from parties.errors import PartiesError
+from parties.identity import Directory
+from parties.manifest import Inputs, Manifest, join_helpers
+from parties.messages import Check
+from parties.programs import Programs, find
+
+MAX_JOB_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The checks in the order in which they were made."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def approved(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What this node knows of itself and its surroundings."""
+
+    party: str
+    directory: Directory
+    measurement: str
+    inputs: Inputs
+    programs: Programs
+
+
+def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
+    """Compare a manifest proposed by `sender` with what this node holds and allows."""
+    rules: list[tuple[str, Callable[[], str | None], str]] = [
+        ("proposer", lambda: _proposer(manifest, sender), "the initiator proposes its own job"),
+        ("named", lambda: _named(manifest, own), f"{own.party} is a party, under its own key"),
+        ("parties", lambda: _parties(manifest, own), "every party is listed here, with that key"),
+        ("threshold", lambda: _threshold(manifest), "as high as the number of parties allows"),
+        ("program", lambda: _program(manifest, own), "installed, and its parameters are valid"),
+        ("measurement", lambda: _measurement(manifest, own), "the code installed here is the same"),
+        ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
+        ("outputs", lambda: _outputs(manifest), "each goes to the initiator alone"),
+        ("join", lambda: _join(manifest), "every helper is outside the join it helps with"),
+        ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
+    ]
+    checks = []
+    for name, rule, passed in rules:
+        problem = rule()
+        reason = (problem or passed)[:500]
+        checks.append(Check(name=name, passed=problem is None, reason=reason))
+    return Decision(tuple(checks))
+
+
+def _proposer(manifest: Manifest, sender: str) -> str | None:
+    if sender != manifest.initiator:
+        return f"proposed by {sender}, but the initiator is {manifest.initiator}"
+    return None
+
+
+def _named(manifest: Manifest, own: Holdings) -> str | None:
+    for party in manifest.parties:
+        if party.name == own.party:
+            same = party.public_key == own.directory.get(own.party)
+            return None if same else f"{own.party} is listed with a key that is not its own"
+    return f"{own.party} is not a party of this job"
+
+
+def _parties(manifest: Manifest, own: Holdings) -> str | None:
+    for party in manifest.parties:
+        if own.directory.get(party.name) != party.public_key:
+            return f"{party.name} is unknown here, or known with another key"
+    return None
+
+
+def _threshold(manifest: Manifest) -> str | None:
+    highest = (len(manifest.parties) - 1) // 2
+    if manifest.threshold != highest:
+        return f"threshold {manifest.threshold}, expected {highest}"
+    return None
+
+
+def _program(manifest: Manifest, own: Holdings) -> str | None:
+    try:
+        program = find(own.programs, manifest.program.name, manifest.program.version)
+        program.read_parameters(manifest.parameters)
+    except PartiesError as exc:
+        return exc.cause
+    except (ValueError, TypeError) as exc:
+        return f"the parameters are not valid: {exc}"
+    return None
+
+
+def _measurement(manifest: Manifest, own: Holdings) -> str | None:
+    if manifest.measurement != own.measurement:
+        return (
+            f"the manifest names {manifest.measurement[:16]}…, "
+            f"the code installed here measures {own.measurement[:16]}…"
+        )
+    return None
+
+
+def _inputs(manifest: Manifest, own: Holdings) -> str | None:
+    stated = manifest.inputs.get(own.party)
+    if stated is None:
+        return "the manifest states none for this party"
+    for field in ("rows", "id_column", "label"):
+        if getattr(stated, field) != getattr(own.inputs, field):
+            return (
+                f"{field}: the manifest says {getattr(stated, field)}, "
+                f"this node holds {getattr(own.inputs, field)}"
+            )
+    if stated.features != own.inputs.features:
+        return (
+            f"the {len(stated.features)} features of the manifest are not the "
+            f"{len(own.inputs.features)} that this node holds, in their order"
+        )
+    return None
+
+
+def _outputs(manifest: Manifest) -> str | None:
+    for name, output in manifest.outputs.items():
+        if output.receivers != (manifest.initiator,):
+            receivers = ", ".join(output.receivers) or "nobody"
+            return f"{name} goes to {receivers}, expected {manifest.initiator} alone"
+    return None
+
+
+def _join(manifest: Manifest) -> str | None:
+    if manifest.join.helpers != join_helpers(manifest.names):
+        return "the helpers are not the ones that the order of the parties gives"
+    return None
+
+
+def _expiry(manifest: Manifest, now: float) -> str | None:
+    if manifest.expires < now:
+        return f"expired {int(now - manifest.expires)} s ago"
+    if manifest.expires - now > MAX_JOB_SECONDS:
+        return f"expires in more than {MAX_JOB_SECONDS // 3600} hours"
+    return None

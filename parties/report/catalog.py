@@ -1,0 +1,238 @@
+"""Every sentence of the report, in English and in simplified Chinese.
+
+``{name}`` marks what the report fills in.  Both languages are written into the page, and the page
+shows one of them at a time.
+"""
+
+from __future__ import annotations
+
+LANGUAGES = ("en", "zh")
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # Head
+    "title": ("Joint credit model", "联合信贷模型报告"),
+    "subtitle": (
+        "{n} institutions, one model, nobody’s data shown to anybody",
+        "{n} 家机构，一个模型，谁的数据也不给谁看",
+    ),
+    "print": ("Print", "打印"),
+    "job": ("Job", "任务"),
+    # Headline
+    "hero_better": (
+        "Together the {n} parties judge credit risk better than {initiator} alone.",
+        "{n} 方联合，比{initiator}单独判断信用风险更准。",
+    ),
+    "hero_same": (
+        "The other parties’ data did not improve {initiator}’s own judgement.",
+        "其他各方的数据没有让{initiator}自己的判断更准。",
+    ),
+    "hero_text": (
+        "Take one business that defaulted and one that repaid. From its own data {initiator} ranks "
+        "the defaulter as the riskier one in {alone} of 100 such pairs; with the data of all "
+        "{n} parties, in {joint} of 100. The model was trained and tested on secret shares: no "
+        "party’s data was shown to any other.",
+        "任取一家违约企业和一家正常还款企业：{initiator}只凭自己的数据，100 对中有 {alone} 对"
+        "能正确判断谁的风险更高；用上 {n} 方的数据，100 对中有 {joint} 对。模型的训练和测试全程在"
+        "秘密份额上进行，任何一方的数据都没有给别人看。",
+    ),
+    "card_auc": ("Ranking power (AUC)", "排序能力（AUC）"),
+    "card_ks": ("Separation (KS)", "区分能力（KS）"),
+    "card_caught": ("Defaults in riskiest tenth", "风险最高一成中的违约占比"),
+    "card_rows": ("Businesses known to all", "各方共有企业"),
+    "card_rows_note": (
+        "of {total} at {initiator}; only {initiator} learns this number",
+        "{initiator}共有 {total} 家；只有{initiator}得知这个数字",
+    ),
+    "alone": ("{initiator} alone", "{initiator}单独"),
+    "together": ("all parties together", "各方联合"),
+    "uplift": ("{value} against {initiator} alone", "较{initiator}单独 {value}"),
+    # Curves
+    "curves": ("How well the scores tell risk apart", "评分区分风险的能力"),
+    "curves_note": (
+        "Measured on {rows} businesses held out of the training.",
+        "用未参加训练的 {rows} 家企业检验。",
+    ),
+    "roc": ("ROC curve", "ROC 曲线"),
+    "roc_note": (
+        "The further a curve bends to the upper left, the better. The diagonal is a coin toss.",
+        "曲线越靠近左上角越好；对角线相当于抛硬币。",
+    ),
+    "ks_of": ("KS curve: {who}", "KS 曲线：{who}"),
+    "ks_note": (
+        "Businesses from the riskiest to the safest. The gap between the shares of defaulted and "
+        "of repaid loans found so far is the KS.",
+        "企业按风险从高到低排列；违约与正常企业累计占比之间的最大差距即 KS。",
+    ),
+    "axis_fpr": ("share of good businesses", "正常企业占比"),
+    "axis_tpr": ("share of defaulted businesses", "违约企业占比"),
+    "axis_population": ("share of all businesses, riskiest first", "全部企业占比（风险从高到低）"),
+    "axis_cumulative": ("share found so far", "累计占比"),
+    "bad": ("defaulted", "违约"),
+    "good": ("repaid", "正常"),
+    # IV
+    "iv": ("Which facts say something about default", "哪些信息能说明违约"),
+    "iv_note": (
+        "Information value (IV) of each feature against the default label: computed on shares, "
+        "opened to {initiator} only; the counts behind it stayed hidden. {selected} of {all} "
+        "features reached {threshold} and entered the model.",
+        "每个特征对违约标签的信息值（IV）：在份额上计算，只向{initiator}公开，其背后的计数始终保密。"
+        "共 {all} 个特征，其中 {selected} 个达到 {threshold} 而进入模型。",
+    ),
+    "iv_top": ("The {n} strongest", "最强的 {n} 个"),
+    "iv_all": ("All {n} features", "全部 {n} 个特征"),
+    "band_useless": ("useless", "无用"),
+    "band_weak": ("weak", "弱"),
+    "band_medium": ("medium", "中"),
+    "band_strong": ("strong", "强"),
+    "band_suspicious": ("suspiciously strong", "强得可疑"),
+    "iv_suspicious": (
+        "An IV above 0.5 is rare: check that the feature was known before the default.",
+        "IV 超过 0.5 很少见：请核实该特征在违约之前就已知道。",
+    ),
+    "col_feature": ("Feature", "特征"),
+    "col_owner": ("Owner", "所有方"),
+    "col_iv": ("IV", "IV"),
+    "col_iv_plain": ("IV in the clear", "明文 IV"),
+    "col_strength": ("Strength", "强度"),
+    "col_used": ("In the model", "进入模型"),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    # Scores
+    "scores": ("Where good and bad businesses score", "正常企业与违约企业的得分分布"),
+    "scores_note": (
+        "More points mean less risk. The less the two shapes overlap, the better the score.",
+        "分数越高风险越低；两个图形重叠越少，评分越好。",
+    ),
+    "axis_score": ("score points", "分数"),
+    "axis_share": ("share of class per 10 points", "每 10 分占本类企业的比例"),
+    # Lift
+    "lift": ("Ten bands, from the riskiest to the safest", "十个分段，从风险最高到最低"),
+    "lift_note": (
+        "Each band holds a tenth of the held-out businesses. Lift compares its default rate with "
+        "the average of {rate}.",
+        "每段为检验企业的十分之一；提升度是该段违约率与平均违约率 {rate} 之比。",
+    ),
+    "col_band": ("Band", "分段"),
+    "col_rows": ("Businesses", "企业数"),
+    "col_bad": ("Defaulted", "违约数"),
+    "col_rate": ("Default rate", "违约率"),
+    "col_lift": ("Lift", "提升度"),
+    "col_cum": ("Defaults found", "累计违约占比"),
+    # Parties
+    "parties": ("Who took part", "参与各方"),
+    "party_rows": ("{rows} businesses", "{rows} 家企业"),
+    "party_features": (
+        "{features} features, {selected} in the model",
+        "{features} 个特征，{selected} 个进入模型",
+    ),
+    "role_initiator": ("asks the question, owns the label", "发起方，持有违约标签"),
+    "role_partner": ("contributes data and computes", "提供数据并参与计算"),
+    "learned": ("Who learned what", "谁得知了什么"),
+    "learned_nothing": ("Nothing.", "无。"),
+    "unseen": ("What nobody saw", "谁也没有看到"),
+    "unseen_data": (
+        "another party’s identifiers, features or labels",
+        "别方的企业标识、特征或标签",
+    ),
+    "unseen_match": (
+        "which businesses the parties have in common",
+        "各方之间具体有哪些共有企业",
+    ),
+    "unseen_counts": (
+        "how many defaults fall into any bin of any feature",
+        "任何特征的任何分箱中有多少违约",
+    ),
+    "unseen_weights": ("the weights of the model", "模型的权重"),
+    "unseen_scores": ("the score of any single business", "任何一家企业的得分"),
+    # Cost
+    "cost": ("What it cost", "花费了什么"),
+    "cost_note": (
+        "Seconds by the clock; rounds of messages; megabytes sent by a party (average); "
+        "multiplications on shares.",
+        "耗时（秒）、通信轮数、每方平均发送量（MB）、份额乘法次数。",
+    ),
+    "col_step": ("Step", "步骤"),
+    "col_seconds": ("Seconds", "秒"),
+    "col_rounds": ("Rounds", "轮数"),
+    "col_mb": ("MB per party", "每方 MB"),
+    "col_mul": ("Multiplications", "乘法次数"),
+    "total": ("Total", "合计"),
+    "memory": ("Peak memory per party", "各方内存峰值"),
+    "step_connect": ("Connect", "建立连接"),
+    "step_join": ("Secure join", "安全求交"),
+    "step_woe_iv": ("WOE and IV", "WOE 与 IV"),
+    "step_train_joint": ("Train the joint model", "训练联合模型"),
+    "step_train_bank": ("Train {initiator}’s own model", "训练{initiator}单独模型"),
+    "step_evaluate": ("Evaluate", "检验"),
+    "step_open": ("Open the results", "公开结果"),
+    # Accuracy
+    "twin": ("The same in the clear", "与明文计算对照"),
+    "twin_note": (
+        "For this demonstration on one machine the same model was also trained openly on pooled "
+        "rows (same bins, split and penalty), to check the arithmetic. In production no such pool "
+        "exists.",
+        "本演示在一台机器上运行，因此另用汇集的明文数据（相同的分箱、划分与惩罚）训练了同样的"
+        "模型，用来核对计算；生产环境中不存在这样的汇集。",
+    ),
+    "twin_shares": ("on shares", "份额计算"),
+    "twin_clear": ("in the clear", "明文计算"),
+    "twin_difference": ("difference", "差异"),
+    "twin_iv": ("IV, largest difference over all features", "IV，所有特征中的最大差异"),
+    # Evidence
+    "evidence": ("Evidence", "证据"),
+    "evidence_note": (
+        "Every party approved exactly this manifest, checked that its own code has exactly this "
+        "measurement, and signed a receipt. This is program approval, not hardware attestation.",
+        "每一方都批准了这份任务清单，核对了本方代码的度量值，并签署了回执。"
+        "这是程序批准，不是硬件证明。",
+    ),
+    "manifest": ("Manifest (SHA-256)", "任务清单（SHA-256）"),
+    "measurement": ("Code measurement", "代码度量值"),
+    "receipt": ("Receipt of {party}", "{party}的回执"),
+    "signature": ("signature", "签名"),
+    "outputs": ("outputs (SHA-256)", "输出（SHA-256）"),
+    "machine": ("Machine", "机器"),
+    # Words
+    "words": ("Words", "名词解释"),
+    "word_auc": (
+        "AUC: the share of pairs (one defaulted, one repaid) that the score ranks correctly; "
+        "0.5 is chance, 1 is perfect.",
+        "AUC：一对企业（一家违约、一家正常）被正确排序的比例；0.5 为随机，1 为完美。",
+    ),
+    "word_ks": (
+        "KS: the largest gap between the cumulative shares of defaulted and of repaid businesses.",
+        "KS：违约与正常企业累计占比之间的最大差距。",
+    ),
+    "word_woe": (
+        "WOE: the logarithm of the share of all defaults over the share of all repaid loans that "
+        "fall into a bin.",
+        "WOE：某分箱占全部违约的比例与占全部正常的比例之比的对数。",
+    ),
+    "word_iv": (
+        "IV: what a feature’s bins say about default in all. Below 0.02 useless, to 0.1 weak, to "
+        "0.3 medium, to 0.5 strong, above that suspicious.",
+        "IV：一个特征的全部分箱所含的违约信息；低于 0.02 无用，至 0.1 弱，至 0.3 中，至 0.5 强，"
+        "再高则可疑。",
+    ),
+    "word_share": (
+        "Shares: random-looking pieces of a number, one per party. Any single piece says nothing; "
+        "the parties compute on the pieces.",
+        "份额：把一个数拆成看似随机的几片，每方一片；单独一片毫无意义，各方在碎片上共同计算。",
+    ),
+    # Parties with a known role
+    "party_bank": ("the bank", "银行"),
+    "party_government": ("the government data centre", "政府数据中心"),
+    "party_fintech": ("the internet-finance company", "互联网金融公司"),
+    "party_telecom": ("the telecom operator", "电信运营商"),
+}
+
+
+def text(key: str, language: str, **values: object) -> str:
+    """One sentence in one language."""
+    return TEXTS[key][LANGUAGES.index(language)].format(**values)
+
+
+def party_text(name: str, language: str) -> str:
+    """How a sentence calls a party: by its role if the name says it, else by its name."""
+    key = f"party_{name}"
+    return text(key, language) if key in TEXTS else name

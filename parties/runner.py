@@ -1,0 +1,178 @@
+"""One job's hold on its node: the offer it makes, its worker process, its messages.
+
+Implements `job.Ports`. The job's private key is drawn here when the node approves, goes to the
+worker through a pipe, and is never written anywhere.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pydantic import ValidationError
+
+from parties import canonical
+from parties.child import Child, describe_exit
+from parties.config import NodeConfig
+from parties.errors import LocalError, as_error
+from parties.holdings import load_inputs
+from parties.identity import Directory
+from parties.job import Item, WorkerDone, WorkerFailed, WorkerProgress
+from parties.lifecycle import Event, State
+from parties.lifeline import ReservedPort
+from parties.manifest import Manifest, explain
+from parties.measurement import measurement
+from parties.messages import Approval, Body, Progress, Receipt
+from parties.policy import Decision, Holdings, decide
+from parties.programs import Programs
+from parties.worker import JOB_FILE, Job
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a runner uses of its node."""
+
+    home: Path
+    config: NodeConfig
+    directory: Directory
+    worker: Sequence[str]
+    programs: Programs
+    send: Callable[[Manifest, str, Body], Coroutine[Any, Any, None]]
+    changed: Callable[[Manifest, State, Event, dict[str, Any] | None], None]
+    decided: Callable[[Manifest, Decision], None]
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+
+
+class Runner:
+    """The ports of one job. `put` is where worker events go; the node sets it to the job's."""
+
+    def __init__(self, node: Surroundings, manifest: Manifest, proposer: str) -> None:
+        self._node = node
+        self._manifest = manifest
+        self._proposer = proposer
+        self._key: X25519PrivateKey | None = None
+        self._port: ReservedPort | None = None
+        self._worker: Child | None = None
+        self.put: Callable[[Item], None] = lambda item: None
+
+    async def send(self, kind: str, body: Body) -> None:
+        """Send to the other parties and the observers."""
+        await self._node.send(self._manifest, kind, body)
+
+    async def check(self) -> Decision:
+        """The node's policy on this manifest."""
+        config = self._node.config
+
+        def compare() -> Decision:
+            _, inputs = load_inputs(self._node.home / config.data, config.id_column, config.label)
+            own = Holdings(
+                party=config.name,
+                directory=self._node.directory,
+                measurement=measurement(),
+                inputs=inputs,
+                programs=self._node.programs,
+            )
+            return decide(self._manifest, self._proposer, own, time.time())
+
+        try:
+            decision = await asyncio.to_thread(compare)
+        except LocalError as exc:
+            raise LocalError(
+                exc.code, exc.cause, exc.remedy, party=config.name, step=exc.step
+            ) from None
+        self._node.decided(self._manifest, decision)
+        return decision
+
+    async def offer(self) -> Approval:
+        """A fresh X25519 key and a free port for this job's worker."""
+        host = self._node.config.host
+        self._key = X25519PrivateKey.generate()
+        self._port = ReservedPort(host)
+        public = self._key.public_key().public_bytes_raw().hex()
+        return Approval(job_key=public, host=host, port=self._port.port)
+
+    async def start_worker(self, approvals: dict[str, Approval]) -> None:
+        """Write the job's folder and start the worker on it."""
+        assert self._key is not None
+        assert self._port is not None
+        config, names = self._node.config, self._manifest.names
+        folder = self._node.home / "jobs" / self._manifest.job_id
+        folder.mkdir(parents=True, mode=0o700)
+        job = Job(
+            manifest=self._manifest.document(),
+            party=config.name,
+            data=str((self._node.home / config.data).absolute()),
+            id_column=config.id_column,
+            label=config.label,
+            addresses=tuple((approvals[name].host, approvals[name].port) for name in names),
+            peer_keys=tuple(approvals[name].job_key for name in names),
+            connect_deadline=config.connect_deadline,
+        )
+        handle = os.open(folder / JOB_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(canonical.canonical(job.model_dump(mode="json")))
+        self._port.release()
+        command = [*self._node.worker, "--job", str(folder)]
+        self._worker = await Child.start(command, folder / "worker.log")
+        await self._worker.send(self._key.private_bytes_raw().hex())
+        self._key = None
+        self._node.spawn(self._listen(self._worker))
+
+    async def stop_worker(self) -> None:
+        """Kill the worker if it runs: it has nothing to save that anybody may use."""
+        if self._port is not None:
+            self._port.release()
+        if self._worker is not None:
+            await self._worker.stop()
+
+    def changed(self, state: State, event: Event, error: dict[str, Any] | None) -> None:
+        """Have the node record a transition."""
+        self._node.changed(self._manifest, state, event, error)
+
+    async def _listen(self, worker: Child) -> None:
+        """Turn the worker's lines into items for the job; its silence at the end too."""
+        said_goodbye = False
+        async for event in worker.events():
+            try:
+                item = _read(event)
+            except ValidationError as exc:
+                item = WorkerFailed(
+                    LocalError(
+                        "worker_output",
+                        f"the worker reported something malformed: {explain(exc)}",
+                        "this is a defect: please report it with worker.log",
+                        party=self._node.config.name,
+                    )
+                )
+            said_goodbye = said_goodbye or not isinstance(item, WorkerProgress)
+            self.put(item)
+        status = await worker.wait()
+        if not said_goodbye:
+            name = self._node.config.name
+            self.put(
+                WorkerFailed(
+                    LocalError(
+                        "worker_lost",
+                        f"the MPC worker of {name} {describe_exit(status)}",
+                        f"look at worker.log in the job's folder of {name}, and at its machine's "
+                        "memory",
+                        party=name,
+                    )
+                )
+            )
+
+
+def _read(event: dict[str, Any]) -> Item:
+    match event:
+        case {"event": "progress"}:
+            progress = Progress.model_validate({k: v for k, v in event.items() if k != "event"})
+            return WorkerProgress(progress.step, progress.state)
+        case {"event": "error", "error": dict() as error}:
+            return WorkerFailed(as_error(error))
+        case _:
+            fields = {key: value for key, value in event.items() if key != "event"}
+            return WorkerDone(Receipt.model_validate({"status": "finished", **fields}))

@@ -1,0 +1,210 @@
+"""The MPC worker of one job at one party: `python -m parties.worker --job DIR`.
+
+A process of its own, because MPyC's runtime is process-wide and because a job that goes wrong
+must not take its node with it. It reads `job.json`, gets the job's private key on standard input
+(a key in a file would outlive the job), computes, and leaves `result.json` for its owner.
+Standard output carries one JSON line per event; the node relays those over the bus, and for that
+reason no event, and no error, repeats a value of the data.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import secrets
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import ValidationError
+
+from parties import canonical
+from parties.errors import LocalError, PartiesError
+from parties.holdings import load_inputs
+from parties.lifeline import die_with_parent, on_end_of_input
+from parties.manifest import Column, Hex32, Manifest, PartyName, Port, Strict, explain
+from parties.measurement import measurement
+from parties.programs import PROGRAMS, Programs, find
+
+JOB_FILE = "job.json"
+RESULT_FILE = "result.json"
+PID_FILE = "worker.pid"
+Connect = Callable[..., Awaitable[Any]]
+
+
+class Job(Strict):
+    """`job.json`: the agreed manifest, and this party's place in it."""
+
+    manifest: dict[str, Any]
+    party: PartyName
+    data: str
+    id_column: Column
+    label: Column | None
+    addresses: tuple[tuple[str, Port], ...]
+    peer_keys: tuple[Hex32, ...]
+    connect_deadline: float
+
+
+class Events:
+    """Writes events to the node and remembers which step the program is in."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.step = "load"
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """One JSON line on what was standard output."""
+        print(json.dumps({"event": event, **fields}), file=self._stream, flush=True)
+
+    def progress(self, step: str, state: str) -> None:
+        """The program's progress callback."""
+        if state == "start":
+            self.step = step
+        self.emit("progress", step=step, state=state)
+
+
+async def run(
+    folder: Path, key: bytes, events: Events, programs: Programs, connect: Connect | None
+) -> dict[str, Any]:
+    """Run the job in `folder`; returns the fields of the closing event."""
+    job, manifest = _read_job(folder)
+    if manifest.measurement != measurement():
+        raise LocalError(
+            "measurement",
+            "the code changed between approval and start",
+            "restart the node and propose the job again",
+        )
+    program = find(programs, manifest.program.name, manifest.program.version)
+    function = program.load()
+    parameters = program.read_parameters(manifest.parameters)
+    table, shape = load_inputs(Path(job.data), job.id_column, job.label)
+    if shape != manifest.inputs[job.party]:
+        raise LocalError(
+            "inputs",
+            "the party's table is no longer the one that the manifest states",
+            "leave the data in place while a job runs, or propose a new job",
+        )
+    events.progress("load", "done")
+    events.progress("connect", "start")
+    if connect is None:
+        from engine.runtime import connect as engine_connect
+
+        connect = engine_connect
+    mpc = await connect(
+        pid=manifest.names.index(job.party),
+        addresses=list(job.addresses),
+        threshold=manifest.threshold,
+        job_key=key,
+        peer_keys=[bytes.fromhex(public) for public in job.peer_keys],
+        session=bytes.fromhex(manifest.sha256()),
+        deadline=job.connect_deadline,
+    )
+    events.progress("connect", "done")
+    result = await function(
+        mpc,
+        parties=list(manifest.names),
+        table=table,
+        inputs={name: list(manifest.inputs[name].features) for name in manifest.names},
+        rows={name: manifest.inputs[name].rows for name in manifest.names},
+        parameters=parameters,
+        progress=events.progress,
+    )
+    await mpc.shutdown()
+    outputs = {"outputs": result["outputs"], "salt": secrets.token_hex(32)}
+    _write_private(folder / RESULT_FILE, {**outputs, "steps": result["steps"]})
+    return {"steps": result["steps"], "outputs_sha256": canonical.sha256(outputs)}
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process has had resident, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+def failure(
+    exc: BaseException, manifest_names: tuple[str, ...], party: str, step: str
+) -> dict[str, Any]:
+    """Any exception as the structured error, without a word of an unforeseen message."""
+    if hasattr(exc, "as_dict"):
+        error = {**exc.as_dict()}
+        culprit = error.get("party")
+        # The engine knows parties by number.
+        if culprit is not None and str(culprit).isdecimal() and int(culprit) < len(manifest_names):
+            culprit = manifest_names[int(culprit)]
+        return {**error, "party": culprit or party, "step": error.get("step") or step}
+    place = traceback.extract_tb(exc.__traceback__)[-1] if exc.__traceback__ else None
+    where = f" at {Path(place.filename).name}:{place.lineno}" if place else ""
+    return LocalError(
+        "worker_error",
+        f"{type(exc).__name__}{where}",
+        "this is a defect: the party's worker.log says where it happened",
+        party=party,
+        step=step,
+    ).as_dict()
+
+
+def _read_job(folder: Path) -> tuple[Job, Manifest]:
+    try:
+        job = Job.model_validate_json((folder / JOB_FILE).read_bytes())
+        return job, Manifest.read(job.manifest)
+    except (OSError, ValidationError) as exc:
+        cause = exc.strerror if isinstance(exc, OSError) else explain(exc)
+        raise LocalError("job_file", f"{folder / JOB_FILE}: {cause}", "start the node") from None
+
+
+def _write_private(path: Path, document: dict[str, Any]) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(canonical.canonical(document))
+
+
+def _read_key() -> bytes:
+    """The job key, one line of 64 hexadecimal digits; the pipe stays open as the lifeline."""
+    line = b""
+    while not line.endswith(b"\n"):
+        char = os.read(0, 1)
+        if not char:
+            os._exit(1)
+        line += char
+    return bytes.fromhex(line.decode())
+
+
+def main(
+    arguments: list[str] | None = None,
+    programs: Programs = PROGRAMS,
+    connect: Connect | None = None,
+) -> int:
+    """Entry point. Exit status 0 with a closing `done` event, or 1 with an `error` event."""
+    parser = argparse.ArgumentParser(prog="python -m parties.worker", description=__doc__)
+    parser.add_argument("--job", type=Path, required=True)
+    folder: Path = parser.parse_args(arguments).job
+    die_with_parent()
+    key = _read_key()
+    on_end_of_input(partial(os._exit, 1))
+    # A program or library that prints must not be able to write events.
+    events = Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    (folder / PID_FILE).write_text(str(os.getpid()))
+    party = ""
+    names: tuple[str, ...] = ()
+    try:
+        job, manifest = _read_job(folder)
+        party, names = job.party, manifest.names
+        closing = asyncio.run(run(folder, key, events, programs, connect))
+    except Exception as exc:
+        if not isinstance(exc, PartiesError):
+            # Where, but not what: an unforeseen message may quote data.
+            print(type(exc).__name__, file=sys.stderr)
+            traceback.print_tb(exc.__traceback__)
+        events.emit("error", error=failure(exc, names, party, events.step))
+        return 1
+    events.emit("done", peak_rss_mb=peak_rss_mb(), **closing)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What the engine's tests share: secret inputs, opened results, costs summed over the parties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from engine.cluster import run_cluster
+
+SIZES = [(1, 0), (3, 1), (4, 1), (5, 2)]
+"""(m, t) of the deployments that the product states."""
+
+
+def secret(mpc: Any, values: Any, owner: int = 0, frac: int | None = None) -> Any:
+    """A secret array that `owner` puts in; the others know only its shape and type."""
+    values = np.asarray(values)
+    own = values if mpc.pid == owner else np.zeros_like(values)
+    return mpc.input(mpc.array(own, frac), senders=owner)
+
+
+def opened(expression: Callable[..., Any], *values: Any, m: int = 4, t: int | None = None) -> Any:
+    """`expression(mpc, *secret arrays)` opened: what all parties see alike.
+
+    The k-th value is put in by party k mod m.
+    """
+
+    async def program(mpc: Any) -> Any:
+        arrays = [secret(mpc, v, k % mpc.geometry.m) for k, v in enumerate(values)]
+        return await mpc.output(expression(mpc, *arrays))
+
+    first, *others = run_cluster(program, m, t)
+    for other in others:
+        np.testing.assert_equal(other, first)
+    return first
+
+
+def measured(
+    program: Callable[[Any], Any], m: int, t: int | None = None
+) -> dict[str, tuple[int, int, int]]:
+    """Per operation name: calls, rounds of all calls, bytes of all calls over all parties."""
+    meters = []
+
+    async def watched(mpc: Any) -> Any:
+        meters.append(mpc.meter)
+        return await program(mpc)
+
+    run_cluster(watched, m, t)
+    costs: dict[str, tuple[int, int, int]] = {}
+    for meter in meters:
+        seen: dict[str, tuple[int, int, int]] = {}
+        for path, cost in meter.paths.items():
+            calls, rounds, sent = seen.get(path[-1], (0, 0, 0))
+            seen[path[-1]] = (calls + cost.calls, rounds + cost.rounds, sent + cost.bytes_sent)
+        for name, (calls, rounds, sent) in seen.items():
+            before = costs.get(name, (calls, rounds, 0))
+            assert before[:2] == (calls, rounds), f"the parties count {name} differently"
+            costs[name] = (calls, rounds, before[2] + sent)
+    return costs

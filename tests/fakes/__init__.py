@@ -1,0 +1,1 @@
+"""Stand-ins for the MPC program, for tests of everything around it."""

@@ -1,0 +1,223 @@
+"""The compiled kernels against Python integers, and the encodings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+
+from engine import field
+from engine import field_reference as reference
+from engine.field import P
+
+EDGES = [0, 1, 2, P - 1, P - 2, P // 2, P // 2 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**64 + 1,
+         2**126, 2**126 - 1, (2**63 - 1) << 64, P - 2**64, P - 2**63]
+ELEMENT = st.one_of(st.sampled_from(EDGES), st.integers(0, P - 1))
+fast = settings(max_examples=60, deadline=None)
+
+
+def elements(shape):
+    """Arrays of field elements of a shape, edge values included."""
+    size = int(np.prod(shape))
+    return st.lists(ELEMENT, min_size=size, max_size=size).map(
+        lambda values: field.table(values).reshape(*shape, 2))
+
+
+def same(x, y):
+    assert x.dtype == y.dtype == np.uint64
+    np.testing.assert_array_equal(x, y)
+
+
+def pairs():
+    return st.integers(0, 8).flatmap(lambda n: st.tuples(elements((n,)), elements((n,))))
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul"])
+def test_all_pairs_of_edge_values(name):
+    x, y = (field.table(v) for v in zip(*[(a, b) for a in EDGES for b in EDGES], strict=True))
+    same(getattr(field, name)(x, y), getattr(reference, name)(x, y))
+
+
+@fast
+@given(pairs())
+def test_elementwise_kernels(pair):
+    for name in ("add", "sub", "mul"):
+        same(getattr(field, name)(*pair), getattr(reference, name)(*pair))
+    same(field.neg(pair[0]), reference.sub(np.zeros_like(pair[0]), pair[0]))
+
+
+@fast
+@given(elements((2, 1, 3)), elements((4, 1)))
+def test_broadcasting(x, y):
+    for name in ("add", "sub", "mul"):
+        result = getattr(field, name)(x, y)
+        assert result.shape == (2, 4, 3, 2)
+        same(result, getattr(reference, name)(x, y))
+
+
+@fast
+@given(elements((5,)), ELEMENT, ELEMENT)
+@example(field.table(EDGES), P - 1, P - 1)
+def test_affine(x, a, b):
+    expected = field.table([a * v + b for v in field.to_ints(x)])
+    same(field.affine(x, a, b), expected)
+    same(field.affine(x, a - P, b - 3 * P), expected)
+
+
+@fast
+@given(st.integers(1, 5).flatmap(lambda k: st.tuples(elements((k, 4)), elements((k,)))))
+def test_combine(arguments):
+    same(field.combine(*arguments), reference.combine(*arguments))
+
+
+@fast
+@given(elements((2, 3, 4)), st.sampled_from([None, 0, 1, 2, -1]))
+def test_total(x, axis):
+    same(field.total(x, axis), reference.total(x, axis))
+
+
+def test_total_of_many_large_elements_carries_beyond_128_bits():
+    x = np.broadcast_to(field.limbs(P - 1), (100_000, 2))
+    assert field.to_ints(field.total(x)) == (P - 1) * 100_000 % P
+
+
+def test_total_of_nothing_is_zero():
+    assert field.to_ints(field.total(np.empty((0, 2), np.uint64))) == 0
+    same(field.total(np.empty((0, 3, 2), np.uint64), 0), np.zeros((3, 2), np.uint64))
+
+
+@fast
+@given(elements((6,)))
+def test_cumsum(x):
+    same(field.cumsum(x), field.table(np.cumsum(field.to_ints(x))))
+
+
+@fast
+@given(st.tuples(*[st.integers(0, 4)] * 3).flatmap(
+    lambda s: st.tuples(elements(s[:2]), elements(s[1:]))))
+def test_matmul(operands):
+    a, b = operands
+    expected = field.table(np.dot(*map(field.to_ints, operands)).ravel()).reshape(
+        len(a), b.shape[1], 2)
+    same(field.matmul(a, b), expected)
+    same(field.matmul(np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1), b), expected)
+    same(field.matmul(a, np.ascontiguousarray(b.swapaxes(0, 1)).swapaxes(0, 1)), expected)
+
+
+def test_long_inner_products_reduce_once_and_right():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 2**63, (2, 5000, 2), dtype=np.uint64)
+    a[0, :9] = field.limbs(P - 1)
+    b = np.ascontiguousarray(a[:, ::-1].swapaxes(0, 1))
+    assert (a[..., 1] < 2**63).all()
+    expected = reference.matmul(a, b)
+    same(field.matmul(a, b), expected)
+    transposed = np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1)
+    same(field.matmul(transposed, b), expected)
+
+
+@fast
+@given(st.data(), st.integers(0, 63), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3))
+def test_masks(data, shift, sets, extra, opened):
+    """The two fused kernels of the one-round product, against the formulas of their docstrings."""
+    n, bits = 3, data.draw(st.integers(100, 126))
+    z, offset, h, constant = (data.draw(elements(s)) for s in ((n,), (), (), ()))
+    raw = st.lists(st.integers(0, 2**128 - 1), min_size=n, max_size=n)
+    draws = [data.draw(raw) for _ in range(sets + extra)]
+    coefs = data.draw(elements((sets + extra,)))
+    words = np.array([[[v & 2**64 - 1, v >> 64] for v in row] for row in draws], np.uint64)
+    cut = [[v % 2**bits for v in row] for row in draws[:sets]] \
+        + [[v % 2**127 for v in row] for row in draws[sets:]]
+    c = field.to_ints(coefs)
+
+    masked = field.add_masks(z, offset, words, coefs, sets, bits)
+    same(masked, field.table(
+        [int(field.to_ints(z)[i]) + int(field.to_ints(offset))
+         + sum(c[j] * cut[j][i] for j in range(sets + extra)) for i in range(n)]))
+
+    stack, weights = data.draw(elements((opened, n))), data.draw(elements((opened,)))
+    result = field.unmask(stack, weights, h, constant, words[:sets], coefs[:sets], shift, bits)
+    w, s = field.to_ints(weights), field.to_ints(stack).reshape(opened, n)
+    same(result, field.table(
+        [int(field.to_ints(h)) * (sum(w[j] * s[j, i] for j in range(opened)) % P >> shift)
+         + int(field.to_ints(constant)) + sum(c[j] * (cut[j][i] >> shift) for j in range(sets))
+         for i in range(n)]))
+
+
+@fast
+@given(st.lists(st.integers(0, 2**128 - 1), max_size=6))
+@example([P, 2**127, 2**128 - 1, P - 1, 0])
+def test_uniform_is_canonical(values):
+    raw = np.array([[v & 2**64 - 1, v >> 64] for v in values], np.uint64).reshape(-1, 2)
+    before = raw.copy()
+    result = field.uniform(raw)
+    same(result, field.table([v % 2**127 for v in values]))
+    same(raw, before)
+
+
+# --- encoding ---
+
+@fast
+@given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), max_size=6))
+@example([0, 1, -1, 2**63 - 1, -(2**63) + 1])
+def test_integers_come_back(values):
+    x = np.array(values, np.int64)
+    encoded = field.encode(x, 0)
+    assert field.decode_int(encoded).tolist() == values
+    assert reference.signed(encoded) == values
+    same(field.encode(np.array(values, object), 0), encoded)
+
+
+@fast
+@given(st.integers(0, 40), st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=6))
+def test_floats_come_back_within_half_a_unit(frac, values):
+    encoded = field.encode(np.array(values), frac)
+    assert np.abs(field.decode_float(encoded, frac) - values).max() <= 2.0 ** -(frac + 1)
+    assert reference.signed(encoded) == [round(v * 2.0**frac) for v in values]
+
+
+@fast
+@given(array_shapes(max_dims=3, max_side=3), st.sampled_from([np.int8, np.uint16, np.bool_]))
+def test_shapes_and_small_types(shape, dtype):
+    x = np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
+    encoded = field.encode(x, 3)
+    assert encoded.shape == (*shape, 2)
+    np.testing.assert_array_equal(field.decode_float(encoded, 3), x.astype(float))
+
+
+@pytest.mark.parametrize("values, frac", [
+    ([2.0**43], 20), ([-(2.0**43)], 20), ([1e300], 20), ([2**43], 20), ([-(2**43)], 20),
+    (np.array([2**63], np.uint64), 0), ([-(2**63)], 0), (np.array([2**70], object), 0),
+    (np.array([-(2**63)], object), 0), ([2.0**63], 0),
+])
+def test_overflow_is_an_error(values, frac):
+    with pytest.raises(OverflowError, match="outside the fixed-point range"):
+        field.encode(values, frac)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_missing_and_infinite_values_are_refused(value):
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        field.encode([0.0, value], 20)
+
+
+@pytest.mark.parametrize("values", [[1j], ["3"], [b"3"]])
+def test_only_numbers_are_encoded(values):
+    with pytest.raises(TypeError):
+        field.encode(values, 20)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63), 2**100, P // 2])
+def test_large_integers_do_not_wrap_when_opened(value):
+    with pytest.raises(OverflowError, match="more than 63 bits"):
+        field.decode_int(field.table([value]))
+
+
+def test_decoding_a_view_is_the_same():
+    x = field.encode(np.arange(-6, 6).reshape(3, 4), 5)
+    np.testing.assert_array_equal(
+        field.decode_float(x.swapaxes(0, 1), 5), np.arange(-6, 6).reshape(3, 4).T)
+    np.testing.assert_array_equal(
+        field.decode_int(x.swapaxes(0, 1)), 32 * np.arange(-6, 6).reshape(3, 4).T)

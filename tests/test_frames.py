@@ -1,0 +1,114 @@
+"""The wire format: any split of the bytes gives the same frames, and nothing else is accepted."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import frames
+from engine.errors import RemoteProtocolError
+
+KINDS = [frames.HELLO, frames.KEYS, frames.ARRAY, frames.SCALAR, frames.ABORT]
+FRAMES = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32 - 1), st.integers(-(2**63), 2**63 - 1),
+              st.integers(0, 2**64 - 1), st.binary(max_size=300)), max_size=6)
+
+
+def encoded(items):
+    return b"".join(frames.header(kind, tag, operation, context, len(payload)) + payload
+                    for kind, tag, operation, context, payload in items)
+
+
+def decoded(stream, cuts):
+    """Feed the stream in pieces of at most the given sizes (the last one repeats)."""
+    reader, result, sizes = frames.FrameReader(), [], list(cuts)
+    while stream:
+        buffer = reader.get_buffer()
+        size = min(len(buffer), len(stream), sizes[0])
+        if len(sizes) > 1:
+            sizes.pop(0)
+        buffer[:size] = stream[:size]
+        stream = stream[size:]
+        done = reader.advance(size)
+        if done is not None:
+            frame, payload = done
+            result.append((frame.kind, frame.tag, frame.operation, frame.context,
+                           payload.tobytes()))
+    return result
+
+
+@settings(max_examples=150, deadline=None)
+@given(FRAMES, st.lists(st.integers(1, 400), min_size=1, max_size=30))
+def test_any_split_gives_the_frames(items, cuts):
+    assert decoded(encoded(items), cuts) == items
+
+
+def test_bye_has_no_payload():
+    stream = frames.header(frames.BYE, 0, 0, 0, 0) * 2
+    assert decoded(stream, [7]) == [(frames.BYE, 0, 0, 0, b"")] * 2
+
+
+def test_payloads_are_received_into_their_own_memory():
+    items = [(frames.ARRAY, 0, 1, 2, bytes([k]) * 8) for k in range(3)]
+    reader, payloads = frames.FrameReader(), []
+    for part in (encoded(items)[i:i + 1] for i in range(len(encoded(items)))):
+        reader.get_buffer()[:1] = part
+        done = reader.advance(1)
+        if done:
+            payloads.append(done[1])
+    assert [p.view(np.uint64).tolist() for p in payloads] == [[0], [0x0101010101010101],
+                                                              [0x0202020202020202]]
+
+
+@pytest.mark.parametrize("kind, limit", [
+    (frames.HELLO, 512), (frames.KEYS, 4096), (frames.ARRAY, frames.MAX_PAYLOAD),
+    (frames.SCALAR, frames.MAX_PAYLOAD), (frames.ABORT, 4096), (frames.BYE, 0)])
+def test_oversized_lengths_are_refused_before_memory_is_allocated(kind, limit):
+    assert frames.parse(frames.header(kind, 0, 0, 0, limit)).length == limit
+    for length in (limit + 1, 2**32 - 1):
+        reader = frames.FrameReader()
+        header = frames.header(kind, 0, 0, 0, length)
+        tracemalloc.start()
+        try:
+            reader.get_buffer()[:] = header
+            with pytest.raises(RemoteProtocolError) as caught:
+                reader.advance(len(header))
+            assert tracemalloc.get_traced_memory()[1] < 100_000
+        finally:
+            tracemalloc.stop()
+        assert caught.value.code == "frame-too-long"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=32, max_size=32))
+def test_garbage_is_refused(data):
+    if data[:5] == b"SEPC\x01":
+        return
+    reader = frames.FrameReader()
+    reader.get_buffer()[:] = data
+    with pytest.raises(RemoteProtocolError):
+        reader.advance(32)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 7), st.integers(0, 255))
+def test_damaged_headers_are_refused(place, value):
+    """Any change to magic, version, kind or the reserved field gives an error or another kind."""
+    good = bytearray(frames.header(frames.ARRAY, 5, 6, 7, 8))
+    before, good[place] = good[place], value
+    if value == before or (place == 5 and value <= frames.BYE):
+        return
+    with pytest.raises(RemoteProtocolError) as caught:
+        frames.parse(good)
+    assert caught.value.code == "bad-frame"
+
+
+def test_the_header_is_the_documented_one():
+    assert frames.header(2, 3, -4, 5, 6) == b"SEPC" + struct.pack(
+        "<BBHIqQI", 1, 2, 0, 3, -4, 5, 6)
+    assert frames.HEADER.size == 32

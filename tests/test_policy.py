@@ -1,0 +1,96 @@
+"""Every check of the policy fails for its own reason and no other."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes.consortium import DIRECTORY, MEASUREMENT, NOW, identity, inputs, manifest
+
+from parties.identity import Directory
+from parties.manifest import Manifest
+from parties.policy import Holdings, decide
+from parties.programs import PROGRAMS
+
+OWN = Holdings("telecom", DIRECTORY, MEASUREMENT, inputs("telecom"), PROGRAMS)
+
+
+def changed(*path: Any, value: Any) -> Manifest:
+    document = manifest().document()
+    place: Any = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return Manifest.read(document)
+
+
+def test_a_manifest_that_says_what_is_so_is_approved() -> None:
+    decision = decide(manifest(), "bank", OWN, NOW)
+    assert decision.approved, decision.failed
+    assert len(decision.checks) >= 10
+    assert all(check.reason for check in decision.checks)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "failing", "says"),
+    [
+        (changed("measurement", value="00" * 32), "measurement", "measures"),
+        (changed("threshold", value=0), "threshold", "expected 1"),
+        (changed("program", "version", value="2"), "program", "not installed"),
+        (changed("program", "name", value="other"), "program", "not installed"),
+        (changed("parameters", value={"max_bins": 1}), "program", "max_bins"),
+        (changed("parameters", value={"backdoor": 1}), "program", "backdoor"),
+        (changed("inputs", "telecom", "rows", value=301), "inputs", "rows"),
+        (changed("inputs", "telecom", "id_column", value="x"), "inputs", "id_column"),
+        (changed("inputs", "telecom", "features", value=["telecom_a"]), "inputs", "features"),
+        (
+            changed("inputs", "telecom", "features", value=["telecom_b", "telecom_a"]),
+            "inputs",
+            "order",
+        ),
+        (changed("outputs", "iv", "receivers", value=["bank", "fintech"]), "outputs", "fintech"),
+        (changed("outputs", "iv", "receivers", value=[]), "outputs", "nobody"),
+        (changed("join", "helpers", value={}), "join", "helpers"),
+        (
+            changed("parties", 3, "public_key", value=identity("telecom").public_hex),
+            "named",
+            "not its own",
+        ),
+        (
+            changed("parties", 2, "public_key", value=identity("government").public_hex),
+            "parties",
+            "government",
+        ),
+    ],
+)
+def test_each_difference_fails_its_own_check(agreed: Manifest, failing: str, says: str) -> None:
+    decision = decide(agreed, "bank", OWN, NOW)
+    assert failing in [check.name for check in decision.failed]
+    # A wrong key of our own also makes us unknown to ourselves; nothing else may fail with it.
+    assert {check.name for check in decision.failed} <= {failing, "parties"}
+    assert any(says in check.reason for check in decision.failed)
+
+
+@pytest.mark.parametrize(("now", "says"), [(NOW + 601, "expired"), (NOW - 90_000, "24 hours")])
+def test_a_manifest_is_approved_in_its_time(now: int, says: str) -> None:
+    (failed,) = decide(manifest(), "bank", OWN, now).failed
+    assert failed.name == "expiry"
+    assert says in failed.reason
+
+
+def test_only_the_initiator_proposes() -> None:
+    (failed,) = decide(manifest(), "fintech", OWN, NOW).failed
+    assert failed.name == "proposer"
+
+
+def test_a_node_that_is_not_named_does_not_approve() -> None:
+    eve = identity("eve")
+    directory = Directory({**DIRECTORY, "eve": eve.public_hex})
+    outsider = replace(OWN, party="eve", directory=directory)
+    failed = {check.name for check in decide(manifest(), "bank", outsider, NOW).failed}
+    assert failed == {"named", "inputs"}
+
+
+def test_every_check_is_made_even_after_one_failed() -> None:
+    agreed = changed("measurement", value="00" * 32)
+    decision = decide(agreed, "fintech", OWN, NOW + 10_000)
+    assert {check.name for check in decision.failed} == {"proposer", "measurement", "expiry"}

@@ -1,0 +1,162 @@
+"""Correlated randomness: who knows which key, and what the parties' draws add up to."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from engine_kit import secret
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_shamir import degree
+
+from engine import field, prss
+from engine.arithmetic import _MaskPlan
+from engine.cluster import make_runtimes, run_cluster
+from engine.field import P
+from engine.operation import Operation
+from engine.prss import Randomness, derive, expand
+from engine.shamir import Geometry, reconstruct
+
+KEY = bytes(range(16))
+SIZES = [(3, 1), (4, 1), (5, 1), (5, 2)]
+
+
+def parties(m, t):
+    """Randomness of m parties with keys as a session deals them."""
+    g = Geometry(m, t)
+    sets = [bytes([1, k]) * 16 for k in range(len(g.sets))]
+    return g, [Randomness(i, {k: sets[k] for k in g.sets_of(i)},
+                          {j: bytes([2, min(i, j), max(i, j), 0]) * 8 for j in range(m) if j != i},
+                          bytes([3, i]) * 16) for i in range(m)]
+
+
+def test_expansion_is_deterministic_and_a_prefix():
+    whole = expand(KEY, b"name", 1000)
+    assert whole.dtype == np.uint64 and len(set(whole.tolist())) == 1000
+    for count in (0, 1, 2, 3, 999):
+        np.testing.assert_array_equal(expand(KEY, b"name", count), whole[:count])
+
+
+def test_expansion_beyond_one_piece(monkeypatch):
+    whole = expand(KEY, b"name", 1001)
+    monkeypatch.setattr(prss, "_PIECE", 1 << 10)
+    monkeypatch.setattr(prss, "_ZEROS", bytes(1 << 10))
+    np.testing.assert_array_equal(expand(KEY, b"name", 1001), whole)
+
+
+@given(st.lists(st.binary(max_size=40), min_size=2, max_size=6, unique=True))
+@settings(max_examples=40, deadline=None)
+def test_different_names_give_disjoint_keystreams(names):
+    streams = [set(expand(KEY, name, 500).tolist()) for name in names]
+    assert len(set.union(*streams)) == 500 * len(names)
+
+
+def test_different_keys_and_purposes_give_different_streams():
+    assert expand(KEY, b"x", 4).tolist() != expand(bytes(16), b"x", 4).tolist()
+    derived = {derive(KEY, b"set"), derive(KEY, b"pair"), derive(KEY, b"set", b"x"),
+               derive(bytes(16), b"set")}
+    assert len(derived) == 4
+    _, (one, _, _) = parties(3, 1)
+    assert one.pair_secret(1, b"a") != one.pair_secret(1, b"b") != one.pair_secret(2, b"b")
+
+
+def test_labels_do_not_run_into_each_other():
+    assert derive(KEY, b"a", b"bc") != derive(KEY, b"ab", b"c")
+
+
+@pytest.mark.parametrize("m, t", SIZES)
+def test_keys_are_known_exactly_to_their_sets(m, t):
+    g, all_parties = parties(m, t)
+    for k, members in enumerate(g.sets):
+        draws = []
+        for party in all_parties:
+            if party.pid in members:
+                draws.append(party.of_set(k, b"n", 8).tolist())
+            else:
+                with pytest.raises(KeyError):
+                    party.of_set(k, b"n", 8)
+        assert all(d == draws[0] for d in draws)
+    for a, b in itertools.permutations(all_parties, 2):
+        assert a.of_pair(b.pid, b"n", 8).tolist() == b.of_pair(a.pid, b"n", 8).tolist()
+        assert a.pair_secret(b.pid, b"n") == b.pair_secret(a.pid, b"n")
+        assert a.of_pair(a.pid, b"n", 8).tolist() != b.of_pair(b.pid, b"n", 8).tolist()
+
+
+@pytest.mark.parametrize("m, t", SIZES)
+def test_shares_of_a_random_value_lie_on_a_polynomial_of_degree_t(m, t):
+    g, all_parties = parties(m, t)
+    shares, total = {}, 0
+    for party in all_parties:
+        shares[party.pid] = sum(
+            g.set_value(k, party.pid) * int(draw) for k in g.sets_of(party.pid)
+            for [draw] in [field.to_ints(field.uniform(
+                party.of_set(k, b"r", 2).reshape(1, 2)))]) % P
+    for k, members in enumerate(g.sets):
+        total += int(field.to_ints(field.uniform(
+            all_parties[members[0]].of_set(k, b"r", 2).reshape(1, 2)))[0])
+    assert degree(shares) == t
+    assert reconstruct(shares) == total % P
+
+
+@pytest.mark.parametrize("m, t", SIZES)
+@pytest.mark.parametrize("shift", [0, 20, 63])
+def test_masked_opening_of_degree_2t(m, t, shift):
+    """What the parties of one product send lies on one polynomial of degree at most 2t, whose
+    value is z + offset + Σ r_A with masks of the stated length."""
+    async def main():
+        runtimes = make_runtimes(m, t)
+        g = runtimes[0].geometry
+        z = {i: 7 * (i + 1) ** (2 * t) % P for i in range(m)}
+        shares, masks = {}, {}
+        for rt in runtimes:
+            op = Operation(rt, "multiply", (1,))
+            plan = _MaskPlan(rt, tuple(range(m)), shift, 2 * t)
+            own, kept = plan.start(op, lambda lo, hi, i=rt.pid: field.table([z[i]]), 0, 1, 0, True)
+            shares[rt.pid] = int(field.to_ints(own)[0])
+            for k, mask in zip(g.sets_of(rt.pid), kept, strict=True):
+                bits = plan.bits
+                masks.setdefault(k, set()).add(int(field.to_ints(mask)[0]) % 2**bits)
+        for rt in runtimes:
+            rt.close()
+        assert degree(shares) == 2 * t
+        assert all(len(known) == 1 for known in masks.values())
+        hidden = sum(known.pop() for known in masks.values())
+        z0 = 0 if t else 7
+        offset = int(field.to_ints(plan.offset))
+        assert reconstruct(shares) == (z0 + offset + hidden) % P
+        assert bool(offset) == bool(shift)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("m", [4, 5])
+def test_every_draw_of_a_run_has_its_own_name(m, monkeypatch):
+    """No party expands one (key, name) for two purposes, in a run that uses everything."""
+    used = Counter()
+
+    def watch(method):
+        real = getattr(Randomness, method)
+
+        def draw(self, which, name, count):
+            used[method, self.pid, which, name] += 1
+            return real(self, which, name, count)
+        monkeypatch.setattr(Randomness, method, draw)
+
+    watch("of_set")
+    watch("of_pair")
+
+    async def program(mpc):
+        x = secret(mpc, np.linspace(0.5, 2, 6))
+        table = mpc.shuffle(mpc.stack([x, x], axis=1))
+        ranked = await mpc.sort_rows(table)
+        await mpc.output([x * x, x < 1.0, x == 1.0, mpc.log(x), mpc.sigmoid(x), 1 / x, ranked])
+
+    run_cluster(program, m)
+    for (method, pid, which, name), times in used.items():
+        # What a party deals to itself it draws once as giver and once as receiver.
+        to_itself = method == "of_pair" and which == pid or method == "of_set" and b"bits" in name
+        assert times == 1 or times == 2 and m == 5 and to_itself, name

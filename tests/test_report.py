@@ -1,0 +1,240 @@
+"""The report: complete in both languages, self-contained, safe against odd names."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from parties.report import print_summary, render_html, write_report
+from parties.report.catalog import TEXTS, text
+from parties.report.charts import densities
+from parties.report.view import View
+
+PARTIES = ["bank", "fintech", "government", "shop"]
+
+
+def _curve(power: float) -> dict[str, list[float]]:
+    fpr = [k / 50 for k in range(51)]
+    return {"fpr": fpr, "tpr": [1 - (1 - x) ** power for x in fpr]}
+
+
+def _lift(worst: float) -> list[dict[str, Any]]:
+    rates = [worst - 0.02 * k for k in range(10)]
+    return [
+        {
+            "band": k + 1,
+            "rows": 100,
+            "bad": round(100 * rate),
+            "bad_rate": rate,
+            "lift": rate / 0.2,
+            "cum_bad_share": sum(rates[: k + 1]) / sum(rates),
+        }
+        for k, rate in enumerate(rates)
+    ]
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    iv = {
+        f"{party}.column_{i}": 0.9 / (1 + i + j)
+        for j, party in enumerate(PARTIES)
+        for i in range(12)
+    }
+    scores = {"edges": [400, 450, 500, 600], "good": [10, 60, 30], "bad": [5, 4, 1]}
+    return {
+        "job_id": "job-1",
+        "manifest_sha256": "ab" * 32,
+        "measurement": "cd" * 32,
+        "parties": PARTIES,
+        "initiator": "bank",
+        "rows": dict.fromkeys(PARTIES, 12_345),
+        "rows_joint": 9_876,
+        "features": dict.fromkeys(PARTIES, 12),
+        "auc": {"bank": 0.65, "joint": 0.768, "plaintext": 0.7681},
+        "ks": {"bank": 0.22, "joint": 0.424, "plaintext": 0.4231},
+        "iv": iv,
+        "iv_plaintext": {name: value + 1e-4 for name, value in iv.items()},
+        "selected": [name for name, value in iv.items() if value >= 0.1],
+        "roc": {"bank": _curve(1.5), "joint": _curve(3)},
+        "lift": {"bank": _lift(0.3), "joint": _lift(0.4)},
+        "scores": {"bank": scores, "joint": scores},
+        "seconds": {"join": 1.25, "woe_iv": 2.5, "own_step": 0.5, "total": 4.25},
+        "cost": {
+            "join": {"rounds": 7, "bytes_per_party": 2_500_000, "multiplications": 100},
+            "woe_iv": {"rounds": 50, "bytes_per_party": 1e6, "multiplications": 12_300_000},
+        },
+        "peak_rss_mb": {"bank": 321.0, "shop": 300.0},
+        "learned": {"bank": ["The AUC.", "The KS."], "shop": []},
+        "learned_zh": {"bank": ["AUC。", "KS。"], "shop": []},
+        "receipts": {"bank": {"signature": "ef" * 64, "outputs_sha256": "01" * 32}},
+        "report": {"html": "out/report.html", "json": "out/report.json"},
+        "machine": {"cpus": 2},
+    }
+
+
+class _Reader(HTMLParser):
+    """Text per language, and the balance of tags."""
+
+    void = ("meta", "br", "line", "rect", "polyline", "path")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[tuple[str, str | None]] = []
+        self.texts: dict[str, list[str]] = {"en": [], "zh-CN": [], "": []}
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in self.void:
+            language = dict(attrs).get("lang") if tag != "html" else None
+            self.open.append((tag, language or (self.open[-1][1] if self.open else None)))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1][0] == tag, (tag, self.open[-3:])
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1][0] not in ("style", "script") and data.strip():
+            self.texts[self.open[-1][1] or ""].append(data.strip())
+
+
+def _read(page: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    assert not reader.open
+    return reader
+
+
+def test_both_languages_are_in_the_page(document: dict[str, Any]) -> None:
+    reader = _read(render_html(document))
+    english, chinese = reader.texts["en"], reader.texts["zh-CN"]
+    assert len(english) == len(chinese)
+    assert "Together the 4 parties judge credit risk better than the bank alone." in english
+    assert "4 方联合，比银行单独判断信用风险更准。" in chinese
+    assert "The AUC." in english and "AUC。" in chinese
+    assert not [t for t in english if re.search(r"[\u4e00-\u9fff]", t)]
+    # Nothing that a reader has to translate is outside the two languages.
+    assert not [t for t in reader.texts[""] if re.search(r"[A-Za-z]{4,}", t) and not _literal(t)]
+
+
+def _literal(text: str) -> bool:
+    return bool(re.match(r"column_|job-1|SEPC|[\w-]+\.column_|[0-9a-f]{64}|cpus|own_step", text))
+
+
+@pytest.mark.parametrize(("language", "tag"), [("en", "en"), ("zh", "zh-CN")])
+def test_the_first_language_is_a_choice(document: dict[str, Any], language: str, tag: str) -> None:
+    assert f'<html lang="{tag}">' in render_html(document, language)
+    with pytest.raises(ValueError, match="language is 'fr'"):
+        render_html(document, "fr")
+
+
+def test_the_page_loads_nothing(document: dict[str, Any]) -> None:
+    page = render_html(document)
+    assert "default-src 'none'" in page
+    assert not re.search(r"https?:|//\w|\bsrc=|href=|url\(|@import|<link|<img|<iframe", page)
+
+
+def test_numbers_of_every_section_are_there(document: dict[str, Any]) -> None:
+    page = render_html(document)
+    for shown in (
+        "0.768", "0.650", "+0.118", "9,876", "12,345", "KS 0.424", "KS 0.220", "bank.column_0",
+        "0.9001", "40.0%", "2.50", "12.3 M", "4.2", "321", "ab" * 32, "cd" * 32, "ef" * 64,
+        "0.0001", "0.0009",
+    ):  # fmt: skip
+        assert shown in page, shown
+    assert page.count('<rect class="bar ') == 30
+    assert page.count('class="code"') == 48
+
+
+def test_the_gap_of_the_ks_chart_is_where_the_curves_are_farthest(document: dict[str, Any]) -> None:
+    svg = View(document).ks_chart("joint")
+    found = re.search(r'class="gap" x1="([\d.]+)"', svg)
+    assert found is not None
+    share = (float(found[1]) - 44) / (340 - 44 - 20)
+    curve = document["roc"]["joint"]
+    widest = max(range(51), key=lambda k: curve["tpr"][k] - curve["fpr"][k])
+    assert share == pytest.approx(widest / 50, abs=0.002)
+
+
+def test_names_cannot_inject_markup(document: dict[str, Any]) -> None:
+    document["iv"]["shop.<script>x</script>"] = 2.0
+    document["iv_plaintext"]["shop.<script>x</script>"] = 2.0
+    document["learned"]["shop"] = ["<b>bold</b>"]
+    page = render_html(document)
+    assert "<script>x" not in page and "<b>bold" not in page
+    assert _read(page).tags.count("script") == 1
+
+
+def test_without_uplift_the_headline_says_so(document: dict[str, Any]) -> None:
+    document["auc"]["joint"] = 0.655
+    page = render_html(document)
+    assert "did not improve the bank’s own judgement" in page
+    assert "better than" not in page
+
+
+def test_what_a_production_job_does_not_have(document: dict[str, Any]) -> None:
+    for key in ("rows_joint", "iv_plaintext", "roc", "lift", "scores", "machine"):
+        document[key] = None
+    for values in (document["auc"], document["ks"]):
+        del values["plaintext"]
+    page = render_html(document)
+    _read(page)
+    assert "In production no such pool exists" not in page
+    assert "ROC curve" not in page
+
+
+def test_files_are_written(document: dict[str, Any], tmp_path: Path) -> None:
+    paths = write_report(document, tmp_path / "run", "zh")
+    assert Path(paths["html"]).read_text(encoding="utf-8") == render_html(document, "zh")
+    assert json.loads(Path(paths["json"]).read_text(encoding="utf-8")) == document
+    document["auc"]["joint"] = float("nan")
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_report(document, tmp_path / "run")
+
+
+def test_catalogue_is_complete() -> None:
+    for key, (english, chinese) in TEXTS.items():
+        assert english and chinese, key
+        fields = [
+            sorted({f[1] for f in Formatter().parse(words) if f[1]} - {"n"})
+            for words in (english, chinese)
+        ]
+        assert fields[0] == fields[1], key
+    assert text("party_rows", "zh", rows=3) == "3 家企业"
+
+
+def test_densities_do_not_depend_on_bin_width() -> None:
+    assert densities([0, 10, 30], [5, 5]) == [0.5, 0.25]
+
+
+def test_summary_on_the_terminal(document: dict[str, Any]) -> None:
+    out = io.StringIO()
+    print_summary(document, Console(file=out, width=90, force_terminal=False))
+    shown = out.getvalue()
+    for words in (
+        "4 parties together: AUC 0.768, +0.118 against bank alone (0.650).",
+        "0.7681",
+        "bank.column_0",
+        "out/report.html",
+        "at most 321 MB",
+    ):
+        assert words in shown
+    assert "own_step" in shown
+    document["auc"]["joint"] = 0.64
+    del document["auc"]["plaintext"]
+    out = io.StringIO()
+    print_summary(document, Console(file=out, width=90))
+    assert "did not help" in out.getvalue()
+    assert "in the clear" not in out.getvalue()
