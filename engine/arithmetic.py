@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from engine import field
+from engine import costs, field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
 from engine.errors import LocalProtocolError
@@ -127,6 +127,7 @@ class ArrayOperations(RuntimeBase):
             receivers = range(m)
         receivers = {receivers} if isinstance(receivers, int) else set(receivers)
         op = Operation(self, 'output', x.shape)
+        op.expected = costs.open_all(x.size, m, t, len(receivers))
 
         async def body(op, share):
             n = x.size

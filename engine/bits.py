@@ -179,18 +179,17 @@ class BitNetwork:
         """
         n, lay, step = self.n, self.layout, self._next()
         packed = -(-n // 8)
-        own = None
+        total = np.zeros(packed, np.uint8)
         if self.pid in lay.dealers:
             part = functools.reduce(np.bitwise_xor, [bits[k] for k in lay.split(self.pid)],
                                     np.zeros(n, np.uint8))
-            own = np.packbits(part & np.uint8(1))
+            total = np.packbits(part & np.uint8(1))
             for peer in range(self.rt.geometry.m):
                 if peer != self.pid:
-                    self.op.send(peer, own, step)
-        total = np.zeros(packed, np.uint8)
+                    self.op.send(peer, total.copy(), step)
         for dealer in lay.dealers:
-            total ^= own if dealer == self.pid else \
-                await self.op.receive(dealer, (packed,), np.uint8, step)
+            if dealer != self.pid:
+                total ^= await self.op.receive(dealer, (packed,), np.uint8, step)
         self.op.round()
         return np.unpackbits(total, count=n)
 

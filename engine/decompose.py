@@ -5,6 +5,7 @@ Bits in the field are SecureArrays of integers 0 and 1. Nothing is revealed.
 
 import numpy as np
 
+from engine import costs
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.bits import BitNetwork
@@ -25,6 +26,7 @@ class BitOperations(RuntimeBase):
             raise ValueError(f'to_bits: {bits} bits, expected 1 to 64')
         flat = x.ravel()
         op = Operation(self, 'to_bits', (flat.size, bits))
+        op.expected = costs.to_bits(flat.size, self.geometry.m, self.geometry.t, bits)
 
         async def body(op, share):
             net = BitNetwork(op, flat.size)

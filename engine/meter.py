@@ -14,7 +14,11 @@ from dataclasses import asdict, dataclass, fields
 
 @dataclass
 class Cost:
-    """Accumulated cost of an operation or a section at this party."""
+    """Accumulated cost of an operation or a section at this party.
+
+    `cpu_seconds` is the time in kernels; the prediction (`engine.costs`) of bytes is for all
+    parties together.
+    """
 
     calls: int = 0
     rounds: int = 0
@@ -22,6 +26,9 @@ class Cost:
     messages: int = 0
     multiplications: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    predicted_rounds: int = 0
+    predicted_total_bytes: int = 0
 
     def __sub__(self, other):
         return Cost(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
@@ -59,7 +66,8 @@ class Meter:
         finally:
             self._section.reset(token)
 
-    def record(self, path, rounds, bytes_sent, messages, multiplications, seconds, depth):
+    def record(self, path, rounds, bytes_sent, messages, multiplications, seconds, depth,
+               cpu_seconds=0.0, predicted=None):
         """Account for one finished operation."""
         for cost in (self.paths.setdefault(path, Cost()), self.total):
             cost.calls += 1
@@ -68,6 +76,10 @@ class Meter:
             cost.messages += messages
             cost.multiplications += multiplications
             cost.seconds += seconds
+            cost.cpu_seconds += cpu_seconds
+            if predicted is not None:
+                cost.predicted_rounds += predicted[0]
+                cost.predicted_total_bytes += predicted[1]
         self.depth = max(self.depth, depth)
 
     @contextlib.contextmanager

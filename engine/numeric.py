@@ -104,7 +104,7 @@ class NumericOperations(RuntimeBase):
 
     def tanh(self, x: SecureArray, frac: int | None = None) -> SecureArray:
         """tanh(x) = 2 sigmoid(2x) - 1 for every x in range; absolute error 2e-5."""
-        return 2 * self.sigmoid(2 * x, frac) - 1
+        return self.scale(self.sigmoid(x * 2, frac), 2) - 1
 
     def exp(self, x: SecureArray, frac: int | None = None) -> SecureArray:
         """exp(x) for every x in range; relative error 2e-6 plus 2 units of the result.

@@ -8,12 +8,14 @@ awaits goes through the methods here, so rounds, bytes and messages are metered 
 
 import asyncio
 import hashlib
+import math
 import struct
 import time
 
 import numpy as np
 
 from engine import frames
+from engine.costs import COSTS
 from engine.errors import RemoteProtocolError
 
 _LABEL = struct.Struct('<q16sI')
@@ -23,8 +25,8 @@ _PIECE_BYTES = 8 << 20
 class Operation:
     """A numbered operation; see the module docstring."""
 
-    __slots__ = ('bytes_sent', 'context', 'depth', 'floor', 'id', 'messages', 'multiplications',
-                 'name', 'path', 'pieces', 'rounds', 'runtime', 'started')
+    __slots__ = ('bytes_sent', 'context', 'cpu', 'depth', 'expected', 'floor', 'id', 'messages',
+                 'multiplications', 'name', 'path', 'pieces', 'rounds', 'runtime', 'started')
 
     def __init__(self, runtime, name: str, shape=(), local: bool = False):
         self.runtime, self.name = runtime, name
@@ -37,7 +39,11 @@ class Operation:
                                  key=runtime.session[:16]).digest()
         self.context = int.from_bytes(digest, 'little')
         self.depth = self.rounds = self.bytes_sent = self.messages = self.multiplications = 0
-        self.pieces = 0
+        self.pieces, self.cpu = 0, 0.0
+        self.expected = COSTS.get(name)
+        if self.expected is not None:
+            g = runtime.geometry
+            self.expected = self.expected(math.prod(shape), g.m, g.t)
         self.started = time.perf_counter()
 
     @property
@@ -114,13 +120,19 @@ class Operation:
         `work` is a rough number of element operations.
         """
         if work < 20_000:
-            return fn(*args)
+            return self._timed(fn, *args)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.runtime.worker, fn, *args)
+        return await loop.run_in_executor(self.runtime.worker, self._timed, fn, *args)
+
+    def _timed(self, fn, *args):
+        started = time.thread_time()
+        result = fn(*args)
+        self.cpu += time.thread_time() - started
+        return result
 
     def finish(self) -> None:
         """Report the cost to the meter."""
         self.depth += self.rounds
         self.runtime.meter.record(
             self.path, self.rounds, self.bytes_sent, self.messages, self.multiplications,
-            time.perf_counter() - self.started, self.depth)
+            time.perf_counter() - self.started, self.depth, self.cpu, self.expected)

@@ -54,6 +54,8 @@ def setup() -> Runtime:
     runtime = Runtime(own, geometry, options)
     for party, (host, port) in zip(runtime.parties, addresses, strict=True):
         party.host, party.port = host, port
+    if os.environ.get('SEPC_PROFILE'):
+        runtime.profile = pathlib.Path(os.environ['SEPC_PROFILE'])
     install(runtime)
     return runtime
 

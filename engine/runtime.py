@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import pathlib
 import time
 
 import numpy as np
@@ -98,6 +99,8 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
                     self._all_done = self._loop.create_future()
                     await self._all_done
         self.close()
+        if self.profile is not None:
+            self._write_profile()
         logging.info('Stop MPC: %.3f s, %d bytes sent, %d rounds', time.time() - self.start_time,
                      self.meter.total.bytes_sent, self.meter.depth)
 
@@ -145,6 +148,16 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
 
     step = ''
     """Name of the program's current step, for error messages."""
+
+    profile: pathlib.Path | None = None
+    """Where to write the costs per call path at the end (see `bench.profile`)."""
+
+    def _write_profile(self):
+        paths = [{'path': list(path), **cost.as_dict()} for path, cost in self.meter.paths.items()]
+        document = {'pid': self.pid, 'm': self.geometry.m, 't': self.geometry.t,
+                    'rounds': self.meter.depth, 'seconds': time.time() - self.start_time,
+                    'total': self.meter.total.as_dict(), 'paths': paths}
+        (self.profile / f'party_{self.pid}.json').write_text(json.dumps(document))
 
     floor = 0
     """Depth of the last opened value: what the program issues after it cannot start earlier."""

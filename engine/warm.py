@@ -19,7 +19,7 @@ import numpy as np
 
 
 def ensure(stream=sys.stderr) -> None:
-    """Make sure that compiled kernels are cached; other processes wait for the one that compiles."""
+    """Make sure that compiled kernels are cached; others wait for the process that compiles."""
     stamp = _stamp()
     if stamp.exists():
         return

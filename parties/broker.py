@@ -7,7 +7,6 @@ bus is not trusted in either case: messages are signed, and no data travels on i
 
 import argparse
 import asyncio
-import ipaddress
 import json
 import logging
 import signal
@@ -19,39 +18,10 @@ from typing import Any
 
 from amqtt.broker import Broker
 from amqtt.errors import BrokerError
-from pydantic import ValidationError
 
+from parties.broker_config import BrokerConfig, read_config
 from parties.errors import LocalError
 from parties.lifeline import die_with_parent, on_end_of_input
-from parties.manifest import Port, Strict, explain
-
-
-class BrokerConfig(Strict):
-    """The configuration file: where to listen, and `password_digest` of each user's password."""
-
-    host: str
-    port: Port
-    users: dict[str, str]
-
-
-def read_config(path: Path) -> BrokerConfig:
-    """The configuration in `path`; LocalError if it is unusable or not loopback."""
-    try:
-        config = BrokerConfig.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as exc:
-        cause = exc.strerror if isinstance(exc, OSError) else explain(exc)
-        raise LocalError(
-            "broker_config", f"{path} cannot be used: {cause}", "write host, port and users"
-        ) from None
-    if not ipaddress.ip_address(config.host).is_loopback:
-        raise LocalError(
-            "broker_config",
-            f"the embedded broker must listen on a loopback address, not on {config.host}",
-            "use 127.0.0.1, or Mosquitto with mutual TLS between machines",
-        )
-    if not config.users:
-        raise LocalError("broker_config", "no user may connect", "list the parties' users")
-    return config
 
 
 class _Steady(dict[str, Any]):

@@ -4,7 +4,6 @@ amqtt's own access list matches wildcards against wildcards, which lets a client
 `a/+` subscribe to `a/#`; here the allowed subscriptions are compared as exact strings.
 """
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 
@@ -12,13 +11,8 @@ from amqtt.contexts import Action
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
+from parties.broker_config import password_digest
 from parties.messages import recipient_of, subscriptions
-
-
-def password_digest(password: str) -> str:
-    """What the broker keeps of a password. Passwords are 256 random bits, drawn for one run, so
-    a plain hash is enough: there is no dictionary to run against it."""
-    return hashlib.sha256(password.encode()).hexdigest()
 
 
 class PartyPassword(BaseAuthPlugin):

@@ -10,13 +10,13 @@ from parties.manifest import Manifest
 Sentences = dict[str, list[str]]
 
 _ZH_MEANING = {
-    "rows_joint": "有多少行在四方数据中都存在(训练部分与测试部分)",
-    "iv": "每个特征的信息值(IV),每个特征一个数",
-    "auc": "联合模型与仅用自身数据的模型在测试集上的 AUC",
-    "ks": "两个模型在测试集上的 KS",
-    "roc": "两个模型的 ROC 曲线",
+    "rows_joint": "有多少行同时存在于各方数据中（训练部分与测试部分）",
+    "iv": "每个特征的信息值（IV），每个特征一个数",
+    "auc": "联合模型与仅用自身特征的模型在测试部分上的 AUC",
+    "ks": "两个模型在测试部分上的 KS",
+    "roc": "两个模型在测试部分固定比例处的 ROC 曲线",
     "lift": "两个模型十个分数段中每段的行数与违约数",
-    "scores": "两个模型的好坏客户分数直方图",
+    "scores": "两个模型中好、坏企业的分数直方图",
 }
 
 
@@ -31,12 +31,12 @@ def learned(manifest: Manifest) -> Sentences:
         if not received:
             sentences.append("It received no output of the job.")
         if owners:
-            matches = " and ".join(f"{manifest.initiator} and {owner}" for owner in owners)
-            pair = "each pair" if len(owners) > 1 else "the pair"
+            joins = " and ".join(f"of {manifest.initiator} with {owner}" for owner in owners)
+            plural = len(owners) > 1
             sentences.append(
-                f"As a helper in the join of {matches} it saw which positions of two secretly "
-                f"ordered lists match, that is, how many rows {pair} has in common, and no identity"
-                "."
+                f"As a helper in the join{'s' if plural else ''} {joins} it saw which positions of "
+                "two secretly ordered lists match, that is, how many rows "
+                f"{'each' if plural else 'the'} pair has in common, but no identity."
             )
         if len(owners) > 1 and manifest.join.same_order:
             sentences.append(
@@ -54,18 +54,20 @@ def learned_zh(manifest: Manifest) -> Sentences:
     for party in manifest.names:
         received = [name for name, o in manifest.outputs.items() if party in o.receivers]
         owners = _helped(manifest, party)
-        sentences = [f"输出:{_ZH_MEANING.get(n, manifest.outputs[n].meaning)}。" for n in received]
+        sentences = [f"输出：{_ZH_MEANING.get(n, manifest.outputs[n].meaning)}。" for n in received]
         if not received:
             sentences.append("没有收到任何输出。")
         if owners:
             matches = "、".join(f"{manifest.initiator}与{owner}" for owner in owners)
             sentences.append(
-                f"在{matches}的对齐中担任协助方,看到两个保密排序的列表中哪些位置相互匹配,"
-                "即双方各有多少行相同,但看不到任何身份。"
+                f"在{matches}的求交中担任协助方，看到两个保密排序的列表中哪些位置相互匹配，"
+                "即每一对各有多少行相同，但看不到任何身份。"
             )
         if len(owners) > 1 and manifest.join.same_order:
-            sentences.append("由于在同一保密顺序下协助了多次对齐,还看到这些匹配之间的重叠程度。")
-        sentences.append("清单中各方的行数与列名对所有参与方公开,各步骤的进度与用时也是公开的。")
+            sentences.append("由于在同一保密顺序下协助了多次求交，还看到这些匹配之间的重叠程度。")
+        sentences.append(
+            "与所有参与方一样，从作业清单得知各方的行数与列名，并看到各步骤何时开始、何时结束。"
+        )
         result[party] = sentences
     return result
 
@@ -75,7 +77,7 @@ def nobody() -> list[str]:
     return [
         "Which businesses are in more than one party's data.",
         "The weights of the model and the score of any single business.",
-        "The WOE values and the counts of good and bad in any bin.",
+        "The WOE values, and the counts of good and bad in any bin of a feature.",
         "Any feature value or label of another party.",
     ]
 
@@ -84,8 +86,8 @@ def nobody_zh() -> list[str]:
     """The same in Chinese."""
     return [
         "哪些企业同时出现在多方数据中。",
-        "模型的权重,以及任何单个企业的分数。",
-        "WOE 值,以及任何分箱中的好坏数量。",
+        "模型的权重，以及任何单个企业的分数。",
+        "WOE 值，以及特征的任何分箱中的好坏数量。",
         "其他参与方的任何特征值或标签。",
     ]
 

@@ -17,8 +17,8 @@ import pytest
 from fakes.consortium import DIRECTORY, IDENTITIES, NAMES, identity
 from fakes.runs import ROOT
 
-from parties.broker import BrokerConfig, broker, read_config
-from parties.broker_access import password_digest
+from parties.broker import broker
+from parties.broker_config import BrokerConfig, password_digest, read_config
 from parties.bus import Address, Announcement, Bus
 from parties.envelope import seal
 from parties.errors import LocalError, RemoteProtocolError
@@ -215,7 +215,7 @@ def test_a_broker_that_stays_away_ends_the_bus() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "localhost"])
 def test_the_embedded_broker_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
     path = tmp_path / "broker.json"
     path.write_text(json.dumps({"host": host, "port": 20_000, "users": {"bank": "x"}}))

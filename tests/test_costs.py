@@ -7,7 +7,16 @@ import pytest
 from engine_kit import SIZES, measured, secret
 
 from engine import field
-from engine.costs import COSTS, hand_over, input_additive, open_all, permute, shuffle, to_shared
+from engine.costs import (
+    COSTS,
+    hand_over,
+    input_additive,
+    open_all,
+    permute,
+    shuffle,
+    to_bits,
+    to_shared,
+)
 from engine.shamir import Geometry
 
 N = 7
@@ -22,6 +31,9 @@ async def _primitives(mpc):
     mpc.truncate(x, 3, 17)
     mpc.negative(x)
     mpc.equal(x, 1.0)
+    mpc.to_bits(x, 5)
+    mpc.random_bits((N, 2))
+    await mpc.open_negative(x)
     await mpc.output(x)
 
 
@@ -33,9 +45,11 @@ def test_one_operation_of_each_kind(m, t, rotation):
             mpc.next_operation()
         await _primitives(mpc)
 
-    sizes = {"matmul": 6}
+    sizes = {"matmul": 6, "random_bits": 2 * N}
     costs = measured(program, m, t)
-    for name in ("input", "multiply", "matmul", "truncate", "less_than", "equal", "output"):
+    assert costs["to_bits"] == (1, *to_bits(N, m, t, bits=5))
+    for name in ("input", "multiply", "matmul", "truncate", "less_than", "equal", "output",
+                 "open_negative", "random_bits"):
         rounds, total = COSTS[name](sizes.get(name, N), m, t)
         assert costs[name] == (1, rounds, total), name
     assert {n for n, (_, r, b) in costs.items() if r or b} <= set(COSTS)

@@ -122,7 +122,7 @@ def test_what_is_learned_follows_from_the_manifest() -> None:
     assert not any("helper" in line for line in sentences["bank"])
     helper = " ".join(sentences["telecom"])
     assert "received no output" in helper
-    assert "bank and fintech and bank and government" in helper
+    assert "of bank with fintech and of bank with government" in helper
     assert "overlap" in helper
     separate = manifest(join={**manifest().document()["join"], "same_order": False})
     assert "overlap" not in " ".join(learned(separate)["telecom"])

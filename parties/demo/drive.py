@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -184,6 +185,7 @@ def _read_data(options: Options, view: View) -> tuple[list[Any], dict[str, Path]
         try:
             write_world(source, options.businesses, SEED)
         except ValueError as exc:
+            shutil.rmtree(folder)  # made just now
             raise LocalError("businesses", str(exc), "ask for another number") from None
         tables = load_folder(source, ID_NAME, LABEL_NAME)
     files = {path.stem: path.absolute() for path in source.iterdir() if path.is_file()}

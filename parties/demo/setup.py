@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parties.broker import BrokerConfig
-from parties.broker_access import password_digest
+from parties.broker_config import BrokerConfig, password_digest
 from parties.bus import Address
 from parties.config import CONFIG_FILE, BrokerAccount, NodeConfig
 from parties.errors import LocalError

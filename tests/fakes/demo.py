@@ -22,7 +22,7 @@ def manifest(hold: str, crash: str, **fields):  # type: ignore[no-untyped-def]
 
 if __name__ == "__main__":
     out, hold, crash = (*sys.argv[1:], "", "")[:3]
-    program = Program(NODE, partial(manifest, hold, crash), plain)
+    program = Program(node=NODE, manifest=partial(manifest, hold, crash), plain=plain)
     try:
         document = run_demo(Options(businesses=300, out=Path(out), deadline=60), program)
     except PartiesError as exc:
