@@ -274,6 +274,8 @@ class ArrayOperations(RuntimeBase):
         senders = group[:degree + 1]
         out = np.empty((n, 2), np.uint64)
         plan = _MaskPlan(self, group, shift, degree)
+        if self.checking and shift:
+            await self._check_range(op, piece(0, n), senders)
         pending = []
 
         async def complete():
@@ -301,6 +303,27 @@ class ArrayOperations(RuntimeBase):
             await complete()
         op.round()
         return out
+
+
+    async def _check_range(self, op, own, senders):
+        """Checking mode: open what is about to be truncated, and refuse what does not fit."""
+        [tag] = range(op.claim(1), op.pieces)
+        own = np.ascontiguousarray(own)
+        if self.pid in senders:
+            for peer in range(self.geometry.m):
+                if peer != self.pid:
+                    op.send(peer, own, tag)
+        shares = [own if p == self.pid else await op.receive(p, own.shape, tag=tag)
+                  for p in senders]
+        opened = field.combine(np.stack(shares), self.geometry.recombination(tuple(senders)))
+        limit = 1 << (self.geometry.product_bits - 1)
+        outside = sum(1 for v in field.to_ints(opened)
+                      if not -limit < (v - field.P if v > field.P // 2 else v) < limit)
+        if outside:
+            raise LocalProtocolError(
+                'overflow', f'{outside} of {len(own)} products in {op.name} need more than '
+                f'{self.geometry.product_bits} bits', step='/'.join(op.path),
+                remedy='rescale the operands or use fewer fractional bits')
 
 
 class _MaskPlan:

@@ -22,6 +22,7 @@ class RuntimeBase:
     geometry: Geometry
     frac: int
     floor: int
+    checking: bool
     session: bytes
     meter: Meter
     randomness: Randomness

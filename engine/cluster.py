@@ -43,15 +43,18 @@ def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float =
 
 
 def run_cluster(program, m: int = 4, t: int | None = None, *, tap=None,
-                idle_deadline: float = 30.0, deadline: float = 300.0, raw_errors=False):
+                idle_deadline: float = 30.0, deadline: float = 300.0, raw_errors=False,
+                checking=False):
     """Run `async program(mpc)` at all parties; results in party order.
 
-    Raises the first error, or with `raw_errors` returns errors in place of results.
+    Raises the first error, or with `raw_errors` returns errors in place of results. `checking`
+    finds overflow inside the computation (`Runtime.checking`).
     """
     async def main():
         runtimes = make_runtimes(m, t, tap, idle_deadline)
 
         async def party(rt):
+            rt.checking = checking
             async with rt:
                 return await program(rt)
         async with asyncio.timeout(deadline):

@@ -149,6 +149,10 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
     step = ''
     """Name of the program's current step, for error messages."""
 
+    checking = False
+    """Checking mode, for tests only: every truncated product is opened to all parties first, and
+    one that is out of range raises EngineError `overflow`. It reveals everything."""
+
     profile: pathlib.Path | None = None
     """Where to write the costs per call path at the end (see `bench.profile`)."""
 

@@ -10,12 +10,10 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import platform
 import sys
 import time
-
-import llvmlite
-import numba
-import numpy as np
+from importlib.metadata import version
 
 
 def ensure(stream=sys.stderr) -> None:
@@ -35,12 +33,13 @@ def ensure(stream=sys.stderr) -> None:
 
 
 def _stamp() -> pathlib.Path:
-    """Stamp file of this source, these compilers and this processor."""
+    """Stamp file of this source and this compiler. (Imports nothing heavy: it is asked often.)"""
     here = pathlib.Path(__file__).parent
-    digest = hashlib.sha256(f'{numba.__version__} {llvmlite.__version__} '
-                            f'{llvmlite.binding.get_host_cpu_name()}'.encode())
+    digest = hashlib.sha256(f'{version("numba")} {platform.python_version()} '
+                            f'{platform.machine()}'.encode())
     for name in ('i128.py', 'field.py', 'matmul.py', 'compare.py'):
-        digest.update((here / name).read_bytes())
+        # Numba's cache goes by the time of the source, so the stamp does too.
+        digest.update(f'{name} {(here / name).stat().st_mtime_ns}'.encode())
     folder = here / '__pycache__'
     try:
         folder.mkdir(exist_ok=True)
@@ -55,6 +54,8 @@ def _stamp() -> pathlib.Path:
 
 def compile_all() -> None:
     """Call every kernel once, through a small computation of three parties in this process."""
+    import numpy as np
+
     from engine.cluster import run_cluster
 
     async def program(mpc):
