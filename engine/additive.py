@@ -186,17 +186,23 @@ class AdditiveOperations(RuntimeBase):
     def send_private(self, values, sender: int, receiver: int, shape, dtype=np.uint64):
         """Future of a private array that goes from one party to another, None elsewhere.
 
-        For data that the protocol lets the receiver see, such as keyed tags; one round.
+        For data that the protocol lets the receiver see, such as keyed tags. It travels under a
+        one-time pad from the pairwise key, so no third party on the wire reads it. One round.
         """
         op = Operation(self, 'send_private', shape)
 
         async def body(op):
             op.round()
+            if self.pid not in (sender, receiver):
+                return None
+            other = receiver if self.pid == sender else sender
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            pad = op.of_pair(other, b'private', -(-size // 8)).view(np.uint8)[:size]
             if self.pid == sender:
-                op.send(receiver, np.ascontiguousarray(values, dtype).reshape(shape))
-            if self.pid == receiver:
-                return await op.receive(sender, shape, dtype)
-            return None
+                plain = np.ascontiguousarray(values, dtype).reshape(shape)
+                op.send(receiver, plain.reshape(-1).view(np.uint8) ^ pad)
+                return None
+            return (await op.receive(sender, (size,), np.uint8) ^ pad).view(dtype).reshape(shape)
         return self.issue_value(op, [], body)
 
 

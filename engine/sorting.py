@@ -11,10 +11,13 @@ batches: a quicksort whose every level is one batch of comparisons against the p
 made distinct by the rows' secret first places.
 """
 
+import math
+
 import numpy as np
 
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
+from engine.shamir import STATISTICAL_SECURITY
 
 
 class SortOperations(RuntimeBase):
@@ -34,7 +37,7 @@ class SortOperations(RuntimeBase):
         return held.to_shared()
 
     async def sort_rows(self, table: SecureArray, key: int | list[int] = 0,
-                        key_bits: int = 63) -> SecureArray:
+                        key_bits: int = 63, fixed_shape: bool = False) -> SecureArray:
         """Rows of an (n, k) table in ascending order of the secret column `key`.
 
         With a list of columns the first one decides and the next ones break its ties; rows that
@@ -42,7 +45,10 @@ class SortOperations(RuntimeBase):
         nothing about ties. About 2 log2(n) batches of comparisons per key and one more.
 
         A single key known to be below 2^key_bits units in magnitude, with key_bits + log2(n) <= 62,
-        is compared together with the tie-break, which halves the time.
+        is compared together with the tie-break, which halves the time. The number and sizes of
+        the messages depend on the random order of the shuffle; with `fixed_shape` they depend on
+        n alone: dummy comparisons fill every level, up to the depth that all but 2^-40 of the
+        orders need (about twice the comparisons).
         """
         n, k = table.shape
         if n < 2:
@@ -57,14 +63,16 @@ class SortOperations(RuntimeBase):
             compared = mixed[:, keys].shift(places) + mixed[:, [k]]
         else:
             compared = mixed[:, [*keys, k]]
-        order = await self._quicksort(compared, n)
+        order = await self._quicksort(compared, n, fixed_shape)
         return mixed[order, :k].reinterpret(table.frac)
 
-    async def _quicksort(self, keys, n):
-        """Public order of secret keys (n, k) that are in random order already."""
+    async def _quicksort(self, keys, n, fixed_shape):
+        """Public order of secret distinct keys (n, k) that are in random order already."""
         order = np.arange(n)
         segments = [(0, n)]
-        while segments:
+        level, levels = 0, _usual_depth(n) if fixed_shape else 0
+        while segments or level < levels:
+            level += 1
             rows, pivots = [], []
             for lo, hi in segments:
                 # The middle: sorted parts do not make it slow.
@@ -72,7 +80,12 @@ class SortOperations(RuntimeBase):
                 order[[lo, middle]] = order[[middle, lo]]
                 rows.append(order[lo + 1:hi])
                 pivots.append(np.full(hi - lo - 1, order[lo]))
-            smaller = await self._before(keys, np.concatenate(rows), np.concatenate(pivots))
+            left, right = (np.concatenate([np.empty(0, int), *part]) for part in (rows, pivots))
+            if fixed_shape:
+                # Dummies compare row 0 with itself; what they give is not looked at.
+                dummies = np.zeros(n - len(left), int)
+                left, right = np.append(left, dummies), np.append(right, dummies)
+            smaller = await self._before(keys, left, right)
             start, fresh = 0, []
             for lo, hi in segments:
                 pivot, part = order[lo], order[lo + 1:hi].copy()
@@ -92,3 +105,16 @@ class SortOperations(RuntimeBase):
             # a < b, or a = b and the later keys say less: both exactly if a - b - bit < 0.
             bits = self.negative(difference[:, k] - bits)
         return await self.open_negative(difference[:, 0] - bits)
+
+
+def _usual_depth(n: int) -> int:
+    """Levels that a quicksort of n rows in random order exceeds with probability below 2^-40.
+
+    Devroye's bound on the height of a random search tree (J. ACM 33, 1986):
+    P(height >= h) <= (2e ln n / h)^h / n.
+    """
+    scale = 2 * math.e * math.log(max(n, 2))
+    depth = math.ceil(scale)
+    while depth * math.log2(depth / scale) + math.log2(n) < STATISTICAL_SECURITY:
+        depth += 1
+    return min(n, depth)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 FRAC = 24
+_ODDS_BITS = 8
+_ODDS_BOUND = float((1 << _ODDS_BITS) - 1)
 
 
 @dataclass
@@ -31,7 +33,9 @@ class SecretFigures:
         if opened[0] is None:
             return None
         auc, ks, curve, histogram = opened
-        return {'auc': float(auc), 'ks': float(ks), 'curve': curve, 'histogram': histogram}
+        # The last unit of a fixed-point figure may stand outside its range.
+        auc, ks = np.clip([auc, ks], 0.0, 1.0).tolist()
+        return {'auc': auc, 'ks': ks, 'curve': curve, 'histogram': histogram}
 
 
 async def evaluate(mpc, odds, classes, *, points: int, edges) -> SecretFigures:
@@ -39,13 +43,14 @@ async def evaluate(mpc, odds, classes, *, points: int, edges) -> SecretFigures:
 
     `curve` holds the bad and good rows among the riskiest k/points of all counting rows, for
     k = 0..points; `histogram` the counts between the ascending public `edges` of the log-odds.
-    Both classes must occur, or AUC and KS are 0. Opens nothing itself beyond the comparisons of the
-    sort, which are those of a random order.
+    Both classes must occur, or AUC and KS are 0. Log-odds beyond ±255 count as ±255. Opens nothing
+    itself beyond the comparisons of the sort, which are those of a random order.
     """
     n = odds.shape[0]
+    odds = mpc.minimum(mpc.maximum(odds, -_ODDS_BOUND), _ODDS_BOUND)
     key = (-odds).reinterpret(0)
     table = mpc.concatenate([key.reshape(n, 1), classes], axis=1)
-    table = await mpc.sort_rows(table)
+    table = await mpc.sort_rows(table, key_bits=odds.frac + _ODDS_BITS, fixed_shape=True)
     key, ranked = table[:, 0], table[:, 1:]
     cumulative = mpc.stack([ranked[:, 0].cumsum(), ranked[:, 1].cumsum()], axis=1)
     totals = cumulative[n - 1]
@@ -64,29 +69,10 @@ async def evaluate(mpc, odds, classes, *, points: int, edges) -> SecretFigures:
 
 def _auc(mpc, cumulative, ranked, last, pairs):
     """2·P·N·AUC: pairs ranked right count 2, tied pairs 1."""
-    before = _at_group_start(mpc, cumulative, last)
+    before = mpc.last_marked(cumulative, last)
     right = (ranked[:, 1] * before[:, 0]).sum()
     wrong = (ranked[:, 0] * before[:, 1]).sum()
     return right - wrong + pairs
-
-
-def _at_group_start(mpc, cumulative, last):
-    """Cumulative counts before each row's group of equal keys: an exclusive segmented scan.
-
-    At a group's end the scan takes the counts there, elsewhere it repeats the last end's;
-    log2(n) rounds.
-    """
-    n = cumulative.shape[0]
-    values = last.reshape(n, 1) * cumulative
-    state = mpc.concatenate([values, last.reshape(n, 1)], axis=1)
-    step = 1
-    while step < n:
-        later, earlier = state[step:], state[:-step]
-        filled = later + (1 - later[:, 2:]) * earlier
-        state = mpc.concatenate([state[:step], filled], axis=0)
-        step *= 2
-    start = mpc.array(np.zeros((1, 2), np.int64))
-    return mpc.concatenate([start, state[:-1, :2]], axis=0)
 
 
 def _curve(mpc, cumulative, ranked, points):

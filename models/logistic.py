@@ -85,8 +85,7 @@ def _standardise(mpc, columns, selected, penalty):
     inverse = mpc.reciprocal(total, 40)
     x = columns[:, :d]
     mean = mpc.multiply(x.sum(0), inverse, 28)
-    squares = mpc.product('multiply', [x], _column_squares, (d,), 2 * columns.frac - 28, 28,
-                          work=4 * x.size)
+    squares = mpc.column_squares(x, 28)
     variance = mpc.multiply(squares, inverse, 28) - mpc.multiply(mean, mean, 28)
     usable = 1 - (variance < _SMALLEST_VARIANCE)
     safe = usable * variance + (1 - usable)
@@ -100,10 +99,6 @@ def _standardise(mpc, columns, selected, penalty):
     eye = np.eye(d + 1, dtype=np.int64)
     unused = mpc.concatenate([1 - used, mpc.array(np.zeros(1, np.int64))]).reshape(d + 1, 1) * eye
     return affine, unused + np.eye(d + 1) * (_DAMPING + penalty)
-
-
-def _column_squares(x):
-    return field.total(field.mul(x, x), 0)
 
 
 def _unit_inverse(frac):

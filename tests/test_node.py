@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 NAMES = ("bank", "fintech", "government", "telecom")
 
 
-def run(folder: Path, hold: str = "", crash: str = "") -> DemoRun:
-    return DemoRun([*FAKE, str(folder), hold, crash], folder, limit=120)
+def run(folder: Path, hold: str = "", crash: str = "", measurement: str = "") -> DemoRun:
+    return DemoRun([*FAKE, str(folder), hold, crash, measurement], folder, limit=120)
 
 
 def held(folder: Path) -> DemoRun:
@@ -59,6 +59,22 @@ def test_four_organisations_agree_run_and_sign(tmp_path: Path) -> None:
     (result,) = folder.glob("parties/bank/jobs/*/result.json")
     assert result.stat().st_mode & 0o077 == 0
     assert not list(folder.glob("parties/*/jobs/*/*key*"))
+
+
+def test_other_code_than_the_manifest_names_runs_nowhere(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    status, document = run(folder, measurement="00" * 32).finish()
+    assert status == 1
+    error = document["error"]
+    assert (error["code"], error["step"]) == ("refused", "approve")
+    assert "measurement: the manifest names 0000000000000000" in error["cause"]
+    assert not list(folder.glob("parties/*/jobs/*"))
+    for party in NAMES:
+        (decided,) = [e["details"] for e in audit(folder, party) if e["event"] == "decided"] or [
+            {"approved": False}
+        ]
+        assert not decided["approved"]
+    wait_until_none_left(folder)
 
 
 def test_a_crash_names_party_and_step_but_quotes_nothing(tmp_path: Path) -> None:

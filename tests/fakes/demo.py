@@ -1,4 +1,4 @@
-"""`sepc demo` with the fake program: `demo.py OUT [HOLD [CRASH]]`, JSON on standard output."""
+"""`sepc demo --json` with the fake program: `demo.py OUT [HOLD [CRASH [MEASUREMENT]]]`."""
 
 import json
 import sys
@@ -14,15 +14,17 @@ from parties.proposal import credit_manifest
 NODE = (sys.executable, str(Path(__file__).with_name("node.py")))
 
 
-def manifest(hold: str, crash: str, **fields):  # type: ignore[no-untyped-def]
+def manifest(hold, crash, measured, **fields):  # type: ignore[no-untyped-def]
     """A manifest of the fake program."""
+    fields["measurement"] = measured or fields["measurement"]
     fields["parameters"] = {**fields["parameters"], "hold": hold, "crash": crash}
     return credit_manifest(program="fake-model", version="1", **fields)
 
 
 if __name__ == "__main__":
-    out, hold, crash = (*sys.argv[1:], "", "")[:3]
-    program = Program(node=NODE, manifest=partial(manifest, hold, crash), plain=plain)
+    out, *rest = sys.argv[1:]
+    made = partial(manifest, *(*rest, "", "", "")[:3])
+    program = Program(node=NODE, manifest=made, plain=plain)
     try:
         document = run_demo(Options(businesses=300, out=Path(out), deadline=60), program)
     except PartiesError as exc:

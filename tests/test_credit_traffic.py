@@ -1,0 +1,106 @@
+"""What travels between the MPC workers in a credit job: shares only, in the same shape for any data.
+
+(The bus is captured in test_demo_bus.py.)
+"""
+
+import hashlib
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from engine import field
+from engine.cluster import run_cluster
+from models.credit import credit_program
+from models.parameters import CreditParameters
+from protocols.table import PartyTable
+
+ROWS, COLUMNS = 70, 2
+NAMES = ['bank', 'fintech', 'government', 'telecom']
+
+
+def tables(seed):
+    rng = np.random.default_rng(seed)
+    everyone = np.array([f'9131{v:014d}' for v in rng.choice(10**13, 100, replace=False)], object)
+    risk = rng.normal(size=100)
+    result = []
+    for name in NAMES:
+        rows = rng.choice(100, ROWS, replace=False)
+        columns = {f'{name}_{k}': risk[rows] + rng.normal(size=ROWS) for k in range(COLUMNS)}
+        if seed % 2:
+            columns[f'{name}_0'][:9] = np.nan
+        label = (risk[rows] + rng.normal(size=ROWS) > 0.6).astype(np.int8)
+        bank = name == 'bank'
+        result.append(PartyTable(name, 'company_id', everyone[rows], columns,
+                                 'default' if bank else None, label if bank else None))
+    return result
+
+
+def captured(seed):
+    """Frames per direction, and the bank's result."""
+    parties = tables(seed)
+    frames = defaultdict(list)
+
+    def tap(source, target, frame, payload):
+        frames[source, target].append((frame.kind, frame.tag, frame.operation, payload.tobytes()))
+        return [(frame, payload)]
+
+    async def program(mpc):
+        return await credit_program(
+            mpc, parties=NAMES, table=parties[mpc.pid],
+            inputs={t.name: list(t.columns) for t in parties}, rows={n: ROWS for n in NAMES},
+            parameters=CreditParameters(iterations=2, roc_points=5, bands=5, max_bins=4),
+            progress=lambda step, state: None)
+    results = run_cluster(program, 4, tap=tap)
+    assert 0 < results[0]['outputs']['auc']['joint'] <= 1
+    assert [r['outputs'] for r in results[1:]] == [{}, {}, {}]
+    return parties, frames
+
+
+@pytest.fixture(scope='module')
+def runs():
+    return [captured(seed) for seed in (1, 2)]
+
+
+def test_no_frame_holds_an_identifier_a_value_or_an_unkeyed_hash(runs):
+    for parties, frames in runs:
+        # Payloads apart from each other: nothing can match across two frames.
+        traffic = b'\xff--frame--\xff'.join(p for sent in frames.values() for *_, p in sent)
+        assert len(traffic) > 10**6
+        for table in parties:
+            for identifier in table.ids:
+                assert identifier.encode() not in traffic
+                for name in ('md5', 'sha1', 'sha256', 'blake2b', 'blake2s', 'sha3_256'):
+                    digest = hashlib.new(name, identifier.encode()).digest()
+                    assert digest[:8] not in traffic
+                assert hashlib.blake2b(identifier.encode(),
+                                       digest_size=16).digest()[:8] not in traffic
+            for values in table.columns.values():
+                known = values[~np.isnan(values)]
+                for value, share in zip(known, field.encode(known, 20), strict=True):
+                    assert value.tobytes() not in traffic
+                    assert share.tobytes() not in traffic
+
+
+def test_labels_and_indicators_travel_only_as_shares(runs):
+    """A column of 0/1 field elements in clear would be mostly zero bytes; shares are random."""
+    for _, frames in runs:
+        for sent in frames.values():
+            for _, _, _, payload in sent:
+                if len(payload) >= 256 and len(payload) % 16 == 0:
+                    zeros = np.mean(np.frombuffer(payload, np.uint8) == 0)
+                    assert zeros < 0.2
+
+
+def test_same_shape_gives_the_same_traffic(runs):
+    (_, first), (_, second) = runs
+    assert first.keys() == second.keys()
+    for direction in first:
+        shape = [[(kind, tag, operation, len(p)) for kind, tag, operation, p in frames[direction]]
+                 for frames in (first, second)]
+        assert sorted(shape[0]) == sorted(shape[1])
+        # Operations that do not wait for each other may leave in either order; the rounds of one
+        # operation may not.
+        for sent in shape:
+            assert len(sent) == len(set((k, t, o) for k, t, o, _ in sent))
+        assert shape[0] == shape[1]
