@@ -7,6 +7,7 @@ built from these steps. t parties that do not include all holders learn nothing.
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -97,7 +98,7 @@ class AdditiveArray(asyncoro.SecureObject):
         """
         rt, old, new = self.runtime, self.holders, tuple(holders)
         op = Operation(rt, 'hand_over', self.shape)
-        size = int(np.prod(self.shape))
+        size = math.prod(self.shape)
 
         async def body(op, share):
             total = None
@@ -124,7 +125,7 @@ class AdditiveArray(asyncoro.SecureObject):
         """Shamir shares for all parties: every holder deals its summand; one round."""
         rt = self.runtime
         op = Operation(rt, 'to_shared', self.shape)
-        size = int(np.prod(self.shape))
+        size = math.prod(self.shape)
 
         async def body(op, share):
             parts = []
@@ -152,7 +153,7 @@ class AdditiveOperations(RuntimeBase):
     def deal_additive(self, values, owner: int, holders, shape, frac: int) -> AdditiveArray:
         """Split the owner's field elements among holders; all but one part come from keys."""
         op = Operation(self, 'input_additive', shape)
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         *keyed, receiver = holders
 
         async def body(op):
@@ -196,7 +197,7 @@ class AdditiveOperations(RuntimeBase):
             if self.pid not in (sender, receiver):
                 return None
             other = receiver if self.pid == sender else sender
-            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            size = math.prod(shape) * np.dtype(dtype).itemsize
             pad = op.of_pair(other, b'private', -(-size // 8)).view(np.uint8)[:size]
             if self.pid == sender:
                 plain = np.ascontiguousarray(values, dtype).reshape(shape)

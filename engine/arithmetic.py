@@ -7,14 +7,16 @@ truncated if wanted, in one round whose traffic is the size of the result.
 Protocol (design 3.3): with [r] = Σ r_A f_A from PRSS and a degree-2t sharing of zero, 2t + 1
 parties send their share of c = z + offset + r to the active parties. These hold c, so the share of
 z >> f is (c >> f) h(x_i) - Σ (r_A >> f) f_A(x_i) - constant, where h vanishes at the parties that
-got nothing. Dropping f bits of each r_A separately errs by at most half the number of sets (±2
-units in the last place for m = 4), centred. Without truncation the masks are uniform field
-elements; the result is exact. Sources: Damgård, Nielsen, CRYPTO 2007 (degree reduction); Catrina,
-de Hoogh, SCN 2010 (probabilistic truncation); Cramer, Damgård, Ishai, TCC 2005.
+got nothing. Dropping f bits of each of the S masks separately errs by less than (S + 1) / 2 units
+in the last place (2.5 for m = 4), and by nothing on average. Without truncation the masks are
+uniform field elements; the result is exact. Sources: Damgård, Nielsen, CRYPTO 2007 (degree
+reduction); Catrina, de Hoogh, SCN 2010 (probabilistic truncation); Cramer, Damgård, Ishai, TCC
+2005.
 
 Revealed: nothing to t parties; masked values are within 2^-40 of uniform (`STATISTICAL_SECURITY`).
 """
 
+import functools
 import math
 
 import numpy as np
@@ -27,7 +29,7 @@ from engine.operation import Operation
 
 _PIECE = 1 << 17
 _WINDOW = 4
-_DEAL, _MASK, _ZERO = b'deal', b'mask', b'zero'
+_DEAL, _MASK = b'deal', b'mask'
 
 
 class ArrayOperations(RuntimeBase):
@@ -96,10 +98,11 @@ class ArrayOperations(RuntimeBase):
         value: one round, 16 (m - 1 - t) n bytes in all. Reveals nothing to t parties.
         """
         shape = tuple(shape)
-        op = Operation(self, 'input', shape)
+        # The digest of shape and frac travels with the shares: reals must not be read as integers.
+        op = Operation(self, 'input', (*shape, frac))
 
         async def body(op):
-            n = int(np.prod(shape))
+            n = math.prod(shape)
             seeded, sent = deal_roles(self.geometry, owner, op.rotation)
             if self.pid == owner:
                 if values.shape[:-1] != shape:
@@ -226,7 +229,7 @@ class ArrayOperations(RuntimeBase):
         """
         shape = tuple(shape)
         op = Operation(self, name, shape)
-        n = int(np.prod(shape))
+        n = math.prod(shape)
         _check_shift(shift)
 
         async def body(op, *shares):
@@ -247,7 +250,7 @@ class ArrayOperations(RuntimeBase):
         return self.issue(op, inputs, body, SecureArray(self, shape, frac))
 
     def truncate(self, x: SecureArray, shift: int, frac: int) -> SecureArray:
-        """x / 2^shift, rounded within ±(number of sets)/2 units; `frac` labels the result.
+        """x / 2^shift within (number of sets + 1) / 2 units; `frac` labels the result.
 
         One round, 16 (t + 1)(active - 1) n bytes in all (12 n per party for m = 4, less the
         senders' own copies).
@@ -273,7 +276,7 @@ class ArrayOperations(RuntimeBase):
         group = op.group
         senders = group[:degree + 1]
         out = np.empty((n, 2), np.uint64)
-        plan = _MaskPlan(self, group, shift, degree)
+        plan = self._mask_plan(group, shift, degree)
         if self.checking and shift:
             await self._check_range(op, piece(0, n), senders)
         pending = []
@@ -304,6 +307,9 @@ class ArrayOperations(RuntimeBase):
         op.round()
         return out
 
+    @functools.cache
+    def _mask_plan(self, group, shift, degree):
+        return _MaskPlan(self, group, shift, degree)
 
     async def _check_range(self, op, own, senders):
         """Checking mode: open what is about to be truncated, and refuse what does not fit."""
@@ -335,8 +341,8 @@ class _MaskPlan:
         self.sets = g.sets_of(rt.pid)
         values = [g.set_value(k, rt.pid) for k in self.sets]
         x = rt.pid + 1
-        zero = [v * x**j for v in values for j in range(1, degree - g.t + 1)]
-        self.coefs = field.table(values + zero)
+        self.period = 1 + degree - g.t
+        self.coefs = field.table([v * x**j for v in values for j in range(self.period)])
         self.minus = field.table([-v for v in values])
         self.bits = g.mask_bits if shift else 127
         half = len(g.sets) % 2 == 0
@@ -346,23 +352,22 @@ class _MaskPlan:
         self.constant = field.limbs(-((1 << (g.product_bits - 1)) >> shift) - centre
                                     if shift else 0)
         self.carrier = field.limbs(g.carrier(group, rt.pid))
-        self.extra = degree - g.t
 
     def start(self, op, piece, lo, hi, k, sends):
-        """Masked share to send (None if this party does not send) and the bounded masks."""
-        n, count = hi - lo, len(self.sets)
-        masks = np.empty((len(self.coefs) if sends else count, n, 2), np.uint64)
+        """Masked share to send (None if this party does not send) and the masks.
+
+        One expansion per set gives the bounded mask r_A and, for a sender, the coefficients of the
+        sharing of zero after it.
+        """
+        n = hi - lo
+        period = self.period if sends else 1
+        masks = np.empty((len(self.sets) * period, n, 2), np.uint64)
         for j, index in enumerate(self.sets):
-            masks[j] = op.of_set(index, _MASK, 2 * n, k).reshape(n, 2)
+            op.of_set(index, _MASK, 2 * n * period, k, masks[j * period:(j + 1) * period])
         if not sends:
             return None, masks
-        for j, index in enumerate(self.sets):
-            if self.extra:
-                at = count + j * self.extra
-                masks[at:at + self.extra] = op.of_set(
-                    index, _ZERO, 2 * n * self.extra, k).reshape(self.extra, n, 2)
-        own = field.add_masks(piece(lo, hi), self.offset, masks, self.coefs, count, self.bits)
-        return own, masks[:count]
+        own = field.add_masks(piece(lo, hi), self.offset, masks, self.coefs, period, self.bits)
+        return own, masks
 
     def finish(self, stack, senders, masks):
         """This party's share of the result."""
@@ -373,7 +378,7 @@ class _MaskPlan:
         else:
             opened, weights = np.empty((0, n, 2), np.uint64), np.empty((0, 2), np.uint64)
         return field.unmask(opened, weights, self.carrier, self.constant, masks, self.minus,
-                            self.shift, self.bits)
+                            len(masks) // len(self.sets), self.shift, self.bits)
 
 
 def deal_roles(geometry, owner: int, rotation: int):

@@ -12,6 +12,7 @@ default frac = 20 and m = 4) and below 2^63 units for a comparison.
 """
 
 import asyncio
+import math
 
 import numpy as np
 
@@ -26,18 +27,8 @@ class SecureArray(asyncoro.SecureObject):
 
     def __init__(self, runtime, shape, frac: int, share=None):
         self.runtime, self.shape, self.frac = runtime, tuple(shape), frac
-        self._depth = 0
+        self.depth = 0  # rounds on the critical path to these values (see engine.meter)
         self.share = share
-        self._source: SecureArray | None = None
-
-    @property
-    def depth(self) -> int:
-        """Rounds on the critical path to these values (see `engine.meter`)."""
-        return self._depth if self._source is None else self._source.depth
-
-    @depth.setter
-    def depth(self, value: int):
-        self._depth = value
 
     @property
     def known(self) -> bool:
@@ -59,7 +50,7 @@ class SecureArray(asyncoro.SecureObject):
     @property
     def size(self):
         """Number of elements."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def __len__(self):
         return self.shape[0]
@@ -133,7 +124,7 @@ class SecureArray(asyncoro.SecureObject):
     def __setitem__(self, index, value):
         changed = self.runtime.assign(self, index, value)
         # The array goes on as the changed one; operations issued before hold the old share.
-        self.share, self._source = changed.share, changed
+        self.share, self.depth = changed.share, changed.depth
 
     def reshape(self, *shape):
         """Same elements in another shape."""

@@ -13,6 +13,7 @@ m = 4 and t = 1 this is one word from each of three parties.
 
 import functools
 import itertools
+import math
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class BitNetwork:
         return self._step
 
     def _words(self, draw, key, step, shape, dtype):
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         words = draw(key, b'bits', -(-size // 8), step)
         return words.view(np.uint8)[:size].view(dtype).reshape(shape)
 
@@ -138,7 +139,7 @@ class BitNetwork:
         """x & y of component arrays of one shape, of which the low `bits` count; one round."""
         step = self._next()
         lay, pid, dtype, shape = self.layout, self.pid, x.dtype, x.shape[1:]
-        work = int(np.prod(shape))
+        work = math.prod(shape)
         self.op.multiplications += work
         if not self.active:
             self.op.round()
@@ -200,7 +201,7 @@ class BitNetwork:
         parts are combined by a + b - 2ab. 1 + ceil(log2(t + 1)) rounds.
         """
         shape = bits.shape[1:]
-        n = int(np.prod(shape))
+        n = math.prod(shape)
         g, lay = self.rt.geometry, self.layout
         step = self._next()
         incoming = []

@@ -114,7 +114,7 @@ async def open_to_dealers(net: BitNetwork, share, offset: int):
     if pid == first or pid in sources:
         coefs = field.table([g.set_value(k, pid) for k in needed])
         own = await op.compute(6 * n, field.add_masks, share, field.limbs(offset), masks, coefs,
-                               len(needed), g.mask_bits)
+                               1, g.mask_bits)
         if pid == first:
             others = [await op.receive(p, (n, 2), tag=_OPENING) for p in sources]
             weights = g.recombination((pid, *sources))

@@ -3,6 +3,8 @@
 Bits in the field are SecureArrays of integers 0 and 1. Nothing is revealed.
 """
 
+import math
+
 import numpy as np
 
 from engine import costs
@@ -46,7 +48,7 @@ class BitOperations(RuntimeBase):
     def random_bits(self, shape) -> SecureArray:
         """Uniformly random shared bits that no t parties know; 2 rounds (t = 1)."""
         shape = tuple(np.atleast_1d(shape).tolist())
-        n = int(np.prod(shape))
+        n = math.prod(shape)
         op = Operation(self, 'random_bits', shape)
 
         async def body(op):

@@ -193,32 +193,32 @@ def cumsum(x):
 # --- masks of the one-round multiplication (design 3.2, 3.3) ---
 
 @_jit()
-def _add_masks(z, offset, draws, coefs, bounded, top, out):
-    """out = z + offset + sum_j coefs[j] * draws[j]; the first `bounded` draws are cut to `top`."""
+def _add_masks(z, offset, draws, coefs, period, top, out):
+    """out = z + offset + sum_j coefs[j] * draws[j]; every `period`-th draw is cut to `top`."""
     for i in range(z.shape[0]):
         a0, a1 = f_add(z[i, 0], z[i, 1], offset[0], offset[1])
         a2 = _ZERO
         for j in range(draws.shape[0]):
             lo, hi = draws[j, i, 0], draws[j, i, 1]
-            hi &= top if j < bounded else uint64(0x7fffffffffffffff)
-            a0, a1, a2 = mac(
-                a0, a1, a2, lo, hi, coefs[j, 0], coefs[j, 1])
+            hi &= top if j % period == 0 else uint64(0x7fffffffffffffff)
+            a0, a1, a2 = mac(a0, a1, a2, lo, hi, coefs[j, 0], coefs[j, 1])
         out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
 
 
-def add_masks(z, offset, draws, coefs, bounded: int, bits: int):
+def add_masks(z, offset, draws, coefs, period: int, bits: int):
     """z + offset + Σ coefs[j]·draws[j], where draws (k, n, 2) are raw pseudorandom limbs.
 
-    The first `bounded` draws are cut to `bits` bits, the others to 127.
+    Draws 0, period, 2·period, ... are cut to `bits` bits, the others to 127.
     """
     out = np.empty_like(z)
-    _add_masks(z, offset, draws, coefs, bounded, np.uint64((1 << (bits - 64)) - 1), out)
+    _add_masks(z, offset, draws, coefs, period, np.uint64((1 << (bits - 64)) - 1), out)
     return out
 
 
 @_jit()
-def _unmask(stack, lagrange, h, offset, draws, coefs, shift, top, out):
-    """out = h * ((Σ lagrange_j stack_j) >> shift) + offset + Σ coefs_j (draws_j >> shift)."""
+def _unmask(stack, lagrange, h, offset, draws, coefs, period, shift, top, out):
+    """out = h * ((Σ lagrange_j stack_j) >> shift) + offset + Σ coefs_j (draws_(j·period) >> shift).
+    """
     left = uint64(64) - shift
     for i in range(out.shape[0]):
         lo, hi = _ZERO, _ZERO
@@ -233,41 +233,39 @@ def _unmask(stack, lagrange, h, offset, draws, coefs, shift, top, out):
                 hi = hi >> shift
             lo, hi = f_mul(lo, hi, h[0], h[1])
         a0, a1, a2 = offset[0], offset[1], _ZERO
-        for j in range(draws.shape[0]):
-            dl, dh = draws[j, i, 0], draws[j, i, 1] & top
+        for j in range(coefs.shape[0]):
+            dl, dh = draws[j * period, i, 0], draws[j * period, i, 1] & top
             if shift > 0:
                 dl = (dl >> shift) | (dh << left)
                 dh = dh >> shift
-            a0, a1, a2 = mac(
-                a0, a1, a2, dl, dh, coefs[j, 0], coefs[j, 1])
+            a0, a1, a2 = mac(a0, a1, a2, dl, dh, coefs[j, 0], coefs[j, 1])
         rl, rh = reduce3(a0, a1, a2)
         out[i, 0], out[i, 1] = f_add(lo, hi, rl, rh)
 
 
-def unmask(stack, lagrange, h, offset, draws, coefs, shift: int, bits: int):
+def unmask(stack, lagrange, h, offset, draws, coefs, period: int, shift: int, bits: int):
     """Share of the (truncated) value from the opened masked shares and this party's masks.
 
     stack (s, n, 2) holds the masked shares received (s = 0 where this party receives none),
-    `coefs` the negated values of f_A at this party, `shift` < 64 the bits to drop.
+    every `period`-th of `draws` is a bounded mask, `coefs` are the negated values of f_A at this
+    party, `shift` < 64 the bits to drop.
     """
     out = np.empty(draws.shape[1:] if draws.size else stack.shape[1:], dtype=np.uint64)
-    _unmask(stack, lagrange, h, offset, draws, coefs, np.uint64(shift),
+    _unmask(stack, lagrange, h, offset, draws, coefs, period, np.uint64(shift),
             np.uint64((1 << (bits - 64)) - 1), out)
     return out
 
 
 @_jit()
-def _canonical(x, out):
+def _uniform(x):
     for i in range(x.shape[0]):
-        out[i, 0], out[i, 1] = f_canonical(x[i, 0], x[i, 1])
+        x[i, 0], x[i, 1] = f_canonical(x[i, 0], x[i, 1] & uint64(0x7fffffffffffffff))
 
 
 def uniform(raw):
-    """Field elements from uniformly random 128-bit limbs: the top bit is dropped."""
-    out = raw.copy()
-    out[..., 1] &= np.uint64(0x7fffffffffffffff)
-    _canonical(out.reshape(-1, 2), out.reshape(-1, 2))
-    return out
+    """Field elements from uniformly random 128-bit limbs, in place: the top bit is dropped."""
+    _uniform(raw.reshape(-1, 2))
+    return raw
 
 
 # --- encoding ---

@@ -72,14 +72,12 @@ class ArrayFunctions(RuntimeBase):
         n = x.shape[0]
         table = self.stack([x.reinterpret(0), constant(self, np.arange(n))], axis=1)
         while table.shape[0] > 1:
-            half = (table.shape[0] + 1) // 2
-            first, second = table[:half], table[half:]
-            paired = first[:second.shape[0]]
-            # Strictly less: of equal values the one with the smaller position stays.
-            later = self.less(paired[:, 0], second[:, 0]).reshape(-1, 1)
-            best = self.select(later, second, paired)
-            table = self.concatenate([best, first[second.shape[0]:]]) \
-                if half > second.shape[0] else best
+            even = table.shape[0] // 2 * 2
+            first, second = table[:even:2], table[1:even:2]
+            # Neighbours, and strictly less: of equal values the first one stays.
+            later = self.less(first[:, 0], second[:, 0]).reshape(-1, 1)
+            best = self.select(later, second, first)
+            table = self.concatenate([best, table[even:]]) if even < table.shape[0] else best
         return table[0, 0].reinterpret(x.frac), table[0, 1]
 
     async def top_k(self, x: SecureArray, k: int) -> tuple[SecureArray, SecureArray]:

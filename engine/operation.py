@@ -65,9 +65,11 @@ class Operation:
         self.pieces += count
         return self.pieces - count
 
-    def of_set(self, index: int, purpose: bytes, count: int, piece: int = 0) -> np.ndarray:
-        """Fresh words known to the parties of one PRSS set."""
-        return self.runtime.randomness.of_set(index, _LABEL.pack(self.id, purpose, piece), count)
+    def of_set(self, index: int, purpose: bytes, count: int, piece: int = 0,
+               out: np.ndarray | None = None) -> np.ndarray:
+        """Fresh words known to the parties of one PRSS set (written into `out`, if given)."""
+        name = _LABEL.pack(self.id, purpose, piece)
+        return self.runtime.randomness.of_set(index, name, count, out)
 
     def of_pair(self, peer: int, purpose: bytes, count: int, piece: int = 0) -> np.ndarray:
         """Fresh words known to this party and `peer` (this party alone if peer is itself)."""
@@ -85,7 +87,7 @@ class Operation:
     async def receive(self, peer: int, shape, dtype=np.uint64, tag: int = 0) -> np.ndarray:
         """Receive an array of known shape from a peer."""
         dtype = np.dtype(dtype)
-        size = int(np.prod(shape)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         pieces = []
         for k, start in enumerate(range(0, max(1, size), _PIECE_BYTES)):
             expected = min(size - start, _PIECE_BYTES)
@@ -125,6 +127,8 @@ class Operation:
         return await loop.run_in_executor(self.runtime.worker, self._timed, fn, *args)
 
     def _timed(self, fn, *args):
+        if self.runtime.profile is None:
+            return fn(*args)  # the clock of a thread costs a system call
         started = time.thread_time()
         result = fn(*args)
         self.cpu += time.thread_time() - started

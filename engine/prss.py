@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _PIECE = 1 << 22
-_ZEROS = bytes(_PIECE)
+_ZEROS = memoryview(bytes(_PIECE))
 
 
 def derive(key: bytes, *labels: bytes, length: int = 32) -> bytes:
@@ -26,19 +26,16 @@ def derive(key: bytes, *labels: bytes, length: int = 32) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=b'/'.join(labels)).derive(key)
 
 
-def expand(key: bytes, name: bytes, count: int) -> np.ndarray:
-    """`count` pseudorandom uint64 words for a unique name under a key."""
+def expand(key: bytes, name: bytes, count: int, out: np.ndarray | None = None) -> np.ndarray:
+    """`count` pseudorandom uint64 words for a unique name under a key (into `out`, if given)."""
     nonce = hashlib.blake2b(name, digest_size=12).digest() + bytes(4)
     stream = Cipher(algorithms.AES(key), modes.CTR(nonce)).encryptor()
-    out = np.empty(count, dtype=np.uint64)
-    view = out.view(np.uint8).data
+    if out is None:
+        out = np.empty(count, dtype=np.uint64)
+    view = out.reshape(-1).view(np.uint8).data
     for start in range(0, len(view), _PIECE):
-        stop = min(len(view), start + _PIECE)
-        # OpenSSL wants room for one extra block when the length is no multiple of 16.
-        if stop - start == _PIECE:
-            stream.update_into(_ZEROS, view[start:stop])
-        else:
-            view[start:stop] = stream.update(_ZEROS[:stop - start])
+        part = view[start:start + _PIECE]
+        stream.update_into(_ZEROS[:len(part)], part)
     return out
 
 
@@ -57,9 +54,10 @@ class Randomness:
         self._pair_keys[pid] = derive(own_key, b'own', length=16)
         self._pair_secrets = dict(pair_keys)
 
-    def of_set(self, index: int, name: bytes, count: int) -> np.ndarray:
+    def of_set(self, index: int, name: bytes, count: int,
+               out: np.ndarray | None = None) -> np.ndarray:
         """Words known to all parties of one PRSS set."""
-        return expand(self._set_keys[index], name, count)
+        return expand(self._set_keys[index], name, count, out)
 
     def of_pair(self, peer: int, name: bytes, count: int) -> np.ndarray:
         """Words known to this party and one peer (or to itself alone)."""

@@ -242,10 +242,10 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
 
     def issue(self, op: Operation, inputs, body, out: SecureArray) -> SecureArray:
         """Run `body(op, *shares)` once the inputs are known; its result becomes `out`'s share."""
-        out.share = self._loop.create_future()
+        out.share = future = self._loop.create_future()
         # The shares as they are now: an array may be assigned to while this operation waits.
-        held = [x.share for x in inputs]
-        task = self._loop.create_task(self._run(op, inputs, held, body, out))
+        held = [(x.share, x.depth) for x in inputs]
+        task = self._loop.create_task(self._run(op, held, body, out, future))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return out
@@ -263,18 +263,22 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
             return value
         return self.issue(op, inputs, opening, out).share
 
-    async def _run(self, op, inputs, held, body, out):
-        future = out.share
+    async def _run(self, op, held, body, out, future):
         try:
-            shares = [await asyncio.shield(s) if isinstance(s, asyncio.Future) else s
-                      for s in held]
-            op.depth = max((x.depth for x in inputs), default=op.floor)
-            op.depth = max(op.depth, op.floor)
+            shares, op.depth = [], op.floor
+            for share, depth in held:
+                if isinstance(share, asyncio.Future):
+                    shares.append(await asyncio.shield(share))
+                    depth = share.depth
+                else:
+                    shares.append(share)
+                op.depth = max(op.depth, depth)
             op.started = time.perf_counter()
             result = await body(op, *shares)
             op.finish()
-            out.depth = op.depth
-            out.share = result
+            future.depth = op.depth
+            if out.share is future:
+                out.share, out.depth = result, op.depth
             if not future.done():
                 future.set_result(result)
         except BaseException as exc:

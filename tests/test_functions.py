@@ -1,0 +1,122 @@
+"""The NumPy-named functions of secure arrays against NumPy, for every deployment."""
+
+import numpy as np
+import pytest
+from engine_kit import SIZES, opened, secret
+
+from engine.cluster import run_cluster
+
+RNG = np.random.default_rng(5)
+A = RNG.normal(size=(7, 3))
+B = A.T @ A + np.eye(3)
+K = RNG.integers(-1000, 1000, 20)
+KEYS = RNG.integers(0, 4, 30)
+VALUES = RNG.normal(size=(30, 2))
+UNIT = 2.0**-20
+
+
+@pytest.mark.parametrize('m, t', SIZES)
+@pytest.mark.parametrize('expression, value, expected, tolerance', [
+    (lambda mpc, a: mpc.prod(a, 0), A, A.prod(0), 60 * UNIT),
+    (lambda mpc, a: mpc.prod(a, 1), A, A.prod(1), 60 * UNIT),
+    (lambda mpc, a: mpc.any(a > 1, axis=0), A, (A > 1).any(0), 0),
+    (lambda mpc, a: mpc.all(a > -2, axis=1), A, (A > -2).all(1), 0),
+    (lambda mpc, a: mpc.max(a), A, A.max(), UNIT),
+    (lambda mpc, a: mpc.min(a), A, A.min(), UNIT),
+    (lambda mpc, k: mpc.argmax(k), K, K.argmax(), 0),
+    (lambda mpc, k: mpc.argmin(k), K, K.argmin(), 0),
+    (lambda mpc, a: mpc.where(a > 0, a, -a), A, np.abs(A), 4 * UNIT),
+    (lambda mpc, a: mpc.where(a > 0, 1.5, 0.5), A, np.where(A > 0, 1.5, 0.5), 0),
+    (lambda mpc, a: mpc.outer(a[:, 0], a[0]), A, np.outer(A[:, 0], A[0]), 8 * UNIT),
+    (lambda mpc, a: mpc.dot(a.T, a), A, A.T @ A, 20 * UNIT),
+    (lambda mpc, a: a.cumsum(), A, A.cumsum(0), 8 * UNIT),
+    (lambda mpc, a: a / 3.0, A, A / 3, 4 * UNIT),
+    (lambda mpc, b: 1 / b[0, 0], B, 1 / B[0, 0], 6 * UNIT),
+    (lambda mpc, b: b / b[0, 0], B, B / B[0, 0], 12 * UNIT),
+    (lambda mpc, b: mpc.cholesky(b), B, np.linalg.cholesky(B), 2e-5),
+    (lambda mpc, b: mpc.solve(b, b[0]), B, [1, 0, 0], 2e-5),
+    (lambda mpc, k: mpc.to_bits(k, 12), K, (K[:, None] >> np.arange(12)) & 1, 0),
+    (lambda mpc, k: mpc.from_bits(mpc.to_bits(k + 2000, 12)), K, K + 2000, 0),
+    (lambda mpc, k: mpc.one_hot(k, 4), KEYS, np.eye(4)[KEYS], 0),
+    (lambda mpc, a: mpc.softmax(a), A, np.exp(A) / np.exp(A).sum(1, keepdims=True), 2e-5),
+])
+def test_against_numpy(m, t, expression, value, expected, tolerance):
+    result = opened(expression, value, m=m, t=t)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize('m, t', SIZES)
+def test_order_statistics(m, t):
+    async def program(mpc):
+        k, keys = secret(mpc, K), secret(mpc, KEYS)
+        largest, places = await mpc.top_k(k, 5)
+        return [await mpc.output(x) for x in (
+            await mpc.sort(k), await mpc.argsort(keys), await mpc.quantiles(k, [0.1, 0.5, 1.0]),
+            largest, places)]
+    for ordered, places, quantiles, largest, where in run_cluster(program, m, t):
+        assert (ordered == np.sort(K)).all()
+        assert (places == np.argsort(KEYS, kind='stable')).all()
+        assert (quantiles == np.sort(K)[[1, 9, 19]]).all()
+        assert (largest == np.sort(K)[::-1][:5]).all()
+        assert (K[where] == largest).all()
+
+
+@pytest.mark.parametrize('m, t', SIZES)
+def test_group_sums(m, t):
+    async def program(mpc):
+        found = await mpc.group_sums(secret(mpc, KEYS), secret(mpc, VALUES, mpc.geometry.m - 1))
+        return [await mpc.output(x) for x in found]
+    ends, keys, sums, counts = run_cluster(program, m, t)[0]
+    held = ends == 1
+    assert (keys[held] == np.unique(KEYS)).all()
+    assert (counts[held] == np.bincount(KEYS)[np.unique(KEYS)]).all()
+    expected = [VALUES[KEYS == k].sum(0) for k in np.unique(KEYS)]
+    np.testing.assert_allclose(sums[held], expected, atol=40 * UNIT)
+    assert not keys[~held].any() and not counts[~held].any() and not sums[~held].any()
+
+
+def test_assignment_changes_only_what_it_names():
+    async def program(mpc):
+        a = secret(mpc, A)
+        before = a * 2
+        a[1] = 0.5
+        a[2:4, 1] = a[0:2, 1] * 2
+        a[A[:, 0] > 1] = 0
+        return [await mpc.output(x) for x in (before, a)]
+    expected = A.copy()
+    expected[1] = 0.5
+    expected[2:4, 1] = expected[0:2, 1] * 2
+    expected[A[:, 0] > 1] = 0
+    for before, after in run_cluster(program, 4):
+        np.testing.assert_allclose(before, 2 * A, atol=2 * UNIT)
+        np.testing.assert_allclose(after, expected, atol=2 * UNIT)
+
+
+def test_randomness_is_in_range_fair_and_agreed():
+    async def program(mpc):
+        bits = mpc.random_bits((2000,))
+        numbers = await mpc.random_integers(10, 2000)
+        order = mpc.random_permutation(50)
+        return [await mpc.output(x) for x in (bits, numbers, order)]
+    results = run_cluster(program, 4)
+    bits, numbers, order = results[0]
+    for other in results[1:]:
+        for mine, theirs in zip(results[0], other, strict=True):
+            assert (mine == theirs).all()
+    assert set(bits.tolist()) == {0, 1} and abs(bits.mean() - 0.5) < 0.08
+    assert (np.bincount(numbers, minlength=10) > 120).all() and numbers.max() == 9
+    assert sorted(order.tolist()) == list(range(50)) and (order != np.arange(50)).any()
+
+
+def test_bad_arguments_are_named():
+    async def program(mpc):
+        x = mpc.array(np.arange(4))
+        with pytest.raises(ValueError, match='top_k: k = 9 of 4'):
+            await mpc.top_k(x, 9)
+        with pytest.raises(ValueError, match='square matrix'):
+            mpc.cholesky(x.reshape(2, 2)[:1])
+        with pytest.raises(ValueError, match='to_bits: 70 bits'):
+            mpc.to_bits(x, 70)
+        with pytest.raises(IndexError):
+            x[9] = 1
+    run_cluster(program, 3)
