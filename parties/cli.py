@@ -13,6 +13,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from bench.cli import app as bench
+
 app = typer.Typer(
     help="SEPC: joint credit decisions on data that stays where it is.",
     no_args_is_help=True,
@@ -21,6 +23,7 @@ app = typer.Typer(
 )
 node = typer.Typer(help="The node of one organisation.", no_args_is_help=True)
 app.add_typer(node, name="node")
+app.add_typer(bench, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

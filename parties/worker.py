@@ -92,7 +92,10 @@ async def run(
     events.progress("connect", "start")
     if connect is None:
         from engine.runtime import connect as engine_connect
+        from engine.warm import ensure
 
+        # On a machine's first run one worker compiles the kernels and the others wait for it.
+        await asyncio.to_thread(ensure)
         connect = engine_connect
     mpc = await connect(
         pid=manifest.names.index(job.party),

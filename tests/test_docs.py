@@ -1,4 +1,4 @@
-"""The documents keep their promises: links, file lists, the example's output, the table of costs."""
+"""The documents keep their promises: links, lists of files, the example, the table of costs."""
 
 from __future__ import annotations
 

@@ -1,0 +1,41 @@
+"""`sepc bench`: real parties, the documented fields, and figures that agree with the formulas."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bench.harness import BenchError, run_suite
+from engine import costs
+
+FIELDS = {'name', 'n', 'seconds', 'cpu_seconds_per_party', 'bytes_per_party', 'rounds',
+          'multiplications', 'peak_rss_mb', 'parties', 'threshold'}
+
+
+@pytest.mark.parametrize('m, t', [(3, 1), (4, 1)])
+def test_products_cost_what_they_should(m, t):
+    document = run_suite('engine', parties=m, threshold=t, names=['multiply_fixed', 'less_than'],
+                         sizes=['100000'], deadline=200)
+    results = {r['name']: r for r in document['results']}
+    assert set(results) == {'multiply_fixed', 'less_than'}
+    for name, cost in (('multiply_fixed', costs.product), ('less_than', costs.less_than)):
+        assert set(results[name]) == FIELDS
+        rounds, total = cost(100_000, m, t)
+        assert results[name]['rounds'] == rounds
+        assert results[name]['bytes_per_party'] == round(total / m)
+        assert results[name]['seconds'] > 0 and results[name]['peak_rss_mb'] > 10
+
+
+def test_the_command_prints_one_document():
+    done = subprocess.run([sys.executable, '-m', 'parties.cli', 'bench', '--json', '-M', '3',
+                           '--names', 'startup,input', '--sizes', '100000'],
+                          capture_output=True, text=True, timeout=200, check=True)
+    document = json.loads(done.stdout)
+    assert [r['name'] for r in document['results']] == ['startup', 'input']
+    assert document['machine']['calibration_seconds'] > 0
+
+
+def test_an_unknown_suite_is_named():
+    with pytest.raises(BenchError, match="no suite 'nothing', expected one of engine"):
+        run_suite('nothing')
