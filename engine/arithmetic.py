@@ -100,6 +100,7 @@ class ArrayOperations(RuntimeBase):
         shape = tuple(shape)
         # The digest of shape and frac travels with the shares: reals must not be read as integers.
         op = Operation(self, 'input', (*shape, frac))
+        op.expected = costs.share(math.prod(shape), self.geometry.m, self.geometry.t)
 
         async def body(op):
             n = math.prod(shape)

@@ -40,7 +40,7 @@ class CompareOperations(RuntimeBase):
     def negative(self, x: SecureArray) -> SecureArray:
         """Shared bits [x < 0] for |x| < 2^63 units.
 
-        Rounds: 2 (opening, sharing) + 7 (carry) + 2 (to the field) for t = 1. For m = 4 about 75
+        Rounds: 2 (opening, sharing) + 7 (carry) + 2 (to the field) for t = 1. For m = 4 about 67
         bytes per party and element.
         """
         return self._blockwise('less_than', x, _sign_bit)

@@ -6,7 +6,9 @@ coefficients does the rest. Polynomials are evaluated in the Chebyshev basis, wh
 intermediate values are small, with the truncations folded into the products; internal results carry
 28 fractional bits. The sigmoid is one odd Chebyshev polynomial on a clipped argument.
 
-Nothing is revealed. Errors given are maxima over the stated domain, measured by the tests.
+Nothing is revealed. Errors given are maxima over the stated domain, measured by the tests; "one
+truncation" stands for that of `engine.arithmetic`, 2.5 units of the result's last place for m = 4.
+Outside of a stated domain the result is arbitrary.
 """
 
 import functools
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from engine import field
-from engine.array import SecureArray
+from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
 from engine.bits import BitNetwork
 from engine.decompose import binary_value
@@ -34,9 +36,9 @@ class NumericOperations(RuntimeBase):
     """Numeric functions (a mix-in of `engine.runtime.Runtime`)."""
 
     def reciprocal(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """1/x for 1 <= x·2^frac_x < 2^bits; relative error 2e-7 plus 2 units of the result.
+        """1/x for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
 
-        Needs 28 <= bits <= 55. About 26 rounds.
+        Needs 28 <= bits <= 54. 26 rounds for t = 1.
         """
         frac = self.frac if frac is None else frac
         u, comp = self._normalise(x, bits)
@@ -46,16 +48,29 @@ class NumericOperations(RuntimeBase):
                             WORK + bits - x.frac - frac, frac)
 
     def divide(self, a, b) -> SecureArray:
-        """a / b for a secret divisor in the domain of `reciprocal`, or a public one."""
+        """a / b for a public divisor, or a secret one with 1 <= b·2^frac_b < 2^48.
+
+        |a / b| < 2^27. Relative error 5e-7 plus one truncation and a quarter. 26 rounds for t = 1.
+        """
         if not isinstance(b, SecureArray):
             return a * (1.0 / np.asarray(b, float))
-        inverse = self.reciprocal(b, WORK)
-        if not isinstance(a, SecureArray):
-            return (inverse * a).with_frac(self.frac)
-        return self.multiply(a, inverse, max(a.frac, self.frac))
+        a = a if isinstance(a, SecureArray) else constant(self, a)
+        frac, bits = max(a.frac, self.frac), 48
+        u, comp = self._normalise(b, bits)
+        y = self.chebyshev(2 * u - 3, _coefficients('reciprocal'), WORK)
+        # a·2^(bits - k) is the quotient times u: small where the inverse of b has few digits.
+        scale = bits + a.frac - b.frac
+        inner = min(scale, frac + 4)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        scaled = self.product('multiply', [a, _power(comp, 0)], field.mul, shape, scale - inner,
+                              inner)
+        return self.multiply(scaled, y, frac)
 
     def log(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """Natural logarithm for 1 <= x·2^frac_x < 2^bits; absolute error 1e-6. About 25 rounds."""
+        """Natural logarithm for 1 <= x·2^frac_x < 2^bits; absolute error 1e-6.
+
+        26 rounds for t = 1.
+        """
         frac = self.frac if frac is None else frac
         u, comp = self._normalise(x, bits)
         y = self.chebyshev(2 * u - 3, _coefficients('log'), WORK)
@@ -66,26 +81,39 @@ class NumericOperations(RuntimeBase):
         return (y + self.scale(exponent, ln2).reinterpret(WORK)).with_frac(frac)
 
     def rsqrt(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """1/sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 1e-6 and 2 units of the result."""
+        """1/sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
+
+        Needs 28 <= bits <= 54. 27 rounds for t = 1.
+        """
         frac = self.frac if frac is None else frac
         bits += (bits - x.frac) % 2
         u, comp = self._normalise(x, bits)
         y = self.chebyshev(2 * u - 3, _coefficients('rsqrt'), WORK)
-        odd = comp[0] * round((np.sqrt(2) - 1) * (1 << WORK)) + (1 << WORK)
-        y = self.multiply(y, odd.reinterpret(WORK), WORK)
-        s = _power(comp, 1)
-        return self.product('multiply', [y, s], field.mul, x.shape,
-                            WORK + (bits - x.frac) // 2 - frac, frac)
+        return self._half_power(y, comp, WORK + (bits - x.frac) // 2 - frac, frac)
 
-    def sqrt(self, x: SecureArray, frac: int | None = None) -> SecureArray:
-        """sqrt(x) on the domain of `rsqrt`."""
-        return self.multiply(x, self.rsqrt(x, WORK), self.frac if frac is None else frac)
+    def sqrt(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
+        """sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
+
+        Needs 28 <= bits <= 54. 27 rounds for t = 1.
+        """
+        frac = self.frac if frac is None else frac
+        bits += 1 - (bits - x.frac) % 2
+        u, comp = self._normalise(x, bits)
+        y = self.chebyshev(2 * u - 3, _coefficients('sqrt'), WORK)
+        # The complement of bits - k counts up with k: k = 63 - comp - (63 - bits).
+        return self._half_power(y, 1 - comp, WORK + (63 - bits + x.frac) // 2 - frac, frac)
+
+    def _half_power(self, y, exponent, shift, frac):
+        """y·2^(e / 2) / 2^shift, where e is given by six shared bits."""
+        odd = exponent[0] * round((np.sqrt(2) - 1) * (1 << WORK)) + (1 << WORK)
+        y = self.multiply(y, odd.reinterpret(WORK), WORK)
+        return self.product('multiply', [y, _power(exponent, 1)], field.mul, y.shape, shift, frac)
 
     def sigmoid(self, x: SecureArray, frac: int | None = None) -> SecureArray:
-        """1/(1 + exp(-x)) for every x in range; absolute error 1e-5.
+        """1/(1 + exp(-x)) for |x| <= 2^62 units; absolute error 8e-6 plus one truncation.
 
-        Arguments beyond ±12 are clipped by comparison. 18 rounds, two comparisons and 14 products
-        per element.
+        Arguments beyond ±12 are clipped by comparison. 18 rounds for t = 1; two comparisons and 14
+        products per element.
         """
         frac = self.frac if frac is None else frac
         bound = SIGMOID_BOUND
@@ -103,14 +131,14 @@ class NumericOperations(RuntimeBase):
         return self.chebyshev(s, _coefficients('sigmoid'), frac) + 0.5
 
     def tanh(self, x: SecureArray, frac: int | None = None) -> SecureArray:
-        """tanh(x) = 2 sigmoid(2x) - 1 for every x in range; absolute error 2e-5."""
+        """tanh(x) = 2 sigmoid(2x) - 1 for |x| <= 2^61 units; twice the error of `sigmoid`."""
         return self.scale(self.sigmoid(x * 2, frac), 2) - 1
 
     def exp(self, x: SecureArray, frac: int | None = None) -> SecureArray:
-        """exp(x) for every x in range; relative error 2e-6 plus 2 units of the result.
+        """exp(x) for |x| <= 2^62 units; relative error 3e-7 plus one truncation.
 
         Arguments above 14 count as 14, those below -21 as -21. One decomposition: the integer part
-        of x·log2(e) selects the power of two, a polynomial gives 2^fraction. About 38 rounds.
+        of x·log2(e) selects the power of two, a polynomial gives 2^fraction. 28 rounds for t = 1.
         """
         frac = self.frac if frac is None else frac
         low, high = _EXP_DOMAIN
@@ -278,5 +306,6 @@ def _coefficients(name):
         return c
     return {'reciprocal': lambda: centred(lambda u: 1 / u, 9),
             'log': lambda: centred(np.log, 9),
+            'sqrt': lambda: centred(np.sqrt, 9),
             'exp2': lambda: chebyshev.chebinterpolate(lambda s: 2 ** ((1 + s) / 2), 8),
             'rsqrt': lambda: centred(lambda u: u**-0.5, 9)}[name]()

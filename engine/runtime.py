@@ -8,6 +8,7 @@ from peers is replaced. Programs get one from `engine.mpc` (command line), `conn
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -362,6 +363,23 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
         Integers and booleans become integers (frac = 0), floats fixed point.
         """
         return constant(self, values, frac)
+
+
+def _for_both(name):
+    """Our function for secure arrays, MPyC's of the same name for its own types."""
+    ours, theirs = getattr(Runtime, name), getattr(mpyc_runtime.Runtime, name)
+
+    @functools.wraps(ours)
+    def function(self, x, *args, **kwargs):
+        mine = isinstance(x, (SecureArray, int, tuple) if name == 'random_bits' else SecureArray)
+        return (ours if mine else theirs)(self, x, *args, **kwargs)
+    return function
+
+
+SHARED_NAMES = ('all', 'any', 'argmax', 'argmin', 'from_bits', 'max', 'min', 'prod',
+                'random_bits', 'reciprocal', 'to_bits')
+for _name in SHARED_NAMES:
+    setattr(Runtime, _name, _for_both(_name))
 
 
 def _reported(peer, payload) -> EngineError:

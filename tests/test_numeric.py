@@ -1,0 +1,219 @@
+"""Numeric functions: the stated error bounds hold over the whole stated domain, edges included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine_kit import SIZES, opened, secret
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.polynomial import chebyshev
+
+from engine.cluster import run_cluster
+from engine.numeric import WORK
+from engine.shamir import Geometry
+
+LONG = np.longdouble
+deployments = pytest.mark.parametrize("m, t", SIZES)
+parties = st.sampled_from([1, 3, 4, 5])
+
+
+def truncation(m, frac=20):
+    """The stated error of one truncation."""
+    return (len(Geometry(m, (m - 1) // 2).sets) + 1) / 2 * 2.0**-frac
+
+
+def evaluated(function, units, frac, m):
+    """function(mpc, x) for x given in units of 2^-frac, as long doubles."""
+    async def program(mpc):
+        x = secret(mpc, np.asarray(units, np.int64)).reinterpret(frac)
+        y = function(mpc, x)
+        return await mpc.output(y, raw=True), y.frac
+
+    raw, result_frac = run_cluster(program, m)[0]
+    return np.array([LONG(int(v)) for v in raw.ravel()]).reshape(raw.shape) / LONG(2) ** result_frac
+
+
+def positive(bits, rng=None):
+    """Units over the whole domain 1 <= x < 2^bits: edges of all binades and random ones between."""
+    powers = 2 ** np.arange(bits)
+    some = 2 ** (rng or np.random.default_rng(bits)).uniform(0, bits, 300)
+    values = np.concatenate([powers, powers + 1, powers - 1, 2 * powers - 1, some.astype(np.int64)])
+    return values[(values > 0) & (values < 2**bits)]
+
+
+def assert_relative(got, want, relative, absolute):
+    excess = np.abs(got - want) - relative * np.abs(want)
+    assert excess.max() <= absolute, f"{float(excess.max()):.2e} beyond the bound"
+
+
+domains = pytest.mark.parametrize("m, t, frac, bits", [
+    *[(m, t, 20, 48) for m, t in SIZES],
+    *[(4, 1, *domain) for domain in [(0, 48), (28, 48), (20, 28), (0, 28), (20, 53)]]])
+
+
+@domains
+def test_reciprocal(m, t, frac, bits):
+    units = positive(bits)
+    got = evaluated(lambda mpc, x: mpc.reciprocal(x, bits=bits), units, frac, m)
+    assert_relative(got, LONG(2) ** frac / units, 5e-7, truncation(m))
+
+
+@domains
+def test_square_roots(m, t, frac, bits):
+    units = positive(bits)
+    x = units / LONG(2) ** frac
+    inverse = evaluated(lambda mpc, x: mpc.rsqrt(x, bits=bits), units, frac, m)
+    assert_relative(inverse, 1 / np.sqrt(x), 5e-7, truncation(m))
+    root = evaluated(lambda mpc, x: mpc.sqrt(x, bits=bits), units, frac, m)
+    assert_relative(root, np.sqrt(x), 5e-7, truncation(m))
+
+
+@domains
+def test_log(m, t, frac, bits):
+    units = positive(bits)
+    got = evaluated(lambda mpc, x: mpc.log(x, 28, bits), units, frac, m)
+    assert_relative(got, np.log(units / LONG(2) ** frac), 0, 1e-6)
+
+
+@settings(max_examples=8, deadline=None)
+@given(parties, st.lists(st.integers(1, 2**48 - 1), min_size=1, max_size=30))
+@example(4, [1, 2**48 - 1])
+def test_functions_of_any_positive_numbers(m, units):
+    x = np.array(units) / LONG(2) ** 20
+    got = evaluated(lambda mpc, x: mpc.stack([
+        mpc.reciprocal(x, 28), mpc.rsqrt(x, 28), mpc.sqrt(x, 28), mpc.log(x, 28)]), units, 20, m)
+    for row, want in zip(got, [1 / x, 1 / np.sqrt(x), np.sqrt(x)], strict=False):
+        assert_relative(row, want, 5e-7, truncation(m, 28))
+    assert_relative(got[3], np.log(x), 0, 1e-6)
+
+
+@deployments
+def test_division(m, t):
+    rng = np.random.default_rng(0)
+    divisor = positive(48, rng) / 2.0**20
+    quotient = 2 ** rng.uniform(-10, 26.9, divisor.size) * rng.choice([-1, 1], divisor.size)
+    quotient = np.where(np.abs(quotient * divisor) < 2**42, quotient, 2.0**-5)
+    dividend = np.rint(quotient * divisor * 2**20) / 2**20
+    got = opened(lambda mpc, a, b: a / b, dividend, divisor, m=m, t=t)
+    assert_relative(got, dividend / divisor, 5e-7, 1.25 * truncation(m))
+
+
+@deployments
+def test_division_of_all_kinds(m, t):
+    a, b, x = np.array([10, -7, 100]), np.array([3, 2, 7]), np.array([2.5, -0.125, 1e5])
+    results = opened(lambda mpc, a, b, x: [a / b, x / b, x / 1000, 1 / b, 2.5 / b, a / 4, x / b[0],
+                                           a.reshape(3, 1) / b, x / np.array([1.0, -3, 7])],
+                     a, b, x, m=m, t=t)
+    expected = [a / b, x / b, x / 1000, 1 / b, 2.5 / b, a / 4, x / b[0], a.reshape(3, 1) / b,
+                x / np.array([1, -3, 7])]
+    for got, want in zip(results, expected, strict=True):
+        assert got.dtype == float and got.shape == want.shape
+        assert_relative(got, want, 5e-7, 1.25 * truncation(m))
+
+
+def wide(low, high, rng):
+    """Units from far below to far above an interval."""
+    scale = 2.0**20
+    edges = np.array([low, high]) * scale
+    return np.concatenate([
+        rng.integers(int(edges[0] - 2 * scale), int(edges[1] + 2 * scale), 600),
+        np.concatenate([edges + d for d in (-1, 0, 1)]).astype(np.int64),
+        [0, 1, -1], rng.integers(-(2**61), 2**61, 50), [2**62, -(2**62)]])
+
+
+@deployments
+def test_sigmoid_and_tanh(m, t):
+    units = wide(-12, 12, np.random.default_rng(m))
+    with np.errstate(over="ignore"):
+        want = 1 / (1 + np.exp(-units / LONG(2) ** 20))
+    for frac in (20, 28):
+        got = evaluated(lambda mpc, x, f=frac: mpc.sigmoid(x, f), units, 20, m)
+        assert_relative(got, want, 0, 8e-6 + truncation(m, frac))
+    units = np.clip(units, -(2**61), 2**61)
+    tanh = evaluated(lambda mpc, x: mpc.tanh(x), units, 20, m)
+    assert_relative(tanh, np.tanh(units / LONG(2) ** 20), 0, 1.6e-5 + 2 * truncation(m))
+
+
+@deployments
+def test_exp(m, t):
+    units = wide(-21, 14, np.random.default_rng(m))
+    want = np.exp(np.clip(units / LONG(2) ** 20, -21, 14))
+    for frac in (20, 30):
+        got = evaluated(lambda mpc, x, f=frac: mpc.exp(x, f), units, 20, m)
+        assert_relative(got, want, 3e-7, truncation(m, frac))
+
+
+@pytest.mark.parametrize("frac", [0, 10, 24, 30])
+def test_arguments_with_other_fractional_bits(frac):
+    units = np.arange(-5, 6) << max(0, frac - 1)
+    x = units / 2.0**frac
+    for got, want in zip(
+            evaluated(lambda mpc, x: mpc.stack([mpc.sigmoid(x), mpc.exp(x), mpc.tanh(x)]),
+                      units, frac, 4),
+            [1 / (1 + np.exp(-x)), np.exp(x), np.tanh(x)], strict=True):
+        assert_relative(got, want, 3e-7, 1.6e-5 + 2 * truncation(4))
+
+
+@deployments
+def test_softmax(m, t):
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(0, 4, (6, 5)), [[0, 0, 0, 0, 0], [900, 0, -900, 899, 1]]])
+    powers = np.exp(x - x.max(1, keepdims=True))
+    got = opened(lambda mpc, x: mpc.softmax(x), x, m=m, t=t)
+    np.testing.assert_allclose(got, powers / powers.sum(1, keepdims=True), rtol=0, atol=2e-5)
+    np.testing.assert_allclose(opened(lambda mpc, x: mpc.softmax(x), x[0], m=m, t=t), got[0],
+                               rtol=0, atol=4e-5)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3, 5, 8, 13, 20, 47])
+def test_chebyshev_series_of_any_degree(degree):
+    rng = np.random.default_rng(degree)
+    coefficients = rng.uniform(-1, 1, degree + 1) / (1 + np.arange(degree + 1))
+    x = np.concatenate([np.arange(-64, 65) / 64, [2.0**-20, 1 - 2.0**-20]])
+    got = opened(lambda mpc, x: mpc.chebyshev(x.with_frac(WORK), coefficients, 24), x)
+    np.testing.assert_allclose(got, chebyshev.chebval(x, coefficients), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [27, 56, 63])
+def test_impossible_domains_are_refused(bits):
+    async def program(mpc):
+        for function in (mpc.reciprocal, mpc.log):
+            with pytest.raises(ValueError, match="expected 28 to 55"):
+                function(mpc.array([1.0]), bits=bits)
+
+    run_cluster(program, 1)
+
+
+def test_any_shape():
+    x = np.arange(1, 13).reshape(2, 3, 2) / 4
+    results = opened(lambda mpc, x: [mpc.log(x), 1 / x, mpc.rsqrt(x), mpc.sqrt(x), mpc.sigmoid(x),
+                                     mpc.exp(x), mpc.log(x[0, 0, 0])], x)
+    expected = [np.log(x), 1 / x, x**-0.5, x**0.5, 1 / (1 + np.exp(-x)), np.exp(x),
+                np.log(x[0, 0, 0])]
+    for got, want in zip(results, expected, strict=True):
+        assert got.shape == np.shape(want)
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("m", [1, 4])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_cholesky_and_solve(m, n):
+    rng = np.random.default_rng(n)
+    root = rng.normal(size=(n, n + 2))
+    a = root @ root.T + 0.1 * np.eye(n)
+    b, c = rng.normal(size=n), rng.normal(size=(n, 3))
+    factor, x, y = opened(lambda mpc, a, b, c: [
+        mpc.cholesky(a), mpc.solve(a, b), mpc.solve(a, c)], a, b, c, m=m)
+    np.testing.assert_allclose(factor, np.linalg.cholesky(a), atol=3e-5)
+    np.testing.assert_array_equal(factor, np.tril(factor))
+    condition = np.linalg.cond(a)
+    np.testing.assert_allclose(x, np.linalg.solve(a, b), atol=3e-6 * condition)
+    np.testing.assert_allclose(y, np.linalg.solve(a, c), atol=3e-6 * condition)
+
+
+def test_products_along_an_axis():
+    x = np.array([[1.5, 2.0, -1.0], [0.5, 3.0, 4.0]])
+    for axis in (0, 1):
+        np.testing.assert_allclose(opened(lambda mpc, x, a=axis: mpc.prod(x, a), x),
+                                   np.prod(x, axis), atol=1e-5)
