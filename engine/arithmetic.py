@@ -181,7 +181,7 @@ class ArrayOperations(RuntimeBase):
         return out.with_frac(frac)
 
     def matrix_product(self, a, b, frac: int | None = None) -> SecureArray:
-        """a @ b for one- or two-dimensional operands, one of them possibly public.
+        """a @ b with the shapes of NumPy's matmul; one operand may be public.
 
         One round whose traffic is the size of the result; local for a public integer operand.
         """
@@ -189,12 +189,14 @@ class ArrayOperations(RuntimeBase):
         fb = b.frac if isinstance(b, SecureArray) else _public_frac(b, self.frac)
         sa, sb = np.shape(a) if not isinstance(a, SecureArray) else a.shape, \
             np.shape(b) if not isinstance(b, SecureArray) else b.shape
-        if len(sa) not in (1, 2) or len(sb) not in (1, 2) or sa[-1] != sb[0]:
+        if not sa or not sb or sa[-1] != sb[max(0, len(sb) - 2)]:
             raise ValueError(f'matrix product of shapes {sa} and {sb}')
-        shape = sa[:-1] + sb[1:]
-        rows = (1, sa[0]) if len(sa) == 1 else sa
-        columns = (sb[0], 1) if len(sb) == 1 else sb
-        work = rows[0] * rows[1] * columns[1] * 4
+        rows = (1, *sa) if len(sa) == 1 else sa
+        columns = (*sb, 1) if len(sb) == 1 else sb
+        lead = np.broadcast_shapes(rows[:-2], columns[:-2])
+        shape = (*lead, *(() if len(sa) == 1 else rows[-2:-1]),
+                 *(() if len(sb) == 1 else columns[-1:]))
+        work = math.prod(lead) * rows[-2] * rows[-1] * columns[-1] * 4
 
         def kernel(x, y):
             x = x.reshape(*rows, 2) if len(sa) == 1 else x

@@ -158,8 +158,11 @@ class SecureArray(asyncoro.SecureObject):
         count = self.size if axis is None else self.shape[axis]
         return self.sum(axis) * (1.0 / count)
 
-    def cumsum(self):
-        """Running sums along the first axis."""
+    def cumsum(self, axis: int = 0):
+        """Running sums along an axis."""
+        if axis % self.ndim:
+            moved = self.runtime.moveaxis(self, axis).cumsum()
+            return self.runtime.moveaxis(moved, 0, axis)
         return self.runtime.local('cumsum', [self], field.cumsum, self.shape, self.frac)
 
     def shift(self, bits: int):

@@ -57,3 +57,4 @@ class RuntimeBase:
     exp: Callable[..., SecureArray]
     rsqrt: Callable[..., SecureArray]
     reciprocal: Callable[..., SecureArray]
+    in_blocks: Callable[..., SecureArray]

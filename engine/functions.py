@@ -9,6 +9,9 @@ from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
 
+_BLOCK = 1 << 17
+_WINDOW = 3
+
 
 class ArrayFunctions(RuntimeBase):
     """Composite functions (a mix-in of `engine.runtime.Runtime`)."""
@@ -51,34 +54,39 @@ class ArrayFunctions(RuntimeBase):
         count = bits.size if axis is None else bits.shape[axis]
         return 1 - (bits.sum(axis) < count)
 
-    def argmax(self, x: SecureArray) -> SecureArray:
-        """Shared position of the first maximum of a vector; ceil(log2 n) comparisons deep."""
-        return self._extreme(x)[1]
+    def argmax(self, x: SecureArray, axis: int | None = None) -> SecureArray:
+        """Shared position of the first maximum along an axis, or in the flattened array.
 
-    def argmin(self, x: SecureArray) -> SecureArray:
-        """Shared position of the first minimum of a vector."""
-        return self._extreme(-x)[1]
+        ceil(log2 n) comparisons deep.
+        """
+        return self._extreme(x.ravel() if axis is None else self.moveaxis(x, axis))[1]
 
-    def max(self, x: SecureArray) -> SecureArray:
-        """Maximum of all elements."""
-        return self.largest(x.ravel())
+    def argmin(self, x: SecureArray, axis: int | None = None) -> SecureArray:
+        """Shared position of the first minimum along an axis, or in the flattened array."""
+        return self.argmax(-x, axis)
 
-    def min(self, x: SecureArray) -> SecureArray:
-        """Minimum of all elements."""
-        return -self.largest(-x.ravel())
+    def max(self, x: SecureArray, axis: int | None = None) -> SecureArray:
+        """Maximum along an axis, or of all elements."""
+        return self._extreme(x.ravel() if axis is None else self.moveaxis(x, axis))[0]
+
+    def min(self, x: SecureArray, axis: int | None = None) -> SecureArray:
+        """Minimum along an axis, or of all elements."""
+        return -self.max(-x, axis)
 
     def _extreme(self, x):
-        """(maximum, its first position) by a tournament of (value, position) pairs."""
+        """(maximum, its first position) along the first axis, by a tournament of pairs."""
         n = x.shape[0]
-        table = self.stack([x.reinterpret(0), constant(self, np.arange(n))], axis=1)
+        places = np.arange(n).reshape((n,) + (1,) * (x.ndim - 1))
+        table = self.stack([x.reinterpret(0), constant(self, np.broadcast_to(places, x.shape))],
+                           axis=x.ndim)
         while table.shape[0] > 1:
             even = table.shape[0] // 2 * 2
             first, second = table[:even:2], table[1:even:2]
             # Neighbours, and strictly less: of equal values the first one stays.
-            later = self.less(first[:, 0], second[:, 0]).reshape(-1, 1)
-            best = self.select(later, second, first)
+            later = self.less(first[..., 0], second[..., 0])
+            best = self.select(later.reshape((*later.shape, 1)), second, first)
             table = self.concatenate([best, table[even:]]) if even < table.shape[0] else best
-        return table[0, 0].reinterpret(x.frac), table[0, 1]
+        return table[0][..., 0].reinterpret(x.frac), table[0][..., 1]
 
     async def top_k(self, x: SecureArray, k: int) -> tuple[SecureArray, SecureArray]:
         """(values, positions) of the k largest elements, in descending order; both shared."""
@@ -166,20 +174,32 @@ class ArrayFunctions(RuntimeBase):
             index = np.nonzero(index)
         return self.local('assign', [x, value], put, x.shape, x.frac)
 
+    def in_blocks(self, fn, x: SecureArray, *more: SecureArray) -> SecureArray:
+        """fn(x, *more) for a composite element-wise function of arrays of one shape.
+
+        Long arrays are processed in blocks of which a few are under way at a time: a block starts
+        when an earlier one is done, so the intermediate results of a function with many steps stay
+        within a few blocks, while network and computation still overlap.
+        """
+        if x.size <= _BLOCK:
+            return fn(x, *more)
+        flat = [a.ravel() for a in (x, *more)]
+        done: list[SecureArray] = []
+        for start in range(0, x.size, _BLOCK):
+            pieces = [a[start:start + _BLOCK] for a in flat]
+            if len(done) >= _WINDOW:
+                pieces[0] = self.local('after', [pieces[0], done[-_WINDOW]], lambda a, b: a,
+                                       pieces[0].shape, pieces[0].frac)
+            done.append(fn(*pieces))
+        return self.concatenate(done).reshape(x.shape)
+
     def softmax(self, x: SecureArray) -> SecureArray:
         """exp(x) / Σ exp(x) along the last axis; absolute error 2e-5."""
         rows = x.reshape(-1, x.shape[-1])
-        top = self._row_maximum(rows)
+        top = self.max(rows, axis=1)
         powers = self.exp(rows - top.reshape(-1, 1))
         inverse = self.reciprocal(powers.sum(1))
         return self.multiply(powers, inverse.reshape(-1, 1)).reshape(x.shape)
-
-    def _row_maximum(self, x):
-        while x.shape[1] > 1:
-            half = x.shape[1] // 2
-            best = self.maximum(x[:, :half], x[:, half:2 * half])
-            x = self.concatenate([best, x[:, 2 * half:]], axis=1) if x.shape[1] % 2 else best
-        return x[:, 0]
 
     def column_squares(self, x: SecureArray, frac: int) -> SecureArray:
         """Sums of squares of the columns of a matrix; one round."""

@@ -62,10 +62,19 @@ def _columns_by_column(a, b, acc, out):
 
 
 def matmul(a, b):
-    """a @ b for matrices of elements, shapes (n, k, 2) and (k, m, 2).
+    """a @ b for matrices of elements, shapes (..., n, k, 2) and (..., k, m, 2).
 
-    A transposed view on the left (as from ``x.T``) is multiplied without a copy.
+    Leading axes broadcast as in NumPy. A transposed view on the left (as from ``x.T``) is
+    multiplied without a copy.
     """
+    if a.ndim > 3 or b.ndim > 3:
+        lead = np.broadcast_shapes(a.shape[:-3], b.shape[:-3])
+        out = np.empty((*lead, a.shape[-3], b.shape[-2], 2), dtype=np.uint64)
+        a = np.broadcast_to(a, lead + a.shape[-3:])
+        b = np.broadcast_to(b, lead + b.shape[-3:])
+        for place in np.ndindex(*lead):
+            out[place] = matmul(a[place], b[place])
+        return out
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
     if n * k * m >= _BLAS_FROM and min(n, k, m) >= 24:
         return _multi_modular(a, b)

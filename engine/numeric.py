@@ -32,9 +32,18 @@ _EXP_DOMAIN = (-21.0, 14.0)
 _EXP_BIAS = 31
 
 
+def _blockwise(method):
+    """Process long arguments in blocks, so that the intermediate results stay few."""
+    @functools.wraps(method)
+    def in_blocks(self, x, *args, **options):
+        return self.in_blocks(lambda piece: method(self, piece, *args, **options), x)
+    return in_blocks
+
+
 class NumericOperations(RuntimeBase):
     """Numeric functions (a mix-in of `engine.runtime.Runtime`)."""
 
+    @_blockwise
     def reciprocal(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
         """1/x for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
 
@@ -66,6 +75,7 @@ class NumericOperations(RuntimeBase):
                               inner)
         return self.multiply(scaled, y, frac)
 
+    @_blockwise
     def log(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
         """Natural logarithm for 1 <= x·2^frac_x < 2^bits; absolute error 1e-6.
 
@@ -80,6 +90,7 @@ class NumericOperations(RuntimeBase):
         ln2 = round(np.log(2) * (1 << WORK))
         return (y + self.scale(exponent, ln2).reinterpret(WORK)).with_frac(frac)
 
+    @_blockwise
     def rsqrt(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
         """1/sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
 
@@ -109,6 +120,7 @@ class NumericOperations(RuntimeBase):
         y = self.multiply(y, odd.reinterpret(WORK), WORK)
         return self.product('multiply', [y, _power(exponent, 1)], field.mul, y.shape, shift, frac)
 
+    @_blockwise
     def sigmoid(self, x: SecureArray, frac: int | None = None) -> SecureArray:
         """1/(1 + exp(-x)) for |x| <= 2^62 units; absolute error 8e-6 plus one truncation.
 
@@ -134,6 +146,7 @@ class NumericOperations(RuntimeBase):
         """tanh(x) = 2 sigmoid(2x) - 1 for |x| <= 2^61 units; twice the error of `sigmoid`."""
         return self.scale(self.sigmoid(x * 2, frac), 2) - 1
 
+    @_blockwise
     def exp(self, x: SecureArray, frac: int | None = None) -> SecureArray:
         """exp(x) for |x| <= 2^62 units; relative error 3e-7 plus one truncation.
 

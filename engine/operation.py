@@ -19,7 +19,6 @@ from engine.costs import COSTS
 from engine.errors import RemoteProtocolError
 
 _LABEL = struct.Struct('<q16sI')
-_PIECE_BYTES = 8 << 20
 
 
 class Operation:
@@ -79,18 +78,18 @@ class Operation:
         """Send an array to a peer, in frames of bounded size."""
         data = np.ascontiguousarray(words).reshape(-1).view(np.uint8)
         self.bytes_sent += data.size
-        for k, start in enumerate(range(0, max(1, data.size), _PIECE_BYTES)):
+        for k, start in enumerate(range(0, max(1, data.size), self.runtime.frame_bytes)):
             self.messages += 1
             self.runtime.send_frame(peer, frames.ARRAY, (tag << 16) | k, self.id, self.context,
-                                    data[start:start + _PIECE_BYTES])
+                                    data[start:start + self.runtime.frame_bytes])
 
     async def receive(self, peer: int, shape, dtype=np.uint64, tag: int = 0) -> np.ndarray:
         """Receive an array of known shape from a peer."""
         dtype = np.dtype(dtype)
         size = math.prod(shape) * dtype.itemsize
-        pieces = []
-        for k, start in enumerate(range(0, max(1, size), _PIECE_BYTES)):
-            expected = min(size - start, _PIECE_BYTES)
+        whole, step = None, self.runtime.frame_bytes
+        for k, start in enumerate(range(0, max(1, size), step)):
+            expected = min(size - start, step)
             data = await self.runtime.receive_frame(
                 peer, (tag << 16) | k, self.id, self.context, self.name)
             if data.size != expected:
@@ -98,9 +97,12 @@ class Operation:
                     'wrong-length', f'operation {self.name} got {data.size} bytes, '
                     f'expected {expected}', party=peer, step='/'.join(self.path),
                     remedy='all parties must run the same program on the same public shapes')
-            pieces.append(data)
-        data = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        return data.view(dtype).reshape(shape)
+            if size <= step:
+                return data.view(dtype).reshape(shape)
+            if whole is None:
+                whole = np.empty(size, np.uint8)
+            whole[start:start + expected] = data
+        return whole.view(dtype).reshape(shape)
 
     async def exchange(self, outgoing: dict[int, np.ndarray], sources, shape, dtype=np.uint64,
                        tag: int = 0) -> list[np.ndarray]:

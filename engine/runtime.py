@@ -117,10 +117,7 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
         if exc is None:
             await self.shutdown()
         else:
-            if not isinstance(exc, EngineError):
-                exc = LocalProtocolError('program-failed', f'the program raised {exc_type.__name__}'
-                                         f' at party {self.pid}', party=self.pid)
-            self.fail(exc)
+            self.failed(exc)
 
     # --- failure ---
 
@@ -142,6 +139,19 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
                 waiting.exception()
         self._mail.clear()
 
+    def failed(self, exc: BaseException | None) -> EngineError:
+        """Stop because a coroutine of the program raised `exc`; the error to pass on."""
+        if isinstance(exc, EngineError):
+            error = exc
+        else:
+            # The name only: a message may quote data, and the peers are told.
+            name = 'cancelled' if exc is None else type(exc).__name__
+            error = LocalProtocolError('program-failed', f'the program raised {name} at party '
+                                       f'{self.pid}', party=self.pid)
+            error.__cause__ = exc
+        self.fail(error)
+        return self._failure or error
+
     def check(self) -> None:
         """Raise the failure of this run, if there is one."""
         if self._failure is not None:
@@ -149,6 +159,9 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
 
     step = ''
     """Name of the program's current step, for error messages."""
+
+    frame_bytes = frames.MAX_PAYLOAD
+    """Largest payload of a frame, at most 16 MiB; the same at all parties."""
 
     checking = False
     """Checking mode, for tests only: every truncated product is opened to all parties first, and
@@ -222,9 +235,7 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
                 async with asyncio.timeout(self.idle_deadline):
                     waiting = await waiting
             except TimeoutError:
-                error = PeerLost('peer-silent', f'nothing received for {self.idle_deadline:g} s in '
-                                 f'operation {name}', party=peer, step=self.step,
-                                 remedy='check the load and the network of that party')
+                error = self._silence(peer, f'operation {name}')
                 self.fail(error)
                 raise error from None
         received, payload = waiting
@@ -233,6 +244,11 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
                 'program-divergence', f'the peer is at another operation than {name}', party=peer,
                 step=self.step, remedy='control flow must not depend on local data')
         return payload
+
+    def _silence(self, peer, where) -> PeerLost:
+        return PeerLost('peer-silent', f'nothing received for {self.idle_deadline:g} s in {where}',
+                        party=peer, step=self.step,
+                        remedy='check the load and the network of that party')
 
     # --- operations ---
 
@@ -305,13 +321,19 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
             return waiting[1].tobytes()
         result = self._loop.create_future()
 
+        def silent():
+            self.fail(self._silence(peer_pid, 'scalar arithmetic'))
+
         def hand_over(done):
+            deadline.cancel()
             if result.done():
                 return
             if done.exception():
                 result.set_exception(done.exception())
+                result.exception()
             else:
                 result.set_result(done.result()[1].tobytes())
+        deadline = self._loop.call_later(self.idle_deadline, silent)
         waiting.add_done_callback(hand_over)
         return result
 
@@ -398,18 +420,23 @@ def _reported(peer, payload) -> EngineError:
 async def connect(*, pid: int, addresses, threshold: int | None = None,
                   job_key: bytes | None = None, peer_keys: list[bytes] | None = None,
                   session: bytes = bytes(32), program: bytes = bytes(32), deadline: float = 60.0,
-                  idle_deadline: float = 120.0) -> Runtime:
+                  idle_deadline: float = 120.0, frame_bytes: int = frames.MAX_PAYLOAD) -> Runtime:
     """A runtime connected with all parties of a job.
 
     `addresses` are (host, port) per party, `job_key` this party's raw X25519 private key and
-    `peer_keys` the approved public keys of all parties; `session` is the manifest's hash. Raises
-    EngineError naming the party that could not be reached or does not match.
+    `peer_keys` the approved public keys of all parties; `session` is the manifest's hash. Larger
+    arrays travel in frames of `frame_bytes`, the same number at all parties. Raises EngineError
+    naming the party that could not be reached or does not match.
     """
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     m = len(addresses)
     geometry = Geometry(m, (m - 1) // 2 if threshold is None else threshold)
+    if not 1024 <= frame_bytes <= frames.MAX_PAYLOAD:
+        raise LocalProtocolError('bad-frame-size', f'frame_bytes = {frame_bytes}', remedy=
+                                 f'give 1024 to {frames.MAX_PAYLOAD}, the same at all parties')
     rt = Runtime(pid, geometry, session=session, idle_deadline=idle_deadline)
+    rt.frame_bytes = frame_bytes
     own = Session(pid, geometry, session, program, approved=peer_keys)
     if job_key is not None:
         own.private = X25519PrivateKey.from_private_bytes(job_key)

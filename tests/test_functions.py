@@ -25,6 +25,12 @@ UNIT = 2.0**-20
     (lambda mpc, a: mpc.min(a), A, A.min(), UNIT),
     (lambda mpc, k: mpc.argmax(k), K, K.argmax(), 0),
     (lambda mpc, k: mpc.argmin(k), K, K.argmin(), 0),
+    (lambda mpc, a: mpc.argmax(a, axis=0), A, A.argmax(0), 0),
+    (lambda mpc, a: mpc.argmin(a, axis=1), A, A.argmin(1), 0),
+    (lambda mpc, a: mpc.max(a, axis=1), A, A.max(1), UNIT),
+    (lambda mpc, a: a.cumsum(axis=1), A, A.cumsum(1), 4 * UNIT),
+    (lambda mpc, a: a.reshape(7, 1, 3) @ a.reshape(7, 3, 1), A, (A**2).sum(1).reshape(7, 1, 1),
+     8 * UNIT),
     (lambda mpc, a: mpc.where(a > 0, a, -a), A, np.abs(A), 4 * UNIT),
     (lambda mpc, a: mpc.where(a > 0, 1.5, 0.5), A, np.where(A > 0, 1.5, 0.5), 0),
     (lambda mpc, a: mpc.outer(a[:, 0], a[0]), A, np.outer(A[:, 0], A[0]), 8 * UNIT),
@@ -73,6 +79,16 @@ def test_group_sums(m, t):
     expected = [VALUES[KEYS == k].sum(0) for k in np.unique(KEYS)]
     np.testing.assert_allclose(sums[held], expected, atol=40 * UNIT)
     assert not keys[~held].any() and not counts[~held].any() and not sums[~held].any()
+
+
+def test_long_arrays_are_processed_in_blocks(monkeypatch):
+    from engine import functions
+    monkeypatch.setattr(functions, '_BLOCK', 16)
+    x = np.linspace(-6, 6, 150).reshape(3, 50)
+    result = opened(lambda mpc, x: [mpc.sigmoid(x), mpc.exp(x), mpc.log(mpc.exp(x))], x)
+    np.testing.assert_allclose(result[0], 1 / (1 + np.exp(-x)), atol=2e-5)
+    np.testing.assert_allclose(result[1], np.exp(x), rtol=4e-6, atol=6 * UNIT)
+    np.testing.assert_allclose(result[2], x, atol=4e-3)
 
 
 def test_assignment_changes_only_what_it_names():
