@@ -21,7 +21,7 @@ def bench(
     threshold: Annotated[int | None, typer.Option('--threshold', '-T')] = None,
     names: Annotated[str | None, typer.Option(help='Only these, separated by commas.')] = None,
     sizes: Annotated[str | None, typer.Option(help='Only these sizes n.')] = None,
-    compare: Annotated[str | None, typer.Option(help='"mpyc": our products beside MPyC\'s.')] = None,
+    compare: Annotated[str | None, typer.Option(help='"mpyc": beside stock MPyC.')] = None,
     deadline: Annotated[float, typer.Option(help='Seconds for the whole run.')] = 1800.0,
     as_json: Annotated[bool, typer.Option('--json', help='Print one JSON document.')] = False,
 ) -> None:
@@ -44,7 +44,7 @@ def bench(
 
 @app.command()
 def profile(
-    program: Annotated[str, typer.Argument(help='A Python file that uses `from engine import mpc`.')],
+    program: Annotated[str, typer.Argument(help='A file that uses `from engine import mpc`.')],
     arguments: Annotated[list[str] | None, typer.Argument(help="The program's arguments.")] = None,
     parties: Annotated[int, typer.Option('--parties', '-M', min=1)] = 4,
     threshold: Annotated[int | None, typer.Option('--threshold', '-T')] = None,

@@ -1,7 +1,7 @@
 """What a benchmark is: a name, a size, what to prepare, and what to time.
 
-A suite is a list of `Benchmark`s. Every party runs the same list; `run` measures one of them between
-two points that all parties have reached, and repeats short ones.
+A suite is a list of `Benchmark`s. Every party runs the same list; `run` measures one of them
+between two points that all parties have reached, and repeats short ones.
 """
 
 from __future__ import annotations

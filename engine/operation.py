@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from engine import frames
-from engine.costs import COSTS
+from engine.costs import COSTS, Prediction
 from engine.errors import RemoteProtocolError
 
 _LABEL = struct.Struct('<q16sI')
@@ -39,10 +39,8 @@ class Operation:
         self.context = int.from_bytes(digest, 'little')
         self.depth = self.rounds = self.bytes_sent = self.messages = self.multiplications = 0
         self.pieces, self.cpu = 0, 0.0
-        self.expected = COSTS.get(name)
-        if self.expected is not None:
-            g = runtime.geometry
-            self.expected = self.expected(math.prod(shape), g.m, g.t)
+        g, predict = runtime.geometry, COSTS.get(name)
+        self.expected: Prediction | None = predict(math.prod(shape), g.m, g.t) if predict else None
         self.started = time.perf_counter()
 
     @property
@@ -87,7 +85,8 @@ class Operation:
         """Receive an array of known shape from a peer."""
         dtype = np.dtype(dtype)
         size = math.prod(shape) * dtype.itemsize
-        whole, step = None, self.runtime.frame_bytes
+        step = self.runtime.frame_bytes
+        whole = np.empty(size if size > step else 0, np.uint8)
         for k, start in enumerate(range(0, max(1, size), step)):
             expected = min(size - start, step)
             data = await self.runtime.receive_frame(
@@ -99,8 +98,6 @@ class Operation:
                     remedy='all parties must run the same program on the same public shapes')
             if size <= step:
                 return data.view(dtype).reshape(shape)
-            if whole is None:
-                whole = np.empty(size, np.uint8)
             whole[start:start + expected] = data
         return whole.view(dtype).reshape(shape)
 

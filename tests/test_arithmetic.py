@@ -311,7 +311,7 @@ def test_values_outside_the_range_are_refused_on_entry(values):
         with pytest.raises((OverflowError, ValueError)):
             mpc.array([1.0]) + values
         with pytest.raises((OverflowError, ValueError)):
-            mpc.array([1.0]) * (np.array(values) + [0.5, 0.25])
+            mpc.array([1.0]) * ([*np.array(values), 0.5, 0.25])
 
     run_cluster(program, 1)
 

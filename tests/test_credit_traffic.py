@@ -1,4 +1,4 @@
-"""What travels between the MPC workers in a credit job: shares only, in the same shape for any data.
+"""What travels between the MPC workers in a credit job: shares only, in one shape for any data.
 
 (The bus is captured in test_demo_bus.py.)
 """

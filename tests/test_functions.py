@@ -76,7 +76,7 @@ def test_group_sums(m, t):
     held = ends == 1
     assert (keys[held] == np.unique(KEYS)).all()
     assert (counts[held] == np.bincount(KEYS)[np.unique(KEYS)]).all()
-    expected = [VALUES[KEYS == k].sum(0) for k in np.unique(KEYS)]
+    expected = [VALUES[k == KEYS].sum(0) for k in np.unique(KEYS)]
     np.testing.assert_allclose(sums[held], expected, atol=40 * UNIT)
     assert not keys[~held].any() and not counts[~held].any() and not sums[~held].any()
 

@@ -158,5 +158,5 @@ def test_every_draw_of_a_run_has_its_own_name(m, monkeypatch):
     run_cluster(program, m)
     for (method, pid, which, name), times in used.items():
         # What a party deals to itself it draws once as giver and once as receiver.
-        to_itself = method == "of_pair" and which == pid or method == "of_set" and b"bits" in name
-        assert times == 1 or times == 2 and m == 5 and to_itself, name
+        to_itself = which == pid if method == "of_pair" else b"bits" in name
+        assert times == 1 or (times == 2 and m == 5 and to_itself), name
