@@ -21,20 +21,18 @@ class LinearAlgebra(RuntimeBase):
         return self._factor(a, frac)[0]
 
     def _factor(self, a, frac):
+        """(L, inverses of its diagonal)."""
         n = _square(a)
-        columns: list[SecureArray] = []
+        lower = constant(self, np.zeros((n, n)), frac)
         inverses = []
         for j in range(n):
             v = a[j:, j].with_frac(frac)
-            if columns:
-                done = self.stack([c[j:] for c in columns], axis=1)
-                v = v - self.matrix_product(done, done[0], frac)
+            if j:
+                v = v - self.matrix_product(lower[j:, :j], lower[j, :j], frac)
             r = self.rsqrt(v[0], frac)
-            column = self.multiply(v, r, frac)
-            above = constant(self, np.zeros(j), frac)
-            columns.append(self.concatenate([above, column]) if j else column)
+            lower[j:, j] = self.multiply(v, r, frac)
             inverses.append(r)
-        return self.stack(columns, axis=1), self.stack(inverses)
+        return lower, self.stack(inverses)
 
     def solve(self, a: SecureArray, b: SecureArray, frac: int = 28) -> SecureArray:
         """x with A x = b for a symmetric positive definite A (n, n) and b (n,) or (n, k)."""
@@ -49,13 +47,13 @@ class LinearAlgebra(RuntimeBase):
 
     def _substitute(self, lower, inverse, rhs, frac):
         """Forward substitution; two rounds per row."""
-        solved: list[SecureArray] = []
+        solved = constant(self, np.zeros(rhs.shape), frac)
         for j in range(rhs.shape[0]):
             v = rhs[j]
-            if solved:
-                v = v - self.matrix_product(lower[j, :j], self.stack(solved), frac)
-            solved.append(self.multiply(v, inverse[j], frac))
-        return self.stack(solved)
+            if j:
+                v = v - self.matrix_product(lower[j, :j], solved[:j], frac)
+            solved[j] = self.multiply(v, inverse[j], frac)
+        return solved
 
 
 def _square(a):

@@ -15,6 +15,10 @@ from engine.errors import EngineError, PeerLost, RemoteProtocolError
 from engine.handshake import Session
 
 
+_JOINED = 1 << 16
+"""Payloads up to this size share a system call with their header."""
+
+
 class Owner(Protocol):
     """What a link reports to."""
 
@@ -61,7 +65,7 @@ class TcpLink(asyncio.BufferedProtocol):
         data = memoryview(payload).cast('B') if len(payload) else b''
         head = frames.header(kind, tag, operation, context, len(data))
         assert self._transport is not None
-        if len(data) < 4096:
+        if len(data) <= _JOINED:
             self._transport.write(head + bytes(data))
         else:
             self._transport.write(head)

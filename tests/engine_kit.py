@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +37,17 @@ def opened(expression: Callable[..., Any], *values: Any, m: int = 4, t: int | No
     for other in others:
         np.testing.assert_equal(other, first)
     return first
+
+
+def free_addresses(count: int) -> list[tuple[str, int]]:
+    """Loopback addresses that nobody listens at, outside of the range that dialling draws from."""
+    found: list[tuple[str, int]] = []
+    while len(found) < count:
+        address = ("127.0.0.1", random.randrange(20_000, 32_000))
+        with contextlib.suppress(OSError), socket.create_server(address):
+            if address not in found:
+                found.append(address)
+    return found
 
 
 def measured(

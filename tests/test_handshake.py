@@ -10,6 +10,7 @@ import struct
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from engine_kit import free_addresses
 
 from engine import frames
 from engine.errors import EngineError, LocalProtocolError, PeerLost, RemoteProtocolError
@@ -205,15 +206,6 @@ def test_hashes_have_32_bytes(session, program):
 
 # --- over TCP ---
 
-def addresses(m):
-    """Loopback addresses with ports that were free a moment ago."""
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in range(m)]
-    result = [("127.0.0.1", s.getsockname()[1]) for s in holders]
-    for s in holders:
-        s.close()
-    return result
-
-
 async def join_all(everyone, at, deadline=20.0):
     return await asyncio.gather(*[connect_all(s, at, deadline) for s in everyone],
                                 return_exceptions=True)
@@ -221,7 +213,7 @@ async def join_all(everyone, at, deadline=20.0):
 
 def test_parties_connect_in_any_order_over_one_port_each():
     async def main():
-        at = addresses(4)
+        at = free_addresses(4)
         keys = [X25519PrivateKey.generate() for _ in range(4)]
 
         async def party(pid):
@@ -242,7 +234,7 @@ def test_parties_connect_in_any_order_over_one_port_each():
 
 def test_a_missing_party_is_named_when_the_deadline_passes():
     async def main():
-        return await join_all(sessions(3, 1)[:2], addresses(3), deadline=0.5)
+        return await join_all(sessions(3, 1)[:2], free_addresses(3), deadline=0.5)
 
     for error in asyncio.run(main()):
         assert isinstance(error, PeerLost)
@@ -258,7 +250,8 @@ def test_both_sides_report_a_mismatch(authenticated):
         if authenticated:
             one.approved = other.approved = [public(one), public(other)]
         other.program = b"x" * 32
-        return await join_all([one, other], addresses(2), deadline=0.3 if authenticated else 20)
+        deadline = 0.3 if authenticated else 20
+        return await join_all([one, other], free_addresses(2), deadline)
 
     first, second = asyncio.run(main())
     assert isinstance(first, EngineError) and isinstance(second, EngineError)
@@ -268,7 +261,7 @@ def test_both_sides_report_a_mismatch(authenticated):
 
 def test_strangers_at_the_port_do_not_stop_the_parties():
     async def main():
-        at = addresses(3)
+        at = free_addresses(3)
         everyone = sessions(3, 1)
         for party in everyone:
             party.approved = [public(s) for s in everyone]
@@ -308,7 +301,7 @@ def test_strangers_at_the_port_do_not_stop_the_parties():
 def test_a_party_lost_while_others_still_connect_is_named():
     """Party 1 vanishes after its handshake, while party 0 waits for party 2."""
     async def main():
-        at = addresses(3)
+        at = free_addresses(3)
         everyone = sessions(3, 1)
         first = asyncio.ensure_future(connect_all(everyone[0], at, 5))
         second = asyncio.ensure_future(connect_all(everyone[1], at, 5))

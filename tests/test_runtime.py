@@ -1,0 +1,423 @@
+"""The runtime as users run it: processes over loopback, MPyC's types, parties that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from engine_kit import free_addresses, secret
+
+from engine import frames
+from engine._mpyc import mpyc_runtime
+from engine.cluster import run_cluster
+from engine.errors import EngineError, LocalProtocolError, PeerLost
+from engine.runtime import SHARED_NAMES, Runtime, connect
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Outcome(NamedTuple):
+    """How one party's process ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def run_parties(folder: Path, *programs: str, options=(), arguments=()) -> list[Outcome]:
+    """Run one program per party, each a process of its own, and wait for all of them."""
+    hosts = [part for host, port in free_addresses(len(programs))
+             for part in ("-P", f"{host}:{port}")]
+    processes = []
+    try:
+        for i, program in enumerate(programs):
+            path = folder / f"party{i}.py"
+            path.write_text(textwrap.dedent(program))
+            processes.append(subprocess.Popen(
+                [sys.executable, str(path), *hosts, "-I", str(i), *options, *arguments],
+                env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=folder, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return [Outcome(p.returncode, out, err) for p in processes
+                for out, err in [p.communicate(timeout=100)]]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+MPYC_TYPES = """
+    import pickle
+    import sys
+
+    import numpy as np
+
+    def refuse(*_):
+        raise SystemExit("something was unpickled")
+    pickle.loads = pickle.load = pickle.Unpickler = refuse
+
+    from engine import mpc
+
+    secint, secfxp, secfld = mpc.SecInt(32), mpc.SecFxp(64), mpc.SecFld(101)
+
+    async def main():
+        async with mpc:
+            x = mpc.input(secint(mpc.pid + 1))
+            print(await mpc.output([mpc.sum(x), mpc.prod(x), x[0] < x[-1], mpc.max(x),
+                                    mpc.min(x), mpc.argmax(x)[0], mpc.all([x[0] == 1, x[1] == 2]),
+                                    mpc.any([x[0] == 5])]))
+            f = mpc.input(secfxp(1.5), senders=0)
+            print(await mpc.output([f * f, 1 / f]))
+            print(await mpc.output(mpc.input(secfld(60), senders=1) * 2))
+            ordered = mpc.seclist([3, 1, 2], secint)
+            ordered.sort()
+            print(await mpc.output(list(ordered)))
+            bits = mpc.to_bits(x[2], 4)
+            print(await mpc.output(bits), await mpc.output(mpc.from_bits(bits)))
+            print(await mpc.output(mpc.statistics.median([secint(a) for a in (5, 1, 9)])))
+            print(await mpc.output(mpc.statistics.mean([secfxp(a) for a in (1, 2, 6)])))
+            print(0 <= await mpc.output(mpc.random.randrange(secint, 10)) < 10)
+            print(sum(await mpc.output(mpc.random_bits(secint, 5))) <= 5)
+            array = mpc.input(secint.array(np.array([1, 2, 3])), senders=0)
+            print((await mpc.output(array * array + 1)).tolist())
+            print((await mpc.output((array @ array) * (array < 3))).tolist())
+            ours = mpc.input(mpc.array([1.5, 2.5]), senders=0)
+            print((await mpc.output(ours < 2)).tolist(), sys.argv[1:])
+    mpc.run(main())
+"""
+PRINTED = """\
+[6, 6, 1, 3, 1, 2, 1, 0]
+[2.25, 0.66666]
+19
+[1, 2, 3]
+[1, 1, 0, 0] 3
+5
+3.0
+True
+True
+[2, 5, 10]
+[14, 14, 0]
+[1, 0] ['--own', 'x']
+"""
+
+
+def test_mpyc_programs_run_unchanged_and_nothing_is_unpickled(tmp_path):
+    outcomes = run_parties(tmp_path, *[MPYC_TYPES] * 3, options=["--no-log"],
+                           arguments=["--own", "x"])
+    for status, out, err in outcomes:
+        assert (status, err) == (0, "")
+        # Fixed-point results of MPyC vary in the last digits.
+        rounded = re.sub(r"\d+\.\d{4,}", lambda n: f"{float(n[0]):.5g}", out)
+        assert rounded.replace("0.66667", "0.66666").replace("3.0000", "3.0") == PRINTED
+
+
+def test_local_parties_are_started_by_one_command(tmp_path):
+    """-M, with the threshold and the base port from the command line."""
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent("""
+        from engine import mpc
+
+        async def main():
+            await mpc.start()
+            x = mpc.input(mpc.array([mpc.pid + 1.0]))
+            print(mpc.geometry.m, mpc.geometry.t, await mpc.output(mpc.concatenate(x)))
+            await mpc.shutdown()
+        mpc.run(main())
+    """))
+    port = free_addresses(1)[0][1]
+    done = subprocess.run([sys.executable, program, "-M4", "-T1", "-B", str(port), "--no-log"],
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, timeout=100,
+                          capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "4 1 [1. 2. 3. 4.]\n", "")
+    alone = subprocess.run([sys.executable, program], text=True, timeout=100, capture_output=True,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert alone.returncode == 0 and "1 0 [1.]\n" in alone.stdout
+
+
+@pytest.mark.parametrize("options, error", [
+    (["-I", "7"], "bad-index"), (["-P", "localhost:x"], "bad-port"), (["--ssl"], "no-tls"),
+    (["-C", "missing.ini"], "no-config"), (["-M3", "-T2"], "expected 0 <= 2t < m")])
+def test_command_lines_that_make_no_sense_are_refused(tmp_path, options, error):
+    program = tmp_path / "program.py"
+    program.write_text("from engine import mpc\n")
+    done = subprocess.run([sys.executable, program, *options], text=True, timeout=100,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1 and error in done.stderr
+
+
+def test_parties_with_different_programs_do_not_start(tmp_path):
+    program = """
+        from engine import mpc
+        mpc.run(mpc.start())
+        print("started")
+    """
+    outcomes = run_parties(tmp_path, program, program, program + "print()\n")
+    for status, out, err in outcomes:
+        assert status == 1 and "started" not in out
+        assert "different-program" in err or "peer-lost" in err
+    assert "different-program (party 2)" in outcomes[0].err + outcomes[1].err
+    assert "different-program" in outcomes[2].err
+
+
+KILLED = """
+    import os
+    import sys
+
+    from engine import mpc
+
+    async def main():
+        async with mpc:
+            mpc.step = "middle"
+            x = mpc.input(mpc.SecInt(32)(mpc.pid + 1))
+            a = mpc.input(mpc.array([1.0, 2.0]), senders=0)
+            for k in range(100_000):
+                if k == 20 and mpc.pid == 2:
+                    if "kill" in sys.argv:
+                        os.kill(os.getpid(), 9)
+                    raise KeyError("a value that must stay here")
+                if "scalars" in sys.argv:
+                    x = [y * y - y for y in x]
+                    await mpc.output(mpc.sum(x))
+                else:
+                    a = a * a
+                    await mpc.output(a)
+    mpc.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", ["arrays", "scalars"])
+def test_a_party_that_is_killed_is_named_by_the_others(tmp_path, kind):
+    *others, killed = run_parties(tmp_path, *[KILLED] * 3, arguments=["kill", kind])
+    assert killed.status == -signal.SIGKILL
+    for status, _, err in others:
+        assert status == 1
+        last = err.strip().splitlines()[-1]
+        assert re.fullmatch(r'engine\.errors\.PeerLost: peer-lost \(party 2\) in step "middle": .*;'
+                            r' see the peer.*', last)
+        assert "Exception in callback" not in err and "never retrieved" not in err
+
+
+@pytest.mark.parametrize("kind", ["arrays", "scalars"])
+def test_the_error_of_one_party_is_told_to_the_others_without_its_message(tmp_path, kind):
+    *others, failed = run_parties(tmp_path, *[KILLED] * 3, arguments=["raise", kind])
+    assert failed.status == 1 and "KeyError: 'a value that must stay here'" in failed.err
+    for status, _, err in others:
+        assert status == 1 and "must stay here" not in err
+        assert "program-failed (party 2)" in err and "raised KeyError at party 2" in err
+
+
+STOPPED = """
+    import asyncio
+    import os
+    import signal
+    import sys
+
+    from engine._mpyc import install
+    from engine.errors import EngineError
+    from engine.runtime import connect
+
+    async def main():
+        hosts = [a for a in sys.argv[1:] if ":" in a]
+        addresses = [(h, int(p)) for h, p in (a.split(":") for a in hosts)]
+        pid = int(sys.argv[sys.argv.index("-I") + 1])
+        mpc = await connect(pid=pid, addresses=addresses, deadline=60, idle_deadline=1.5)
+        install(mpc)
+        # All have arrived before the last one falls silent.
+        await mpc.output(mpc.input(mpc.array([1.0]), senders=0))
+        if pid == 2:
+            print("silent", flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        try:
+            if "scalars" in sys.argv:
+                await mpc.output(mpc.input(mpc.SecInt(32)(5), senders=2))
+            else:
+                await mpc.output(mpc.input(mpc.array([1.0]), senders=2))
+        except EngineError as error:
+            print(error.code, error.party)
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", ["arrays", "scalars"])
+def test_a_party_that_falls_silent_is_named_after_the_deadline(tmp_path, kind):
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(STOPPED))
+    hosts = [f"{host}:{port}" for host, port in free_addresses(3)]
+    processes = [subprocess.Popen(
+        [sys.executable, path, *hosts, "-I", str(i), kind], text=True, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}) for i in range(3)]
+    try:
+        results = [p.communicate(timeout=60)[0] for p in processes[:2]]
+    finally:
+        for process in processes:
+            process.kill()
+    assert processes[2].communicate()[0] == "silent\n"
+    # The party of the two that gives up first tells the other one.
+    assert results == ["peer-silent 2\n"] * 2
+
+
+# --- misbehaving peers, in one process ---
+
+def with_frames(change, program=None, **options):
+    """Errors of a run whose frames from party 1 to party 0 go through `change`, as a list."""
+    async def square(mpc):
+        x = secret(mpc, np.arange(4.0), 1)
+        return await mpc.output(x * x)
+
+    def tap(source, target, frame, payload):
+        if (source, target) == (1, 0) and frame.kind == frames.ARRAY:
+            return change(frame, payload)
+        return [(frame, payload)]
+
+    return run_cluster(program or square, 4, tap=tap, raw_errors=True, **options)
+
+
+@pytest.mark.parametrize("change, code", [
+    (lambda f, p: [(f, p[:-8])], "wrong-length"),
+    (lambda f, p: [(f, np.append(p, p))], "wrong-length"),
+    (lambda f, p: [(f, p[:0])], "wrong-length"),
+    (lambda f, p: [(f._replace(context=f.context ^ 1), p)], "program-divergence"),
+    (lambda f, p: [], "peer-silent"),
+    (lambda f, p: [(f._replace(operation=f.operation + 100), p)], "peer-silent"),
+])
+def test_damaged_frames_stop_the_run_and_name_the_sender(change, code):
+    results = with_frames(change, idle_deadline=0.5)
+    assert all(isinstance(r, EngineError) for r in results)
+    assert (results[0].code, results[0].party) == (code, 1) and results[0].remedy
+    # The others hear of it from party 0, or find out by themselves.
+    assert {r.party for r in results} <= {0, 1}
+
+
+def test_a_frame_sent_twice_is_refused():
+    async def program(mpc):
+        x = secret(mpc, np.arange(4.0), 1)
+        await x.ready()
+        if mpc.pid == 0:
+            await asyncio.Event().wait()  # party 0 is late
+        return await mpc.output(x * x)
+
+    results = with_frames(lambda f, p: [(f, p), (f, p)], program, idle_deadline=0.5)
+    assert (results[0].code, results[0].party) == ("repeated-frame", 1)
+
+
+def test_delayed_and_reordered_frames_change_nothing():
+    async def program(mpc):
+        x = secret(mpc, np.arange(-3.0, 3.0), 1)
+        return await mpc.output([x * x, x < 0, mpc.sigmoid(x)])
+
+    held = []
+
+    def tap(source, target, frame, payload):
+        """Frames of party 2 arrive one late, except that the last ones are let through."""
+        if source != 2 or frame.kind != frames.ARRAY:
+            return [(frame, payload)] if source != 2 else [*held_of(target), (frame, payload)]
+        held.append((target, frame, payload))
+        return []
+
+    def held_of(target):
+        mine = [(f, p) for t, f, p in held if t == target]
+        held[:] = [item for item in held if item[0] != target]
+        return mine[::-1]
+
+    async def patient(mpc):
+        # Party 2's frames are held back until it has nothing more to do.
+        result = asyncio.ensure_future(program(mpc))
+        while not result.done():
+            for target, frame, payload in reversed(held):
+                runtimes[target].delivered(2, frame, payload)
+            held.clear()
+            await asyncio.sleep(0)
+        return result.result()
+
+    runtimes: dict[int, Runtime] = {}
+
+    async def entry(mpc):
+        runtimes[mpc.pid] = mpc
+        return await patient(mpc)
+
+    for square, negative, _ in run_cluster(entry, 4, tap=tap):
+        np.testing.assert_allclose(square, np.arange(-3.0, 3.0) ** 2, atol=1e-5)
+        np.testing.assert_array_equal(negative, np.arange(-3, 3) < 0)
+
+
+@pytest.mark.parametrize("payload", [b"", b"not json", b"[]", b'{"party": "x", "code": 5}',
+                                     b'{"party": 3, "code": "c", "cause": "' + b"x" * 3000])
+def test_any_abort_message_ends_the_run_with_a_structured_error(payload):
+    async def program(mpc):
+        x = secret(mpc, np.ones(3))
+        await x.ready()
+        if mpc.pid == 1:
+            mpc._links[0].send(frames.ABORT, 0, 0, 0, payload)
+        return await mpc.output(x * x)
+
+    error = run_cluster(program, 4, raw_errors=True, idle_deadline=1)[0]
+    assert isinstance(error, PeerLost)
+    assert all(isinstance(v, str) for k, v in error.as_dict().items() if k != "party")
+    assert error.party in (1, 3)
+
+
+def test_an_error_in_a_program_ends_all_parties():
+    async def program(mpc):
+        x = secret(mpc, np.ones(3))
+        if mpc.pid == 2:
+            raise ValueError("private")
+        return await mpc.output(x * x)
+
+    *others, failed, last = run_cluster(program, 4, raw_errors=True)
+    assert isinstance(failed, ValueError)
+    for error in (*others, last):
+        assert (error.code, error.party) == ("program-failed", 2) and "private" not in str(error)
+
+
+def test_errors_name_code_party_step_cause_and_remedy():
+    error = LocalProtocolError("c", "why", party=1, step="s", remedy="do")
+    assert error.as_dict() == {"code": "c", "party": 1, "step": "s", "cause": "why", "remedy": "do"}
+    assert str(error) == 'c (party 1) in step "s": why; do'
+    assert str(EngineError("c", "why")) == "c: why"
+
+
+# --- what is never done with bytes from a peer ---
+
+def test_the_engine_has_no_pickles_and_no_eval():
+    for path in (ROOT / "engine").glob("*.py"):
+        source = path.read_text()
+        assert not re.search(r"^\s*(import|from)\s+(pickle|marshal|shelve|dill|cloudpickle)\b",
+                             source, re.M), path.name
+        assert not re.search(r"(?<![.\w])(eval|exec|__import__)\(", source), path.name
+        assert "allow_pickle" not in source, path.name
+
+
+def test_transfer_is_not_available():
+    async def program(mpc):
+        with pytest.raises(LocalProtocolError, match="unpickle"):
+            await mpc.transfer({"a": 1})
+
+    run_cluster(program, 3)
+
+
+def test_mpyc_uses_its_portable_format():
+    async def program(mpc):
+        assert mpc.options.mix32_64bit and not mpc.options.no_prss
+
+    run_cluster(program, 1)
+
+
+def test_names_that_mpyc_has_too_serve_both():
+    """Every name of MPyC's runtime that the engine defines again is meant to be replaced."""
+    replaced = {"start", "shutdown", "input", "output", "gather", "transfer"}
+    both = {name for c in Runtime.__mro__[:Runtime.__mro__.index(mpyc_runtime.Runtime)]
+            for name in vars(c) if not name.startswith("_") and hasattr(mpyc_runtime.Runtime, name)}
+    assert both == replaced | set(SHARED_NAMES)
+
+
+@pytest.mark.parametrize("size", [0, 1023, 2**24 + 1])
+def test_impossible_frame_sizes_are_refused(size):
+    with pytest.raises(LocalProtocolError, match="frame_bytes"):
+        asyncio.run(connect(pid=0, addresses=[("127.0.0.1", 1)], frame_bytes=size))
