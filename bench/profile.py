@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.harness import BenchError, free_ports
+from engine.shamir import STATISTICAL_SECURITY
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def _merge(profiles):
                 row[key] = max(row[key], entry[key])
     first = profiles[0]
     document = {'parties': first['m'], 'threshold': first['t'],
+                'statistical_security': STATISTICAL_SECURITY,
                 'rounds': max(p['rounds'] for p in profiles),
                 'seconds': max(p['seconds'] for p in profiles),
                 'cpu_seconds_per_party': sum(p['total']['cpu_seconds'] for p in profiles) / m,
@@ -133,6 +135,7 @@ def print_profile(document: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(f'{document["seconds"]:.2f} s, {document["bytes_per_party"] / 1e6:.2f} MB sent '
-                  f'per party, {document["rounds"]} sequential rounds')
+                  f'per party, {document["rounds"]} sequential rounds, every masked opening '
+                  f'within 2^-{document["statistical_security"]}')
     for name, seconds in document['projection'].items():
         console.print(f'projected on {name}: {seconds:.2f} s')

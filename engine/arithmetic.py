@@ -154,7 +154,7 @@ class ArrayOperations(RuntimeBase):
         """a·b element-wise, broadcasting. One round (none for a public integer b).
 
         The result has `frac` fractional bits: by default the larger of the operands', with the
-        excess truncated. Each output element costs 16·2t·... bytes as in `product`.
+        excess truncated. Bytes as in `product`.
         """
         if not isinstance(b, SecureArray):
             return self._multiply_public(a, b, frac)
@@ -255,8 +255,7 @@ class ArrayOperations(RuntimeBase):
     def truncate(self, x: SecureArray, shift: int, frac: int) -> SecureArray:
         """x / 2^shift within (number of sets + 1) / 2 units; `frac` labels the result.
 
-        One round, 16 (t + 1)(active - 1) n bytes in all (12 n per party for m = 4, less the
-        senders' own copies).
+        One round, 16 (t + 1)(active - 1) n bytes in all (16 n per party for m = 4, t = 1).
         """
         op = Operation(self, 'truncate', x.shape)
         _check_shift(shift)

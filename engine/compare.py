@@ -48,7 +48,7 @@ class CompareOperations(RuntimeBase):
     async def open_negative(self, x: SecureArray) -> np.ndarray:
         """Booleans [x < 0] of a vector, opened to all parties.
 
-        Cheaper than opening `negative(x)`: the bit never becomes a field element. 11 rounds
+        Cheaper than opening `negative(x)`: the bit never becomes a field element. 10 rounds
         (t = 1).
         """
         pending = []

@@ -11,6 +11,8 @@ import contextvars
 import time
 from dataclasses import asdict, dataclass, fields
 
+from engine.shamir import STATISTICAL_SECURITY
+
 
 @dataclass
 class Cost:
@@ -41,9 +43,12 @@ class Cost:
 class Meter:
     """Costs by call path; `total` is everything since the start.
 
-    `depth` is the greatest depth of any finished operation, so the difference of two readings is
-    the number of sequential rounds between them.
+    `statistical_security` is the bound, in bits, on what one masked opening may give away; over a
+    run these distances add up. `depth` is the greatest depth of any finished operation, so the
+    difference of two readings is the number of sequential rounds between them.
     """
+
+    statistical_security = STATISTICAL_SECURITY
 
     def __init__(self) -> None:
         self.paths: dict[tuple[str, ...], Cost] = {}

@@ -14,7 +14,6 @@ from engine import frames
 from engine.errors import EngineError, PeerLost, RemoteProtocolError
 from engine.handshake import Session
 
-
 _JOINED = 1 << 16
 """Payloads up to this size share a system call with their header."""
 

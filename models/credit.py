@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.errors import LocalProtocolError
 from models.evaluation import evaluate
 from models.logistic import fit
 from models.parameters import CreditParameters
@@ -98,7 +99,21 @@ class _Run:
         classes = self.joined.columns(0, own, 2)
         # A row counts when all three partners have it: (n, 2) indicators of bad and good.
         self.classes = classes * (match[0] * match[1] * match[2])
-        await self.classes.ready()
+        await self._check_common_rows()
+
+    async def _check_common_rows(self):
+        """Open the numbers of common rows to the initiator, who stops a job that cannot work."""
+        train, test = self.classes[:self.slots[0]].sum(0), self.classes[self.slots[0]:].sum(0)
+        missing = (self.mpc.concatenate([train, test]) < 1).sum()
+        opened = await self.mpc.output(self.mpc.stack([train.sum(), test.sum(), missing]), 0)
+        if not self._initiator:
+            return
+        self.common_rows = [int(n) for n in opened[:2]]
+        if opened[2]:
+            raise LocalProtocolError(
+                'too-few-common-rows', f'{sum(self.common_rows)} rows are common to all parties, '
+                'and the training or the test part of them lacks a class', party=0, step='join',
+                remedy='bring tables with more rows in common')
 
     async def encode(self):
         """WOE-encode all features in blocks, and learn the shared IVs."""
@@ -156,19 +171,18 @@ class _Run:
     async def evaluate(self, model, columns):
         """Secret figures of a model on the test slots."""
         odds = model.decision(self.mpc, columns[self.slots[0]:])
-        return await evaluate(self.mpc, odds, self.classes[self.slots[0]:],
-                              points=self.parameters.roc_points, edges=_histogram_edges()[1])
+        figures = await evaluate(self.mpc, odds, self.classes[self.slots[0]:],
+                                 points=self.parameters.roc_points, edges=_histogram_edges()[1])
+        await figures.ready()
+        return figures
 
     async def open(self, figures):
         """Open the agreed figures to the initiator."""
-        counts = self.mpc.stack([self.classes[:self.slots[0]].sum(),
-                                 self.classes[self.slots[0]:].sum()])
-        counts = await self.mpc.output(counts, 0)
         information = await self.mpc.output(self.information, 0)
         opened = {name: await f.open(self.mpc, 0) for name, f in figures.items()}
         if not self._initiator:
             return {}
-        train, test = (int(c) for c in counts)
+        train, test = self.common_rows
         outputs = {'rows_joint': train + test, 'rows_joint_train': train, 'rows_joint_test': test,
                    'iv': dict(zip(self.features, information.tolist(), strict=True)),
                    'auc': {}, 'ks': {}, 'roc': {}, 'lift': {}, 'scores': {}}

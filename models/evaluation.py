@@ -27,6 +27,11 @@ class SecretFigures:
     curve: Any
     histogram: Any
 
+    async def ready(self) -> None:
+        """Wait until every figure is computed."""
+        for figure in (self.auc, self.ks, self.curve, self.histogram):
+            await figure.ready()
+
     async def open(self, mpc, receivers) -> dict[str, Any] | None:
         """{"auc", "ks", "curve" (points + 1, 2) [bad, good], "histogram" (bins, 2)} or None."""
         opened = await mpc.output([self.auc, self.ks, self.curve, self.histogram], receivers)

@@ -14,7 +14,7 @@ _ZH_MEANING = {
     "iv": "每个特征的信息值（IV），每个特征一个数",
     "auc": "联合模型与仅用自身特征的模型在测试部分上的 AUC",
     "ks": "两个模型在测试部分上的 KS",
-    "roc": "两个模型在测试部分固定比例处的 ROC 曲线",
+    "roc": "两个模型在测试部分固定比例处的好、坏企业累计数（ROC 曲线）",
     "lift": "两个模型十个分数段中每段的行数与违约数",
     "scores": "两个模型中好、坏企业的分数直方图",
 }
@@ -36,7 +36,8 @@ def learned(manifest: Manifest) -> Sentences:
             sentences.append(
                 f"As a helper in the join{'s' if plural else ''} {joins} it saw which positions of "
                 "two secretly ordered lists match, that is, how many rows "
-                f"{'each' if plural else 'the'} pair has in common, but no identity."
+                f"{'each' if plural else 'the'} pair has in common in the training and in the "
+                "hold-out part, but no identity."
             )
         if len(owners) > 1 and manifest.join.same_order:
             sentences.append(
@@ -61,7 +62,7 @@ def learned_zh(manifest: Manifest) -> Sentences:
             matches = "、".join(f"{manifest.initiator}与{owner}" for owner in owners)
             sentences.append(
                 f"在{matches}的求交中担任协助方，看到两个保密排序的列表中哪些位置相互匹配，"
-                "即每一对各有多少行相同，但看不到任何身份。"
+                "即每一对在训练部分和测试部分各有多少行相同，但看不到任何身份。"
             )
         if len(owners) > 1 and manifest.join.same_order:
             sentences.append("由于在同一保密顺序下协助了多次求交，还看到这些匹配之间的重叠程度。")

@@ -61,7 +61,7 @@ def _outputs(initiator: str, features: int) -> dict[str, Output]:
         "iv": f"one number, the information value, for each of the {features} features",
         "auc": "the AUC on the test part, of the joint model and of the model on its own features",
         "ks": "the KS on the test part, of both models",
-        "roc": "the ROC curves of both models at fixed shares of the test part",
+        "roc": "the numbers of good and bad rows of both models at fixed shares of the test part",
         "lift": "rows and defaults in each of ten score bands of the test part, for both models",
         "scores": "histograms of the scores of good and bad businesses, for both models",
     }
