@@ -3,10 +3,11 @@
 For the initiator O1 and a partner O2 the two other parties help: H and Q. O1 and O2 tag their
 identifiers with a keyed hash under their pairwise key, which H and Q lack, and send the tags to H
 in secret random orders of public sizes (the initiator's list has two slots of padding). H sees
-pseudonyms only, finds the matching positions and tells Q. The partner's columns, in its secret order, are an additive sharing between
-H and Q (one summand is a key expansion); both apply the positions, then turn the rows into Shamir
-shares for everybody, with fresh randomness. Rows without a partner become zero rows, so a column of
-ones is the shared match bit. The initiator's rows keep the order that it drew for this job.
+pseudonyms only, finds the matching positions and tells Q. The partner's columns, in its secret
+order, are an additive sharing between H and Q (one summand is a key expansion); both apply the
+positions, then turn the rows into Shamir shares for everybody, with fresh randomness. Rows without
+a partner become zero rows, so a column of ones is the shared match bit. The initiator's rows keep
+the order that it drew for this job.
 
 Revealed: H and Q learn which positions of two secretly ordered lists match, that is, the
 size of the match; since a party helps in two joins of the same order, also how far these overlap.
