@@ -1,6 +1,5 @@
 """One party of a benchmark run: `python -m bench.party JOB`, one JSON line per benchmark."""
 
-import asyncio
 import importlib
 import json
 import resource
@@ -9,6 +8,7 @@ import time
 from typing import Any
 
 from bench.suite import run
+from engine import event_loop
 from engine.runtime import connect
 
 
@@ -37,4 +37,4 @@ def _say(result: dict[str, Any]) -> None:
 
 
 if __name__ == '__main__':
-    asyncio.run(_main(json.loads(sys.argv[1])))
+    event_loop.run(_main(json.loads(sys.argv[1])))

@@ -8,6 +8,7 @@
 arguments stay in `sys.argv`. All parties compare a hash of the program file before they begin.
 """
 
+import asyncio
 import configparser
 import hashlib
 import logging
@@ -19,6 +20,7 @@ import sys
 from engine import warm
 from engine._mpyc import argument_parser, install, make_options
 from engine.errors import LocalProtocolError
+from engine.event_loop import new_loop
 from engine.runtime import Runtime
 from engine.shamir import Geometry
 
@@ -51,6 +53,8 @@ def setup() -> Runtime:
     options = make_options(geometry.t, options)
     options.addresses, options.deadline = addresses, 60.0
     options.program = _program_hash()
+    if not options.no_uvloop:
+        asyncio.set_event_loop(new_loop())
     runtime = Runtime(own, geometry, options)
     for party, (host, port) in zip(runtime.parties, addresses, strict=True):
         party.host, party.port = host, port

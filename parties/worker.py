@@ -197,7 +197,9 @@ def main(
     try:
         job, manifest = _read_job(folder)
         party, names = job.party, manifest.names
-        closing = asyncio.run(run(folder, key, events, programs, connect))
+        from engine import event_loop
+
+        closing = event_loop.run(run(folder, key, events, programs, connect))
     except Exception as exc:
         if not isinstance(exc, PartiesError):
             # Where, but not what: an unforeseen message may quote data.

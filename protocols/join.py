@@ -136,10 +136,11 @@ def _shuffled(rows: int, padded: int) -> npt.NDArray[np.int64]:
 
 def _arranged(values, order, slots):
     """The owner's integer columns as field elements in slot order; padding is zero."""
-    picked = np.asarray(values)[np.maximum(order, 0)]
-    picked[order < 0] = 0
-    if len(picked) != slots:
-        raise ValueError(f'{len(picked)} slots, expected {slots}')
+    if len(order) != slots:
+        raise ValueError(f'{len(order)} slots, expected {slots}')
+    values = np.asarray(values)
+    picked = np.zeros((slots, *values.shape[1:]), values.dtype)
+    picked[order >= 0] = values[order[order >= 0]]
     return field.encode(picked, 0)
 
 
@@ -168,6 +169,5 @@ def split_order(training: npt.NDArray[np.bool_], slots: tuple[int, int]) -> npt.
                           strict=True):
         if len(rows) > size:
             raise ValueError(f'{len(rows)} rows for {size} slots of one part of the split')
-        place = _shuffled(len(rows), size)
-        parts.append(np.where(place >= 0, rows[np.maximum(place, 0)], -1))
+        parts.append(np.append(rows, -1)[_shuffled(len(rows), size)])
     return np.concatenate(parts)
