@@ -69,32 +69,34 @@ class SortOperations(RuntimeBase):
     async def _quicksort(self, keys, n, fixed_shape):
         """Public order of secret distinct keys (n, k) that are in random order already."""
         order = np.arange(n)
-        segments = [(0, n)]
+        low, high = np.array([0]), np.array([n])
         level, levels = 0, _usual_depth(n) if fixed_shape else 0
-        while segments or level < levels:
+        while len(low) or level < levels:
             level += 1
-            rows, pivots = [], []
-            for lo, hi in segments:
-                # The middle: sorted parts do not make it slow.
-                middle = (lo + hi) // 2
-                order[[lo, middle]] = order[[middle, lo]]
-                rows.append(order[lo + 1:hi])
-                pivots.append(np.full(hi - lo - 1, order[lo]))
-            left, right = (np.concatenate([np.empty(0, int), *part]) for part in (rows, pivots))
+            # The middle: sorted parts do not make it slow.
+            middle = (low + high) // 2
+            order[low], order[middle] = order[middle], order[low]
+            pivots = order[low]
+            sizes = high - low - 1
+            segment = np.repeat(np.arange(len(low)), sizes)
+            place = np.arange(len(segment)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            rows = order[low[segment] + 1 + place]
+            left, right = rows, pivots[segment]
             if fixed_shape:
                 # Dummies compare row 0 with itself; what they give is not looked at.
                 dummies = np.zeros(n - len(left), int)
                 left, right = np.append(left, dummies), np.append(right, dummies)
-            smaller = await self._before(keys, left, right)
-            start, fresh = 0, []
-            for lo, hi in segments:
-                pivot, part = order[lo], order[lo + 1:hi].copy()
-                below = smaller[start:start + len(part)]
-                start += len(part)
-                cut = lo + int(below.sum())
-                order[lo:cut], order[cut], order[cut + 1:hi] = part[below], pivot, part[~below]
-                fresh += [s for s in ((lo, cut), (cut + 1, hi)) if s[1] - s[0] > 1]
-            segments = fresh
+            below = (await self._before(keys, left, right))[:len(rows)]
+            # Stable partition of all segments at once: smaller rows, pivot, larger rows.
+            smaller = np.bincount(segment, below, len(low)).astype(int)
+            seen = np.cumsum(below) - below
+            rank = seen - np.repeat(np.cumsum(smaller) - smaller, sizes)
+            target = np.where(below, rank, smaller[segment] + 1 + place - rank)
+            order[low[segment] + target] = rows
+            order[low + smaller] = pivots
+            low, high = np.append(low, low + smaller + 1), np.append(low + smaller, high)
+            open_ = high - low > 1
+            low, high = low[open_], high[open_]
         return order
 
     async def _before(self, keys, left, right):

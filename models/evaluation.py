@@ -63,7 +63,8 @@ async def evaluate(mpc, odds, classes, *, points: int, edges) -> SecretFigures:
 
     pairs = totals[0] * totals[1]
     none = pairs < 1
-    inverse = mpc.reciprocal(pairs + none, 50)
+    # 70 fractional bits keep the digits of the inverse of as many as 2^48 pairs.
+    inverse = mpc.reciprocal(pairs + none, 70)
     auc = _auc(mpc, cumulative, ranked, last, pairs)
     auc = mpc.multiply(auc, inverse, FRAC) * 0.5
     gap = cumulative[:, 0] * totals[1] - cumulative[:, 1] * totals[0]

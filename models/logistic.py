@@ -21,7 +21,7 @@ import numpy as np
 
 from engine import field
 
-_STATE = 30
+_STATE, _WEIGHTS = 30, 24
 _DAMPING = 1e-3
 _SMALLEST_VARIANCE = 1e-5
 
@@ -37,8 +37,7 @@ class SecretLogistic:
 
         Equal rows get exactly equal scores. Fractional bits: those of the columns plus 24.
         """
-        weights = self.raw.with_frac(24)
-        return mpc.matrix_product(columns, weights, columns.frac + 24)
+        return mpc.matrix_product(columns, self.raw, columns.frac + self.raw.frac)
 
 
 def fit(mpc, columns, label, selected, *, l2: float, iterations: int) -> SecretLogistic:
@@ -49,7 +48,7 @@ def fit(mpc, columns, label, selected, *, l2: float, iterations: int) -> SecretL
     26 rounds. Memory: the shares of `columns` once.
     """
     n, d = columns.shape[0], columns.shape[1] - 1
-    affine, ridge = _standardise(mpc, columns, selected, l2 / n)
+    affine, ridge, used = _standardise(mpc, columns, selected, l2 / n)
     gram = mpc.matrix_product(columns.T, columns, columns.frac)
     scaled = mpc.multiply(gram, 1.0 / n, 28)
     curvature = mpc.matrix_product(
@@ -70,11 +69,13 @@ def fit(mpc, columns, label, selected, *, l2: float, iterations: int) -> SecretL
         momentum = k / (k + 3)
         ahead = state + mpc.multiply(state - previous, momentum, _STATE)
         previous = state
-    return SecretLogistic(mpc.matrix_product(affine, state, _STATE))
+    # What a truncation leaves of a zero weight would decide between rows of equal score.
+    return SecretLogistic(used * mpc.matrix_product(affine, state, _WEIGHTS))
 
 
 def _standardise(mpc, columns, selected, penalty):
-    """(A, ridge): the affine map to standardised columns, and the diagonal added to the curvature.
+    """(A, ridge, used): the affine map to standardised columns, the diagonal added to the
+    curvature, and shared bits of the columns (and the intercept) that have a weight.
 
     The ridge holds the penalty, a small damping against collinear columns, and 1 for unused ones.
     """
@@ -97,8 +98,9 @@ def _standardise(mpc, columns, selected, penalty):
     last = mpc.concatenate([offset, mpc.array(np.ones(1), 24)]).reshape(1, d + 1)
     affine = mpc.concatenate([diagonal, last], axis=0)
     eye = np.eye(d + 1, dtype=np.int64)
-    unused = mpc.concatenate([1 - used, mpc.array(np.zeros(1, np.int64))]).reshape(d + 1, 1) * eye
-    return affine, unused + np.eye(d + 1) * (_DAMPING + penalty)
+    used = mpc.concatenate([used, mpc.array(np.ones(1, np.int64))])
+    ridge = (1 - used).reshape(d + 1, 1) * eye + np.eye(d + 1) * (_DAMPING + penalty)
+    return affine, ridge, used
 
 
 def _unit_inverse(frac):
