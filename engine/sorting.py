@@ -50,9 +50,26 @@ class SortOperations(RuntimeBase):
         n alone: dummy comparisons fill every level, up to the depth that all but 2^-40 of the
         orders need (about twice the comparisons).
         """
-        n, k = table.shape
+        [ordered] = await self.sort_tables([table], key, key_bits, fixed_shape)
+        return ordered
+
+    async def sort_tables(self, tables: list[SecureArray], key: int | list[int] = 0,
+                          key_bits: int = 63, fixed_shape: bool = False) -> list[SecureArray]:
+        """Several tables of one shape, each sorted by itself, in the rounds of one sort."""
+        n = tables[0].shape[0]
+        if any(t.shape != tables[0].shape for t in tables):
+            raise ValueError(f'sort_tables: shapes {[t.shape for t in tables]}, expected one shape')
         if n < 2:
-            return table
+            return list(tables)
+        prepared = [self._prepare(table, key, key_bits) for table in tables]
+        compared = self.concatenate([c for _, c in prepared])
+        order = await self._quicksort(compared, n, len(tables), fixed_shape)
+        return [mixed[order[j * n:(j + 1) * n] - j * n, :-1].reinterpret(tables[j].frac)
+                for j, (mixed, _) in enumerate(prepared)]
+
+    def _prepare(self, table, key, key_bits):
+        """(shuffled rows with their first places, the columns to compare by)."""
+        n, k = table.shape
         # The secret first place of a row breaks ties. Its place after the shuffle must not: among
         # equal keys the opened order would then be ascending, which shows that they are equal.
         place = constant(self, np.arange(n).reshape(n, 1))
@@ -60,17 +77,15 @@ class SortOperations(RuntimeBase):
         keys = [key] if isinstance(key, int) else list(key)
         places = n.bit_length()
         if len(keys) == 1 and key_bits + places <= 62:
-            compared = mixed[:, keys].shift(places) + mixed[:, [k]]
-        else:
-            compared = mixed[:, [*keys, k]]
-        order = await self._quicksort(compared, n, fixed_shape)
-        return mixed[order, :k].reinterpret(table.frac)
+            return mixed, mixed[:, keys].shift(places) + mixed[:, [k]]
+        return mixed, mixed[:, [*keys, k]]
 
-    async def _quicksort(self, keys, n, fixed_shape):
-        """Public order of secret distinct keys (n, k) that are in random order already."""
-        order = np.arange(n)
-        low, high = np.array([0]), np.array([n])
-        level, levels = 0, _usual_depth(n) if fixed_shape else 0
+    async def _quicksort(self, keys, n, tables, fixed_shape):
+        """Public order of secret distinct keys (tables·n, k) that are in random order already;
+        every n of them are sorted by themselves."""
+        order = np.arange(tables * n)
+        low, high = n * np.arange(tables), n * np.arange(1, tables + 1)
+        level, levels = 0, _usual_depth(n * tables) if fixed_shape else 0
         while len(low) or level < levels:
             level += 1
             # The middle: sorted parts do not make it slow.
@@ -84,7 +99,7 @@ class SortOperations(RuntimeBase):
             left, right = rows, pivots[segment]
             if fixed_shape:
                 # Dummies compare row 0 with itself; what they give is not looked at.
-                dummies = np.zeros(n - len(left), int)
+                dummies = np.zeros(tables * n - len(left), int)
                 left, right = np.append(left, dummies), np.append(right, dummies)
             below = (await self._before(keys, left, right))[:len(rows)]
             # Stable partition of all segments at once: smaller rows, pivot, larger rows.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
-from models.evaluation import evaluate
+from models.evaluation import evaluate_scores
 from models.logistic import fit
 from models.parameters import CreditParameters
 from protocols.binning import bin_index, fit_breaks, one_hot
@@ -49,7 +49,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     with run.step('train_bank'):
         bank = await run.train(range(len(inputs[parties[0]])))
     with run.step('evaluate'):
-        figures = {'joint': await run.evaluate(*joint), 'bank': await run.evaluate(*bank)}
+        figures = await run.evaluate({'joint': joint, 'bank': bank})
     with run.step('open'):
         outputs = await run.open(figures)
     return {'steps': run.costs, 'outputs': outputs}
@@ -168,13 +168,16 @@ class _Run:
         await model.raw.ready()
         return model, columns
 
-    async def evaluate(self, model, columns):
-        """Secret figures of a model on the test slots."""
-        odds = model.decision(self.mpc, columns[self.slots[0]:])
-        figures = await evaluate(self.mpc, odds, self.classes[self.slots[0]:],
-                                 points=self.parameters.roc_points, edges=_histogram_edges()[1])
-        await figures.ready()
-        return figures
+    async def evaluate(self, models):
+        """{name: secret figures} of the models on the test slots."""
+        test = slice(self.slots[0], None)
+        scores = [model.decision(self.mpc, columns[test]) for model, columns in models.values()]
+        figures = await evaluate_scores(self.mpc, scores, self.classes[test],
+                                        points=self.parameters.roc_points,
+                                        edges=_histogram_edges()[1])
+        for figure in figures:
+            await figure.ready()
+        return dict(zip(models, figures, strict=True))
 
     async def open(self, figures):
         """Open the agreed figures to the initiator."""

@@ -21,23 +21,28 @@ import numpy as np
 
 from engine import field
 
-_STATE, _WEIGHTS = 30, 24
+_STATE, _WEIGHTS, _SCORING = 30, 24, 16
 _DAMPING = 1e-3
 _SMALLEST_VARIANCE = 1e-5
 
 
 @dataclass
 class SecretLogistic:
-    """A trained model whose weights are shared: `raw` acts on the columns [X, m]."""
+    """A trained model whose weights are shared: `raw` acts on the columns [X, m].
+
+    `scoring` are the same weights with 16 fractional bits: a score of that length and a tie-break
+    fit into one comparison for up to 2^14 rows.
+    """
 
     raw: object
+    scoring: object
 
     def decision(self, mpc, columns):
         """Log-odds of bad for rows of [X, m], as exact products without truncation.
 
-        Equal rows get exactly equal scores. Fractional bits: those of the columns plus 24.
+        Equal rows get exactly equal scores. Fractional bits: those of the columns plus 16.
         """
-        return mpc.matrix_product(columns, self.raw, columns.frac + self.raw.frac)
+        return mpc.matrix_product(columns, self.scoring, columns.frac + _SCORING)
 
 
 def fit(mpc, columns, label, selected, *, l2: float, iterations: int) -> SecretLogistic:
@@ -70,7 +75,8 @@ def fit(mpc, columns, label, selected, *, l2: float, iterations: int) -> SecretL
         ahead = state + mpc.multiply(state - previous, momentum, _STATE)
         previous = state
     # What a truncation leaves of a zero weight would decide between rows of equal score.
-    return SecretLogistic(used * mpc.matrix_product(affine, state, _WEIGHTS))
+    return SecretLogistic(used * mpc.matrix_product(affine, state, _WEIGHTS),
+                          used * mpc.matrix_product(affine, state, _SCORING))
 
 
 def _standardise(mpc, columns, selected, penalty):

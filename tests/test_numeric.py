@@ -76,7 +76,7 @@ def test_log(m, t, frac, bits):
     assert_relative(got, np.log(units / LONG(2) ** frac), 0, 1e-6)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(parties, st.lists(st.integers(1, 2**48 - 1), min_size=1, max_size=30))
 @example(4, [1, 2**48 - 1])
 def test_functions_of_any_positive_numbers(m, units):
@@ -99,7 +99,7 @@ def test_division(m, t):
     assert_relative(got, dividend / divisor, 5e-7, 1.25 * truncation(m))
 
 
-@deployments
+@pytest.mark.parametrize("m, t", [(4, 1)])
 def test_division_of_all_kinds(m, t):
     a, b, x = np.array([10, -7, 100]), np.array([3, 2, 7]), np.array([2.5, -0.125, 1e5])
     results = opened(lambda mpc, a, b, x: [a / b, x / b, x / 1000, 1 / b, 2.5 / b, a / 4, x / b[0],
@@ -155,7 +155,7 @@ def test_arguments_with_other_fractional_bits(frac):
         assert_relative(got, want, 3e-7, 1.6e-5 + 2 * truncation(4))
 
 
-@deployments
+@pytest.mark.parametrize("m, t", [(1, 0), (4, 1)])
 def test_softmax(m, t):
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.normal(0, 4, (6, 5)), [[0, 0, 0, 0, 0], [900, 0, -900, 899, 1]]])
@@ -197,7 +197,7 @@ def test_any_shape():
 
 
 @pytest.mark.parametrize("m", [1, 4])
-@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("n", [1, 4])
 def test_cholesky_and_solve(m, n):
     rng = np.random.default_rng(n)
     root = rng.normal(size=(n, n + 2))

@@ -35,13 +35,13 @@ def test_a_shuffle_keeps_the_rows_in_another_order(m, t):
 def test_every_order_of_a_small_table_occurs():
     async def program(mpc):
         x = secret(mpc, np.arange(3).reshape(3, 1))
-        return await mpc.output([mpc.shuffle(x) for _ in range(300)])
+        return await mpc.output([mpc.shuffle(x) for _ in range(150)])
 
     seen = {}
     for result in run_cluster(program, 4)[0]:
         order = tuple(result.ravel().tolist())
         seen[order] = seen.get(order, 0) + 1
-    assert len(seen) == 6 and min(seen.values()) > 20
+    assert len(seen) == 6 and min(seen.values()) > 5
 
 
 def test_a_shuffle_is_fresh_shares():
