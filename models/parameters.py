@@ -23,7 +23,7 @@ class CreditParameters:
     test_share: float = 0.3
     l2: float = 1.0
     split_seed: int = 20260701
-    iterations: int = 20
+    iterations: int = 30
     roc_points: int = 50
     bands: int = 10
 

@@ -21,8 +21,12 @@ PARAMETERS = CreditParameters(max_bins=4, iv_threshold=0.12, iterations=12, roc_
 
 
 def world(rows, seed):
-    return [PartyTable(t.name, t.id_name, t.ids, {c: t.columns[c] for c in CHOSEN[t.name]},
-                       t.label_name, t.label) for t in generate_world(rows, seed)]
+    """The generated world with a few columns, some of their values missing."""
+    rng = np.random.default_rng(seed)
+    return [PartyTable(t.name, t.id_name, t.ids,
+                       {c: np.where(rng.random(rows) < 0.1 * k, np.nan, t.columns[c])
+                        for k, c in enumerate(CHOSEN[t.name])}, t.label_name, t.label)
+            for t in generate_world(rows, seed)]
 
 
 def run(tables, parameters=PARAMETERS, **options):
@@ -98,24 +102,6 @@ def test_steps_are_reported_and_metered_alike_by_all(job):
         assert len({c["rounds"] for c in costs}) == 1 and costs[0]["rounds"] > 0
         assert all(c["seconds"] >= 0 for c in costs)
         assert step == "open" or all(c["bytes_per_party"] > 0 for c in costs)
-
-
-def test_missing_values_and_labels_that_say_nothing():
-    """Random labels give the AUC that the twin finds in the noise, and no other."""
-    tables = world(250, 5)
-    rng = np.random.default_rng(0)
-    bank = tables[0]
-    label = (rng.random(bank.rows) < 0.3).astype(np.int8)
-    columns = {c: np.where(rng.random(bank.rows) < 0.2, np.nan, v)
-               for c, v in bank.columns.items()}
-    tables[0] = PartyTable(bank.name, bank.id_name, bank.ids, columns, bank.label_name, label)
-    parameters = CreditParameters(max_bins=3, iv_threshold=0.0, iterations=5, roc_points=5)
-    results, _ = run(tables, parameters)
-    outputs, plain = results[0]["outputs"], plain_credit(tables, parameters)
-    for feature, value in plain["iv"].items():
-        assert outputs["iv"][feature] == pytest.approx(value, abs=1e-5)
-    for model in ("joint", "bank"):
-        assert outputs["auc"][model] == pytest.approx(plain["auc"][model], abs=2e-3)
 
 
 def test_without_common_rows_the_job_stops_with_a_reason():

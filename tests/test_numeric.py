@@ -49,7 +49,7 @@ def assert_relative(got, want, relative, absolute):
 
 domains = pytest.mark.parametrize("m, t, frac, bits", [
     *[(m, t, 20, 48) for m, t in SIZES],
-    *[(4, 1, *domain) for domain in [(0, 48), (28, 48), (20, 28), (0, 28), (20, 53)]]])
+    *[(4, 1, *domain) for domain in [(28, 48), (0, 28), (20, 53)]]])
 
 
 @domains
@@ -127,7 +127,7 @@ def test_sigmoid_and_tanh(m, t):
     units = wide(-12, 12, np.random.default_rng(m))
     with np.errstate(over="ignore"):
         want = 1 / (1 + np.exp(-units / LONG(2) ** 20))
-    for frac in (20, 28):
+    for frac in (20, 28) if m == 4 else (20,):
         got = evaluated(lambda mpc, x, f=frac: mpc.sigmoid(x, f), units, 20, m)
         assert_relative(got, want, 0, 8e-6 + truncation(m, frac))
     units = np.clip(units, -(2**61), 2**61)
@@ -139,7 +139,7 @@ def test_sigmoid_and_tanh(m, t):
 def test_exp(m, t):
     units = wide(-21, 14, np.random.default_rng(m))
     want = np.exp(np.clip(units / LONG(2) ** 20, -21, 14))
-    for frac in (20, 30):
+    for frac in (20, 30) if m == 4 else (20,):
         got = evaluated(lambda mpc, x, f=frac: mpc.exp(x, f), units, 20, m)
         assert_relative(got, want, 3e-7, truncation(m, frac))
 

@@ -68,9 +68,10 @@ RNG = np.random.default_rng(9)
 DATA = [np.zeros(12), RNG.normal(0, 3, 12), np.array([1e6, -1e6] * 6)]
 
 
-@pytest.mark.parametrize("m, t", [(4, 1), (5, 2)])
-@pytest.mark.parametrize("program", [arithmetic_program, comparison_program, numeric_program,
-                                     table_program])
+@pytest.mark.parametrize("program, m, t", [
+    (arithmetic_program, 4, 1), (arithmetic_program, 5, 2), (comparison_program, 4, 1),
+    (comparison_program, 3, 1), (numeric_program, 4, 1), (table_program, 4, 1),
+    (table_program, 5, 2)])
 def test_the_same_frames_whatever_the_data(program, m, t):
     data = DATA[:3] if m == 4 else DATA[:2]
     first, *others = (traffic(program, x, m, t) for x in data)
