@@ -15,7 +15,7 @@ from engine.field import P
 EDGES = [0, 1, 2, P - 1, P - 2, P // 2, P // 2 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**64 + 1,
          2**126, 2**126 - 1, (2**63 - 1) << 64, P - 2**64, P - 2**63]
 ELEMENT = st.one_of(st.sampled_from(EDGES), st.integers(0, P - 1))
-fast = settings(max_examples=60, deadline=None)
+fast = settings(max_examples=40, deadline=None)
 
 
 def elements(shape):

@@ -71,8 +71,8 @@ def sorted_rows(table, key=0, m=4, t=None, **options):
     return results[0]
 
 
-@pytest.mark.parametrize("m, t", SIZES)
-@pytest.mark.parametrize("key", [0, 1, [0, 1], [2, 0]])
+@pytest.mark.parametrize("m, t, key", [
+    *[(m, t, [2, 0]) for m, t in SIZES], (4, 1, 0), (4, 1, 1), (4, 1, [0, 1])])
 def test_rows_with_many_ties_are_sorted_and_stable(m, t, key):
     rng = np.random.default_rng(3)
     table = np.column_stack([rng.integers(-2, 3, 30), rng.integers(0, 2, 30),
@@ -82,7 +82,7 @@ def test_rows_with_many_ties_are_sorted_and_stable(m, t, key):
     np.testing.assert_array_equal(sorted_rows(table, key, m, t), table[order])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.integers(-(2**62), 2**62 - 1), max_size=25))
 def test_any_integers(values):
     x = np.array(values, np.int64).reshape(-1, 1)
@@ -91,7 +91,7 @@ def test_any_integers(values):
 
 @pytest.mark.parametrize("options", [{"key_bits": 40}, {"fixed_shape": True},
                                      {"key_bits": 30, "fixed_shape": True}])
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 33])
+@pytest.mark.parametrize("n", [0, 1, 2, 25])
 def test_options_change_the_cost_and_not_the_result(n, options):
     rng = np.random.default_rng(n)
     table = np.column_stack([rng.integers(-3, 4, n) * 2**26, np.arange(n)])
@@ -121,9 +121,9 @@ def opened_order(values, monkeypatch, **options):
     return orders[0]
 
 
-@pytest.mark.parametrize("options", [{}, {"key_bits": 20}])
-@pytest.mark.parametrize("values", [[0] * 200, [0, 1] * 100, range(200), range(200, 0, -1)],
-                         ids=["equal", "two", "ascending", "descending"])
+@pytest.mark.parametrize("values, options", [
+    ([0] * 200, {}), ([0] * 200, {"key_bits": 20}), ([0, 1] * 100, {}), (range(200), {})],
+    ids=["equal", "equal, narrow", "two values", "ascending"])
 def test_the_opened_order_is_a_random_one_whatever_the_keys(values, options, monkeypatch):
     """Ties decided by the place in the shuffled table would show as ascending runs: the number of
     descents of a random order of 200 rows is 99.5, with a standard deviation of 4.1."""
