@@ -13,9 +13,9 @@ import numpy as np
 
 from engine import field
 from engine._mpyc import asyncoro
-from engine.arithmetic import deal_roles, deal_shares
 from engine.array import SecureArray
 from engine.base import RuntimeBase
+from engine.dealing import deal_roles, deal_shares
 from engine.operation import Operation
 from engine.prss import expand
 

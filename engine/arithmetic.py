@@ -24,12 +24,13 @@ import numpy as np
 from engine import costs, field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
+from engine.dealing import DEAL, deal_roles, deal_shares
 from engine.errors import LocalProtocolError
+from engine.masking import MaskPlan
 from engine.operation import Operation
 
 _PIECE = 1 << 17
 _WINDOW = 4
-_DEAL, _MASK = b'deal', b'mask'
 
 
 class ArrayOperations(RuntimeBase):
@@ -114,7 +115,7 @@ class ArrayOperations(RuntimeBase):
                 await op.exchange({peer: own[peer] for peer in sent}, [], (n, 2))
                 share = own[owner]
             elif self.pid in seeded:
-                share = field.uniform(op.of_pair(owner, _DEAL, 2 * n).reshape(n, 2))
+                share = field.uniform(op.of_pair(owner, DEAL, 2 * n).reshape(n, 2))
                 op.round()
             else:
                 [share] = await op.exchange({}, [owner], (n, 2))
@@ -162,7 +163,7 @@ class ArrayOperations(RuntimeBase):
         frac = _target(a.frac, b.frac) if frac is None else frac
         shape = np.broadcast_shapes(a.shape, b.shape)
         if a.shape == b.shape == shape:
-            return self.product('multiply', [a, b], _pairwise, shape, total - frac, frac,
+            return self.product('multiply', [a, b], field.mul, shape, total - frac, frac,
                                 elementwise=True)
         return self.product('multiply', [a, b], field.mul, shape, total - frac, frac)
 
@@ -311,7 +312,7 @@ class ArrayOperations(RuntimeBase):
 
     @functools.cache
     def _mask_plan(self, group, shift, degree):
-        return _MaskPlan(self, group, shift, degree)
+        return MaskPlan(self.geometry, self.pid, group, shift, degree)
 
     async def _check_range(self, op, own, senders):
         """Checking mode: open what is about to be truncated, and refuse what does not fit."""
@@ -332,77 +333,6 @@ class ArrayOperations(RuntimeBase):
                 'overflow', f'{outside} of {len(own)} products in {op.name} need more than '
                 f'{self.geometry.product_bits} bits', step='/'.join(op.path),
                 remedy='rescale the operands or use fewer fractional bits')
-
-
-class _MaskPlan:
-    """Constants and kernels of one masked opening at one party."""
-
-    def __init__(self, rt, group, shift, degree):
-        g = rt.geometry
-        self.g, self.shift = g, shift
-        self.sets = g.sets_of(rt.pid)
-        values = [g.set_value(k, rt.pid) for k in self.sets]
-        x = rt.pid + 1
-        self.period = 1 + degree - g.t
-        self.coefs = field.table([v * x**j for v in values for j in range(self.period)])
-        self.minus = field.table([-v for v in values])
-        self.bits = g.mask_bits if shift else 127
-        half = len(g.sets) % 2 == 0
-        offset = (1 << (g.product_bits - 1)) + (1 << (shift - 1) if half else 0) if shift else 0
-        self.offset = field.limbs(offset)
-        centre = len(g.sets) // 2
-        self.constant = field.limbs(-((1 << (g.product_bits - 1)) >> shift) - centre
-                                    if shift else 0)
-        self.carrier = field.limbs(g.carrier(group, rt.pid))
-
-    def start(self, op, piece, lo, hi, k, sends):
-        """Masked share to send (None if this party does not send) and the masks.
-
-        One expansion per set gives the bounded mask r_A and, for a sender, the coefficients of the
-        sharing of zero after it.
-        """
-        n = hi - lo
-        period = self.period if sends else 1
-        masks = np.empty((len(self.sets) * period, n, 2), np.uint64)
-        for j, index in enumerate(self.sets):
-            op.of_set(index, _MASK, 2 * n * period, k, masks[j * period:(j + 1) * period])
-        if not sends:
-            return None, masks
-        own = field.add_masks(piece(lo, hi), self.offset, masks, self.coefs, period, self.bits)
-        return own, masks
-
-    def finish(self, stack, senders, masks):
-        """This party's share of the result."""
-        n = masks.shape[1]
-        if stack:
-            opened = np.stack([stack[p] for p in senders])
-            weights = self.g.recombination(tuple(senders))
-        else:
-            opened, weights = np.empty((0, n, 2), np.uint64), np.empty((0, 2), np.uint64)
-        return field.unmask(opened, weights, self.carrier, self.constant, masks, self.minus,
-                            len(masks) // len(self.sets), self.shift, self.bits)
-
-
-def deal_roles(geometry, owner: int, rotation: int):
-    """(seeded, sent): the t parties whose share of a deal is pseudorandom, and the others."""
-    m, t = geometry.m, geometry.t
-    others = [(owner + 1 + (rotation + k) % (m - 1)) % m for k in range(m - 1)]
-    return others[:t], others[t:]
-
-
-def deal_shares(op, rt, values, seeded, sent, purpose=_DEAL):
-    """At the dealer: shares {party: array} for itself and for those that are sent theirs."""
-    n = len(values)
-    drawn = [field.uniform(op.of_pair(p, purpose, 2 * n).reshape(n, 2)) for p in seeded]
-    stack = np.stack([values, *drawn])
-    from engine.shamir import lagrange
-    points = [0, *[p + 1 for p in seeded]]
-    return {p: field.combine(stack, field.table(lagrange(points, p + 1)))
-            for p in (rt.pid, *sent)}
-
-
-def _pairwise(x, y):
-    return field.mul(x, y)
 
 
 def _target(fa, fb):

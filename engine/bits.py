@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from engine import field
-from engine.arithmetic import deal_roles, deal_shares
+from engine.dealing import deal_roles, deal_shares
 
 
 class Layout:

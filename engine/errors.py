@@ -1,5 +1,7 @@
 """Errors of the engine: each names a code, the party at fault, the step, cause and remedy."""
 
+import json
+
 
 class EngineError(Exception):
     """A computation that cannot go on.
@@ -25,6 +27,12 @@ class EngineError(Exception):
                 'cause': self.cause, 'remedy': self.remedy}
 
 
+    def report(self) -> bytes:
+        """What the peers are told: the same fields, shortened, for `reported`."""
+        short = {k: v[:200] if isinstance(v, str) else v for k, v in self.as_dict().items()}
+        return json.dumps(short, ensure_ascii=False).encode()
+
+
 class LocalProtocolError(EngineError):
     """This party's program or configuration did something the protocol does not allow."""
 
@@ -35,3 +43,16 @@ class RemoteProtocolError(EngineError):
 
 class PeerLost(EngineError):
     """A peer is gone or silent beyond its deadline."""
+
+
+def reported(peer: int, payload: bytes) -> PeerLost:
+    """The error that a peer reports before it closes; its fields are text only."""
+    try:
+        fields = json.loads(payload)
+        party = fields.get('party')
+        party = party if isinstance(party, int) else peer
+        code, cause, step, remedy = (str(fields.get(k, ''))[:200]
+                                     for k in ('code', 'cause', 'step', 'remedy'))
+    except (ValueError, AttributeError):
+        code, cause, step, remedy, party = 'peer-failed', 'no details', '', '', peer
+    return PeerLost(code, f'party {peer} stopped: {cause}', party=party, step=step, remedy=remedy)

@@ -24,7 +24,13 @@ from engine.arithmetic import ArrayOperations
 from engine.array import SecureArray, constant
 from engine.compare import CompareOperations
 from engine.decompose import BitOperations
-from engine.errors import EngineError, LocalProtocolError, PeerLost, RemoteProtocolError
+from engine.errors import (
+    EngineError,
+    LocalProtocolError,
+    PeerLost,
+    RemoteProtocolError,
+    reported,
+)
 from engine.functions import ArrayFunctions
 from engine.handshake import Session
 from engine.linear_algebra import LinearAlgebra
@@ -128,10 +134,9 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
         if not error.step:
             error.step = self.step
         self._failure = error
-        report = json.dumps(error.as_dict())[:2000].encode()
         for link in self._links.values():
             with contextlib.suppress(Exception):
-                link.send(frames.ABORT, 0, 0, 0, report)
+                link.send(frames.ABORT, 0, 0, 0, error.report())
         self.close()
         for waiting in self._mail.values():
             if isinstance(waiting, asyncio.Future) and not waiting.done():
@@ -202,7 +207,7 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
             self._finished.add(peer)
             self._wake()
         elif frame.kind == frames.ABORT:
-            self.fail(_reported(peer, payload))
+            self.fail(reported(peer, payload.tobytes()))
         else:
             key = (peer, frame.kind, frame.operation, frame.tag)
             waiting = self._mail.pop(key, None)
@@ -402,19 +407,6 @@ SHARED_NAMES = ('all', 'any', 'argmax', 'argmin', 'from_bits', 'max', 'min', 'pr
                 'random_bits', 'reciprocal', 'to_bits')
 for _name in SHARED_NAMES:
     setattr(Runtime, _name, _for_both(_name))
-
-
-def _reported(peer, payload) -> EngineError:
-    """The error that a peer reports before it closes; its fields are text only."""
-    try:
-        fields = json.loads(payload.tobytes())
-        party = fields.get('party')
-        party = party if isinstance(party, int) else peer
-        code, cause, step, remedy = (str(fields.get(k, ''))[:500]
-                                     for k in ('code', 'cause', 'step', 'remedy'))
-    except (ValueError, AttributeError):
-        code, cause, step, remedy, party = 'peer-failed', 'no details', '', '', peer
-    return PeerLost(code, f'party {peer} stopped: {cause}', party=party, step=step, remedy=remedy)
 
 
 async def connect(*, pid: int, addresses, threshold: int | None = None,

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from engine import frames
-from engine.errors import EngineError, PeerLost, RemoteProtocolError
+from engine.errors import EngineError, PeerLost, RemoteProtocolError, reported
 from engine.handshake import Session
 
 _JOINED = 1 << 16
@@ -132,6 +132,8 @@ class TcpLink(asyncio.BufferedProtocol):
             self._ready(self, None)
         elif frame.kind in (frames.HELLO, frames.KEYS):
             raise RemoteProtocolError('bad-frame', 'a second hello on one connection')
+        elif self._owner is None and frame.kind == frames.ABORT:
+            self._fail(reported(self.peer, payload.tobytes()))
         elif self._owner is None:
             self._backlog.append((frame, payload))
         else:
@@ -149,6 +151,7 @@ async def connect_all(session: Session, addresses, deadline: float) -> dict[int,
     links: dict[int, TcpLink] = {}
     taken: set[int] = set()
     refused: dict[int | None, EngineError] = {}
+    failure: EngineError | None = None
     done = loop.create_future()
 
     def ready(link, error):
@@ -191,13 +194,12 @@ async def connect_all(session: Session, addresses, deadline: float) -> dict[int,
                 await done
     except TimeoutError:
         missing = sorted(set(range(m)) - {pid} - set(links))
-        for peer in missing:
-            if peer in refused:
-                raise refused[peer] from None
-        raise PeerLost('connect-timeout', f'no connection with party {missing} after '
-                       f'{deadline:g} s', party=missing[0],
-                       remedy='check that every party has started and that its address is '
-                       'reachable') from None
+        failure = next((refused[p] for p in missing if p in refused), PeerLost(
+            'connect-timeout', f'no connection with party {missing} after {deadline:g} s',
+            party=missing[0],
+            remedy='check that every party has started and that its address is reachable'))
+    except EngineError as error:
+        failure = error
     finally:
         for task in dials:
             task.cancel()
@@ -207,7 +209,11 @@ async def connect_all(session: Session, addresses, deadline: float) -> dict[int,
             done.exception()
         if len(links) < m - 1:
             for link in links.values():
+                if failure is not None:
+                    link.send(frames.ABORT, 0, 0, 0, failure.report())
                 link.close()
+    if failure is not None:
+        raise failure
     return links
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from test_shamir import degree
 
 from engine import field, prss
-from engine.arithmetic import _MaskPlan
 from engine.cluster import make_runtimes, run_cluster
 from engine.field import P
+from engine.masking import MaskPlan
 from engine.operation import Operation
 from engine.prss import Randomness, derive, expand
 from engine.shamir import Geometry, reconstruct
@@ -114,7 +114,7 @@ def test_masked_opening_of_degree_2t(m, t, shift):
         shares, masks = {}, {}
         for rt in runtimes:
             op = Operation(rt, "multiply", (1,))
-            plan = _MaskPlan(rt, tuple(range(m)), shift, 2 * t)
+            plan = MaskPlan(g, rt.pid, tuple(range(m)), shift, 2 * t)
             own, kept = plan.start(op, lambda lo, hi, i=rt.pid: field.table([z[i]]), 0, 1, 0, True)
             shares[rt.pid] = int(field.to_ints(own)[0])
             for k, mask in zip(g.sets_of(rt.pid), kept[::plan.period], strict=True):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import field, shamir
-from engine.arithmetic import deal_roles
+from engine.dealing import deal_roles
 from engine.field import P
 from engine.shamir import Geometry, lagrange, reconstruct
 

@@ -1,0 +1,29 @@
+"""Dealing: how the owner of a value makes Shamir shares of it with few messages.
+
+t of the other parties take a pseudorandom share that they and the dealer derive from their pairwise
+key; these and the value fix the polynomial, and the dealer sends the remaining parties theirs.
+"""
+
+import numpy as np
+
+from engine import field
+from engine.shamir import lagrange
+
+DEAL = b'deal'
+
+
+def deal_roles(geometry, owner: int, rotation: int):
+    """(seeded, sent): the t parties whose share of a deal is pseudorandom, and the others."""
+    m, t = geometry.m, geometry.t
+    others = [(owner + 1 + (rotation + k) % (m - 1)) % m for k in range(m - 1)]
+    return others[:t], others[t:]
+
+
+def deal_shares(op, rt, values, seeded, sent, purpose=DEAL):
+    """At the dealer: shares {party: array} for itself and for those that are sent theirs."""
+    n = len(values)
+    drawn = [field.uniform(op.of_pair(p, purpose, 2 * n).reshape(n, 2)) for p in seeded]
+    stack = np.stack([values, *drawn])
+    points = [0, *[p + 1 for p in seeded]]
+    return {p: field.combine(stack, field.table(lagrange(points, p + 1)))
+            for p in (rt.pid, *sent)}
