@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.suite import run
 from engine import event_loop
-from engine.runtime import connect
+from engine.connect import connect
 
 
 async def _main(job: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """The runtime: MPyC's, with its own connections, numbered operations and secure arrays.
 
 `Runtime` subclasses MPyC's `Runtime`, so MPyC's scalar types keep working on it; what touches bytes
-from peers is replaced. Programs get one from `engine.mpc` (command line), `connect` (a job) or
-`engine.cluster` (tests).
+from peers is replaced. Programs get one from `engine.mpc` (command line), `engine.connect` (a job)
+or `engine.cluster` (tests).
 """
 
 import asyncio
@@ -15,8 +15,6 @@ import os
 import pathlib
 import time
 
-import numpy as np
-
 from engine import frames
 from engine._mpyc import asyncoro, make_options, mpyc_runtime
 from engine.additive import AdditiveOperations
@@ -24,16 +22,11 @@ from engine.arithmetic import ArrayOperations
 from engine.array import SecureArray, constant
 from engine.compare import CompareOperations
 from engine.decompose import BitOperations
-from engine.errors import (
-    EngineError,
-    LocalProtocolError,
-    PeerLost,
-    RemoteProtocolError,
-    reported,
-)
+from engine.errors import EngineError, LocalProtocolError
 from engine.functions import ArrayFunctions
 from engine.handshake import Session
 from engine.linear_algebra import LinearAlgebra
+from engine.messaging import Messaging
 from engine.meter import Meter
 from engine.numeric import NumericOperations
 from engine.operation import Operation
@@ -43,8 +36,9 @@ from engine.sorting import SortOperations
 from engine.transport import connect_all
 
 
-class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations, NumericOperations,
-              LinearAlgebra, AdditiveOperations, SortOperations, mpyc_runtime.Runtime):
+class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
+              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations,
+              mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
@@ -84,10 +78,11 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
         """Connect with the other parties as the command line says (MPyC's idiom)."""
         if hasattr(self, 'randomness'):
             return
-        await self._open(Session(self.pid, self.geometry, self.session, self.options.program),
-                         self.options.addresses, self.options.deadline)
+        await self.open(Session(self.pid, self.geometry, self.session, self.options.program),
+                        self.options.addresses, self.options.deadline)
 
-    async def _open(self, session: Session, addresses, deadline: float) -> None:
+    async def open(self, session: Session, addresses, deadline: float) -> None:
+        """Connect with the other parties and agree on keys."""
         links = await connect_all(session, addresses, deadline)
         self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
 
@@ -111,62 +106,12 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
         logging.info('Stop MPC: %.3f s, %d bytes sent, %d rounds', time.time() - self.start_time,
                      self.meter.total.bytes_sent, self.meter.depth)
 
-    def close(self) -> None:
-        """Close all connections at once."""
-        self._closing = True
-        for link in self._links.values():
-            link.close()
-        self.worker.shutdown(wait=False, cancel_futures=True)
-
     async def __aexit__(self, exc_type, exc, tb):
         """Orderly end, or, after an error, tell the others and close."""
         if exc is None:
             await self.shutdown()
         else:
             self.failed(exc)
-
-    # --- failure ---
-
-    def fail(self, error: EngineError) -> None:
-        """Stop: tell the peers why, close, and raise `error` wherever this party waits."""
-        if self._failure is not None:
-            return
-        if not error.step:
-            error.step = self.step
-        self._failure = error
-        for link in self._links.values():
-            with contextlib.suppress(Exception):
-                link.send(frames.ABORT, 0, 0, 0, error.report())
-        self.close()
-        for waiting in self._mail.values():
-            if isinstance(waiting, asyncio.Future) and not waiting.done():
-                waiting.set_exception(error)
-                waiting.exception()
-        self._mail.clear()
-
-    def failed(self, exc: BaseException | None) -> EngineError:
-        """Stop because a coroutine of the program raised `exc`; the error to pass on."""
-        if isinstance(exc, EngineError):
-            error = exc
-        else:
-            # The name only: a message may quote data, and the peers are told.
-            name = 'cancelled' if exc is None else type(exc).__name__
-            error = LocalProtocolError('program-failed', f'the program raised {name} at party '
-                                       f'{self.pid}', party=self.pid)
-            error.__cause__ = exc
-        self.fail(error)
-        return self._failure or error
-
-    def check(self) -> None:
-        """Raise the failure of this run, if there is one."""
-        if self._failure is not None:
-            raise self._failure
-
-    step = ''
-    """Name of the program's current step, for error messages."""
-
-    frame_bytes = frames.MAX_PAYLOAD
-    """Largest payload of a frame, at most 16 MiB; the same at all parties."""
 
     checking = False
     """Checking mode, for tests only: every truncated product is opened to all parties first, and
@@ -184,76 +129,6 @@ class Runtime(ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
 
     floor = 0
     """Depth of the last opened value: what the program issues after it cannot start earlier."""
-
-    # --- frames ---
-
-    def lost(self, peer: int, cause: EngineError) -> None:
-        """A link reports that its peer is gone or misbehaves."""
-        self._finished.add(peer)
-        if self._closing:
-            self._wake()
-        else:
-            # Give an abort from a third party, which may know better who failed first, a moment.
-            self._loop.call_later(0.05, self.fail, cause)
-
-    def _wake(self):
-        future = getattr(self, '_all_done', None)
-        if future is not None and not future.done():
-            future.set_result(None)
-
-    def delivered(self, peer: int, frame: frames.Frame, payload: np.ndarray) -> None:
-        """A link hands over a frame."""
-        if frame.kind == frames.BYE:
-            self._finished.add(peer)
-            self._wake()
-        elif frame.kind == frames.ABORT:
-            self.fail(reported(peer, payload.tobytes()))
-        else:
-            key = (peer, frame.kind, frame.operation, frame.tag)
-            waiting = self._mail.pop(key, None)
-            if waiting is None:
-                self._mail[key] = (frame.context, payload)
-            elif isinstance(waiting, asyncio.Future):
-                if not waiting.done():
-                    waiting.set_result((frame.context, payload))
-            else:
-                self.fail(RemoteProtocolError('repeated-frame', 'a frame was sent twice',
-                                              party=peer))
-
-    def send_frame(self, peer: int, kind: int, tag: int, operation: int, context: int, payload):
-        """Send one frame."""
-        self.check()
-        self._links[peer].send(kind, tag, operation, context, payload)
-
-    def _claim(self, key):
-        waiting = self._mail.pop(key, None)
-        if waiting is None:
-            waiting = self._mail[key] = self._loop.create_future()
-        return waiting
-
-    async def receive_frame(self, peer, tag, operation, context, name) -> np.ndarray:
-        """The payload of a frame that `peer` sends, at most the idle deadline from now."""
-        self.check()
-        waiting = self._claim((peer, frames.ARRAY, operation, tag))
-        if isinstance(waiting, asyncio.Future):
-            try:
-                async with asyncio.timeout(self.idle_deadline):
-                    waiting = await waiting
-            except TimeoutError:
-                error = self._silence(peer, f'operation {name}')
-                self.fail(error)
-                raise error from None
-        received, payload = waiting
-        if received != context:
-            raise RemoteProtocolError(
-                'program-divergence', f'the peer is at another operation than {name}', party=peer,
-                step=self.step, remedy='control flow must not depend on local data')
-        return payload
-
-    def _silence(self, peer, where) -> PeerLost:
-        return PeerLost('peer-silent', f'nothing received for {self.idle_deadline:g} s in {where}',
-                        party=peer, step=self.step,
-                        remedy='check the load and the network of that party')
 
     # --- operations ---
 
@@ -409,28 +284,3 @@ for _name in SHARED_NAMES:
     setattr(Runtime, _name, _for_both(_name))
 
 
-async def connect(*, pid: int, addresses, threshold: int | None = None,
-                  job_key: bytes | None = None, peer_keys: list[bytes] | None = None,
-                  session: bytes = bytes(32), program: bytes = bytes(32), deadline: float = 60.0,
-                  idle_deadline: float = 120.0, frame_bytes: int = frames.MAX_PAYLOAD) -> Runtime:
-    """A runtime connected with all parties of a job.
-
-    `addresses` are (host, port) per party, `job_key` this party's raw X25519 private key and
-    `peer_keys` the approved public keys of all parties; `session` is the manifest's hash. Larger
-    arrays travel in frames of `frame_bytes`, the same number at all parties. Raises EngineError
-    naming the party that could not be reached or does not match.
-    """
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
-    m = len(addresses)
-    geometry = Geometry(m, (m - 1) // 2 if threshold is None else threshold)
-    if not 1024 <= frame_bytes <= frames.MAX_PAYLOAD:
-        raise LocalProtocolError('bad-frame-size', f'frame_bytes = {frame_bytes}', remedy=
-                                 f'give 1024 to {frames.MAX_PAYLOAD}, the same at all parties')
-    rt = Runtime(pid, geometry, session=session, idle_deadline=idle_deadline)
-    rt.frame_bytes = frame_bytes
-    own = Session(pid, geometry, session, program, approved=peer_keys)
-    if job_key is not None:
-        own.private = X25519PrivateKey.from_private_bytes(job_key)
-    await rt._open(own, addresses, deadline)
-    return rt

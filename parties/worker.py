@@ -91,7 +91,7 @@ async def run(
     events.progress("load", "done")
     events.progress("connect", "start")
     if connect is None:
-        from engine.runtime import connect as engine_connect
+        from engine.connect import connect as engine_connect
         from engine.warm import ensure
 
         # On a machine's first run one worker compiles the kernels and the others wait for it.

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from engine_kit import free_addresses
 
 from engine import frames
+from engine.connect import connect
 from engine.errors import EngineError, LocalProtocolError, PeerLost, RemoteProtocolError
 from engine.handshake import Session
-from engine.runtime import connect
 from engine.shamir import Geometry
 from engine.transport import connect_all
 

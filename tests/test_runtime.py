@@ -19,9 +19,10 @@ from engine_kit import free_addresses, secret
 from engine import frames
 from engine._mpyc import mpyc_runtime
 from engine.cluster import run_cluster
+from engine.connect import connect
 from engine.errors import EngineError, LocalProtocolError, PeerLost
 from engine.program import setup
-from engine.runtime import SHARED_NAMES, Runtime, connect
+from engine.runtime import SHARED_NAMES, Runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -232,7 +233,7 @@ STOPPED = """
 
     from engine._mpyc import install
     from engine.errors import EngineError
-    from engine.runtime import connect
+    from engine.connect import connect
 
     async def main():
         hosts = [a for a in sys.argv[1:] if ":" in a]
