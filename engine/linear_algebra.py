@@ -16,7 +16,8 @@ class LinearAlgebra(RuntimeBase):
     def cholesky(self, a: SecureArray, frac: int = 28) -> SecureArray:
         """Lower triangular L with L Lᵀ = A for a symmetric positive definite A.
 
-        Pivots must stay in the domain of `rsqrt`; about 29 rounds per column.
+        The column of a pivot that is not positive becomes zero, as of a semidefinite A; about 29
+        rounds per column.
         """
         return self._factor(a, frac)[0]
 

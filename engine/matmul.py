@@ -1,11 +1,11 @@
 """Matrix products over the field of p = 2^127 - 1: three kernels for three shapes.
 
-Thin products (a matrix times a few columns) stream the matrix once through a scalar kernel of
-128-bit multiplications. Large products are computed modulo thirteen 22-bit primes with floating-
-point BLAS, whose sums of products of signed residues stay below 2^53 and so are exact, and put
-together by the Chinese remainder theorem: the same integers, several times faster, whatever the
-processor. Source: the multi-modular method of exact linear algebra, e.g. Dumas, Giorgi, Pernet,
-"Dense linear algebra over word-size prime fields", ACM TOMS 35 (2008).
+Thin products (a matrix times a few columns) stream the matrix once (`engine.thin`); tiny ones take
+a scalar kernel. Large products are computed modulo thirteen 22-bit primes with floating-point BLAS,
+whose sums of products of signed residues stay below 2^53 and so are exact, and put together by the
+Chinese remainder theorem: the same integers, several times faster, whatever the processor. Source:
+the multi-modular method of exact linear algebra, e.g. Dumas, Giorgi, Pernet, "Dense linear algebra
+over word-size prime fields", ACM TOMS 35 (2008).
 """
 
 import functools
@@ -15,11 +15,13 @@ from numba import njit, uint64
 from threadpoolctl import ThreadpoolController
 
 from engine.i128 import f_add, mac, reduce3
+from engine.thin import COLUMNS, times_columns, transposed_times_columns
 
 _P = (1 << 127) - 1
 _ZERO = uint64(0)
 _DEPTH = 2048
 _BLAS_FROM = 1 << 22
+_THIN_FROM = 4
 
 
 def _jit(fn):
@@ -38,33 +40,10 @@ def _rows_by_rows(a, bt, out):
             out[i, j, 0], out[i, j, 1] = reduce3(a0, a1, a2)
 
 
-@_jit
-def _columns_by_column(a, b, acc, out):
-    """out = a.T @ b for one column b: rows stream by while the sums stay in cache."""
-    rows, n = a.shape[0], a.shape[1]
-    acc[:] = 0
-    last = rows - rows % 4
-    for k in range(0, last, 4):
-        b0l, b0h, b1l, b1h = b[k, 0], b[k, 1], b[k + 1, 0], b[k + 1, 1]
-        b2l, b2h, b3l, b3h = b[k + 2, 0], b[k + 2, 1], b[k + 3, 0], b[k + 3, 1]
-        for i in range(n):
-            x, y, z = mac(acc[i, 0], acc[i, 1], acc[i, 2], a[k, i, 0], a[k, i, 1], b0l, b0h)
-            x, y, z = mac(x, y, z, a[k + 1, i, 0], a[k + 1, i, 1], b1l, b1h)
-            x, y, z = mac(x, y, z, a[k + 2, i, 0], a[k + 2, i, 1], b2l, b2h)
-            acc[i, 0], acc[i, 1], acc[i, 2] = mac(
-                x, y, z, a[k + 3, i, 0], a[k + 3, i, 1], b3l, b3h)
-    for k in range(last, rows):
-        for i in range(n):
-            acc[i, 0], acc[i, 1], acc[i, 2] = mac(
-                acc[i, 0], acc[i, 1], acc[i, 2], a[k, i, 0], a[k, i, 1], b[k, 0], b[k, 1])
-    for i in range(n):
-        out[i, 0], out[i, 1] = reduce3(acc[i, 0], acc[i, 1], acc[i, 2])
-
-
 def matmul(a, b):
     """a @ b for matrices of elements, shapes (..., n, k, 2) and (..., k, m, 2).
 
-    Leading axes broadcast as in NumPy. A transposed view on the left (as from ``x.T``) is
+    Leading axes broadcast as in NumPy. Transposed views (as from ``x.T``) of tall matrices are
     multiplied without a copy.
     """
     if a.ndim > 3 or b.ndim > 3:
@@ -78,18 +57,16 @@ def matmul(a, b):
     n, k, m = a.shape[0], a.shape[1], b.shape[1]
     if n * k * m >= _BLAS_FROM and min(n, k, m) >= 24:
         return _multi_modular(a, b)
-    out = np.empty((n, m, 2), dtype=np.uint64)
-    a_t = a.transpose(1, 0, 2)
-    if m <= 8 and not a.flags.c_contiguous and a_t.flags.c_contiguous:
-        acc, column = np.empty((n, 3), np.uint64), np.empty((n, 2), np.uint64)
-        a_t = np.require(a_t, requirements='CW')
-        for j in range(m):
-            _columns_by_column(a_t, np.require(b[:, j], requirements='CW'), acc, column)
-            out[:, j] = column
-    else:
-        _rows_by_rows(np.require(a, requirements='CW'),
-                      np.require(b.transpose(1, 0, 2), requirements='CW'), out)
-    return out
+    a_t, b_t = a.transpose(1, 0, 2), b.transpose(1, 0, 2)
+    if m > n:
+        return matmul(b_t, a_t).transpose(1, 0, 2)
+    if min(n, k) < _THIN_FROM:
+        out = np.empty((n, m, 2), np.uint64)
+        _rows_by_rows(np.require(a, requirements='CW'), np.require(b_t, requirements='CW'), out)
+        return out
+    if m <= COLUMNS and not a.flags.c_contiguous and a_t.flags.c_contiguous:
+        return transposed_times_columns(a_t, b)
+    return times_columns(a, b_t)
 
 
 # --- multi-modular ---

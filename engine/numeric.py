@@ -1,14 +1,17 @@
 """Numeric functions of secret fixed-point numbers: reciprocal, logarithm, square roots, sigmoid.
 
-Positive inputs are normalised: a prefix network finds the exponent k of x = u 2^k, 1 <= u < 2, as
-shared bits, a product of powers of two scales x to u, and a Chebyshev polynomial with public
+Inputs are normalised: a prefix network finds the exponent k of x = ±u 2^k, 1 <= u <= 2, as shared
+bits, a product of powers of two scales x to u, and a Chebyshev polynomial with public
 coefficients does the rest. Polynomials are evaluated in the Chebyshev basis, whose coefficients and
 intermediate values are small, with the truncations folded into the products; internal results carry
 28 fractional bits. The sigmoid is one odd Chebyshev polynomial on a clipped argument.
 
 Nothing is revealed. Errors given are maxima over the stated domain, measured by the tests; "one
 truncation" stands for that of `engine.arithmetic`, 2.5 units of the result's last place for m = 4.
-Outside of a stated domain the result is arbitrary.
+
+Functions are total, for every |x| < 2^63 units unless they say less. What lies outside of a domain
+is found by comparison, on the bits that the function needs anyway, and gets a defined value; the
+inverse of zero is zero, as in a pseudo-inverse. Only a quotient can be too large.
 """
 
 import functools
@@ -19,13 +22,11 @@ from numpy.polynomial import chebyshev
 from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
-from engine.bits import BitNetwork
+from engine.chebyshev import WORK, Basis
 from engine.decompose import binary_value
 from engine.operation import Operation
+from engine.verified_bits import bit_network
 
-WORK = 28
-"""Fractional bits inside the numeric functions."""
-_COEF = 22
 _EXPONENT_BITS = 6
 SIGMOID_BOUND = 12.0
 _EXP_DOMAIN = (-21.0, 14.0)
@@ -45,80 +46,91 @@ class NumericOperations(RuntimeBase):
 
     @_blockwise
     def reciprocal(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """1/x for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
+        """1/x for 1 <= |x·2^frac_x| < 2^bits; relative error 5e-7 plus one truncation.
 
-        Needs 28 <= bits <= 54. 26 rounds for t = 1.
+        0 for x = 0 (nothing to divide by) and for larger |x|. Needs 28 <= bits <= 54. 26 rounds for
+        t = 1.
         """
+        if not WORK <= bits <= 54:
+            raise ValueError(f'bits = {bits}: expected {WORK} to 54')
         frac = self.frac if frac is None else frac
-        u, comp = self._normalise(x, bits)
-        y = self.chebyshev(2 * u - 3, _coefficients('reciprocal'), WORK)
-        s = _power(comp, 0)
-        return self.product('multiply', [y, s], field.mul, x.shape,
+        s, _, _, scale = self._normalise(x, bits, signed=True)
+        y = self.chebyshev(s, _coefficients('reciprocal'), WORK)
+        return self.product('multiply', [y, scale], field.mul, x.shape,
                             WORK + bits - x.frac - frac, frac)
 
     def divide(self, a, b) -> SecureArray:
-        """a / b for a public divisor, or a secret one with 1 <= b·2^frac_b < 2^48.
+        """a / b for a public divisor, or a secret one with 1 <= |b·2^frac_b| < 2^48.
 
-        |a / b| < 2^27. Relative error 5e-7 plus one truncation and a quarter. 26 rounds for t = 1.
+        0 where b = 0, and for larger |b|. The quotient must be below 2^27 in magnitude. Relative
+        error 5e-7 plus one truncation and a quarter. 26 rounds for t = 1. Raises ZeroDivisionError
+        for a public zero.
         """
         if not isinstance(b, SecureArray):
+            if not np.all(b):
+                raise ZeroDivisionError('division by a public zero')
             return a * (1.0 / np.asarray(b, float))
         a = a if isinstance(a, SecureArray) else constant(self, a)
-        frac, bits = max(a.frac, self.frac), 48
-        u, comp = self._normalise(b, bits)
-        y = self.chebyshev(2 * u - 3, _coefficients('reciprocal'), WORK)
-        # a·2^(bits - k) is the quotient times u: small where the inverse of b has few digits.
-        scale = bits + a.frac - b.frac
-        inner = min(scale, frac + 4)
         shape = np.broadcast_shapes(a.shape, b.shape)
-        scaled = self.product('multiply', [a, _power(comp, 0)], field.mul, shape, scale - inner,
-                              inner)
+        if b.shape == shape:
+            return self.in_blocks(lambda b, a: self._quotient(a, b), b, a.broadcast_to(shape))
+        return self._quotient(a, b)
+
+    def _quotient(self, a, b):
+        frac, bits = max(a.frac, self.frac), 48
+        s, _, _, scale = self._normalise(b, bits, signed=True)
+        y = self.chebyshev(s, _coefficients('reciprocal'), WORK)
+        # a·2^(bits - k) is the quotient times u: small where the inverse of b has few digits.
+        places = bits + a.frac - b.frac
+        inner = min(places, frac + 4)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        scaled = self.product('multiply', [a, scale], field.mul, shape, places - inner, inner)
         return self.multiply(scaled, y, frac)
 
     @_blockwise
-    def log(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """Natural logarithm for 1 <= x·2^frac_x < 2^bits; absolute error 1e-6.
+    def log(self, x: SecureArray, frac: int | None = None) -> SecureArray:
+        """Natural logarithm; absolute error 1e-6.
 
-        26 rounds for t = 1.
+        Zero and negative numbers count as the smallest positive one, 2^-frac_x. 26 rounds for
+        t = 1.
         """
-        frac = self.frac if frac is None else frac
-        u, comp = self._normalise(x, bits)
-        y = self.chebyshev(2 * u - 3, _coefficients('log'), WORK)
-        weights = np.array([1 << j for j in range(_EXPONENT_BITS)]).reshape(
-            (-1,) + (1,) * len(x.shape))
-        exponent = bits - x.frac - (comp * weights).sum(0)
+        frac, bits = self.frac if frac is None else frac, 62
+        s, digits, _, _ = self._normalise(x, bits)
+        y = self.chebyshev(s, _coefficients('log'), WORK)
         ln2 = round(np.log(2) * (1 << WORK))
-        return (y + self.scale(exponent, ln2).reinterpret(WORK)).with_frac(frac)
+        weights = field.table([-ln2 << j for j in range(_EXPONENT_BITS)])
+
+        def kernel(y, digits):
+            e = field.combine(digits.reshape(_EXPONENT_BITS, -1, 2), weights).reshape(y.shape)
+            return field.affine(field.add(y, e), 1, (bits - x.frac) * ln2)
+        return self.local('log', [y, digits], kernel, x.shape, WORK).with_frac(frac)
 
     @_blockwise
-    def rsqrt(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """1/sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
+    def rsqrt(self, x: SecureArray, frac: int | None = None) -> SecureArray:
+        """1/sqrt(x), 0 for x <= 0; relative error 5e-7 plus one truncation. 27 rounds for t = 1."""
+        bits = 62 + x.frac % 2
+        s, digits, inside, _ = self._normalise(x, bits)
+        y = self.chebyshev(s, _coefficients('rsqrt'), WORK)
+        return self._half_power(y, digits, inside, (x.frac - bits) // 2, frac)
 
-        Needs 28 <= bits <= 54. 27 rounds for t = 1.
-        """
+    @_blockwise
+    def sqrt(self, x: SecureArray, frac: int | None = None) -> SecureArray:
+        """sqrt(x), 0 for x <= 0; relative error 5e-7 plus one truncation. 27 rounds for t = 1."""
+        bits = 63 - x.frac % 2
+        s, digits, inside, _ = self._normalise(x, bits)
+        y = self.chebyshev(s, _coefficients('sqrt'), WORK)
+        # 63 minus the number of complemented digits: it counts up with x.
+        return self._half_power(y, 1 - digits, inside, (bits - 63 - x.frac) // 2, frac)
+
+    def _half_power(self, y, digits, inside, offset, frac):
+        """y·2^(e / 2 + offset) for the six shared digits of e; 0 where the bit inside is 0."""
         frac = self.frac if frac is None else frac
-        bits += (bits - x.frac) % 2
-        u, comp = self._normalise(x, bits)
-        y = self.chebyshev(2 * u - 3, _coefficients('rsqrt'), WORK)
-        return self._half_power(y, comp, WORK + (bits - x.frac) // 2 - frac, frac)
-
-    def sqrt(self, x: SecureArray, frac: int | None = None, bits: int = 48) -> SecureArray:
-        """sqrt(x) for 1 <= x·2^frac_x < 2^bits; relative error 5e-7 plus one truncation.
-
-        Needs 28 <= bits <= 54. 27 rounds for t = 1.
-        """
-        frac = self.frac if frac is None else frac
-        bits += 1 - (bits - x.frac) % 2
-        u, comp = self._normalise(x, bits)
-        y = self.chebyshev(2 * u - 3, _coefficients('sqrt'), WORK)
-        # The complement of bits - k counts up with k: k = 63 - comp - (63 - bits).
-        return self._half_power(y, 1 - comp, WORK + (63 - bits + x.frac) // 2 - frac, frac)
-
-    def _half_power(self, y, exponent, shift, frac):
-        """y·2^(e / 2) / 2^shift, where e is given by six shared bits."""
-        odd = exponent[0] * round((np.sqrt(2) - 1) * (1 << WORK)) + (1 << WORK)
+        odd = digits[0] * round((np.sqrt(2) - 1) * (1 << WORK)) + (1 << WORK)
         y = self.multiply(y, odd.reinterpret(WORK), WORK)
-        return self.product('multiply', [y, _power(exponent, 1)], field.mul, y.shape, shift, frac)
+        shift = WORK - offset - frac
+        power = self._power(digits, 1, (inside, 1, 0))
+        return self.product('multiply', [y, power], field.mul, y.shape, max(0, shift),
+                            frac + min(0, shift), elementwise=True).with_frac(frac)
 
     @_blockwise
     def sigmoid(self, x: SecureArray, frac: int | None = None) -> SecureArray:
@@ -171,8 +183,7 @@ class NumericOperations(RuntimeBase):
         whole = self.from_bits(bits[..., WORK:])
         fraction = y - whole
         power = self.chebyshev(2 * fraction - 1, _coefficients('exp2'), WORK)
-        factors = _product([digits[j] * ((1 << (1 << j)) - 1) + 1 for j in range(_EXPONENT_BITS)])
-        return self.product('multiply', [power, factors], field.mul, x.shape,
+        return self.product('multiply', [power, self._power(digits, 0)], field.mul, x.shape,
                             WORK + _EXP_BIAS - frac, frac)
 
     def chebyshev(self, x: SecureArray, coefficients, frac: int) -> SecureArray:
@@ -180,132 +191,95 @@ class NumericOperations(RuntimeBase):
 
         About 2 log2(degree) rounds. Source: Paterson, Stockmeyer 1973, in the Chebyshev basis.
         """
-        basis = _Basis(self, x)
-        return basis.evaluate(np.asarray(coefficients, float), frac)
+        return Basis(self, x).evaluate(np.asarray(coefficients, float), frac)
 
-    def _normalise(self, x, bits):
-        """(u, comp): u = x·2^(bits - k) as WORK-bit fixed point in [1, 2), and the six shared
-        bits of bits - k, where 2^k <= x < 2^(k + 1) in units; comp has shape (6, *x.shape)."""
-        if not WORK <= bits <= 55:
-            raise ValueError(f'bits = {bits}: expected {WORK} to 55')
+    def _normalise(self, x, bits, signed=False):
+        """(2u - 3, digits, inside, scale) of x = u·2^(bits - e) units, 1 <= u <= 2.
+
+        `digits` (6, *x.shape) are the shared bits of e, `scale` is 2^e. The shared bit `inside` is
+        1 for x > 0. With `signed` it is 1 for 0 < |x| < 2^bits, and `scale` has the sign of x,
+        u that of |x|. Where it is 0, u is 1, e that of x = 1 unit (0 if signed), `scale` 0.
+        """
         n = x.size
-        shifted = x.ravel().shift(63 - bits)
-        op = Operation(self, 'exponent', (n,))
-        exponent = self.issue(op, [shifted], _exponent_bits,
-                              SecureArray(self, (_EXPONENT_BITS, n), 0))
-        comp = (1 - exponent).reshape((_EXPONENT_BITS, *x.shape))
-        s = _power(comp, 0)
-        u = self.product('multiply', [x, s], field.mul, x.shape, bits - WORK, WORK)
-        return u, comp
+        planes = _EXPONENT_BITS + 1 + signed
+        op = Operation(self, 'signed_exponent' if signed else 'exponent', (n,))
+
+        async def body(op, share):
+            return await _exponent_bits(op, share, bits, signed)
+        found = self.issue(op, [x.ravel()], body, SecureArray(self, (planes, n), 0))
+        found = found.reshape((planes, *x.shape))
+        digits, inside = found[:_EXPONENT_BITS], found[_EXPONENT_BITS]
+        sign = [(found[_EXPONENT_BITS + 1], -2, 1)] if signed else []
+        scale = self._power(digits, 0, (inside, 1, 0), *sign)
+
+        def kernel(x, scale, inside):
+            # 2·2^bits·u - 3·2^bits, where u is 1 if not inside.
+            outside = field.affine(inside, -2 << bits, -1 << bits)
+            return field.add(field.affine(field.mul(x, scale), 2), outside)
+        s = self.product('multiply', [x, scale, inside], kernel, x.shape, bits - WORK, WORK,
+                         elementwise=True)
+        return s, digits, inside, scale
+
+    def _power(self, digits, skip, *factors):
+        """Π_j 2^(digit_j 2^(j - skip)) over j >= skip times the factors, an exact integer.
+
+        A factor a·v + b is given as (v, a, b); it is computed where it is multiplied.
+        """
+        factors = [(digits[j], (1 << (1 << (j - skip))) - 1, 1)
+                   for j in range(skip, _EXPONENT_BITS)] + list(factors)
+        while len(factors) > 1:
+            paired = [(self._times(p, q), 1, 0)
+                      for p, q in zip(factors[::2], factors[1::2], strict=False)]
+            factors = paired + (factors[-1:] if len(factors) % 2 else [])
+        return factors[0][0]
+
+    def _times(self, p, q):
+        (v, *left), (w, *right) = p, q
+
+        def kernel(v, w):
+            v = v if left == [1, 0] else field.affine(v, *left)
+            return field.mul(v, w if right == [1, 0] else field.affine(w, *right))
+        return self.product('multiply', [v, w], kernel, v.shape, 0, 0, elementwise=True)
 
 
-def _power(comp, skip):
-    """Π_j 2^(comp_j 2^(j - skip)) over j >= skip, an exact integer."""
-    return _product([comp[j] * ((1 << (1 << (j - skip))) - 1) + 1
-                     for j in range(skip, _EXPONENT_BITS)])
+async def _exponent_bits(op, share, bits, signed):
+    """Field shares of six bits of e, of the bit `inside` and, if signed, of the sign.
 
-
-def _product(factors):
-    while len(factors) > 1:
-        paired = [a * b for a, b in zip(factors[::2], factors[1::2], strict=False)]
-        factors = paired + (factors[-1:] if len(factors) % 2 else [])
-    return factors[0]
-
-
-async def _exponent_bits(op, share):
-    """Field shares (6, n) of the bits of the position of the leading one of 0 < x < 2^64."""
-    net = BitNetwork(op, len(share))
-    x = await binary_value(net, share, 0)
+    All on the bits of x in two's complement: of a negative number those of 2|x| - 1 are used, which
+    has its leading one where 2|x| has, or, for a power of two, one place below (u = 2).
+    """
+    net = bit_network(op, len(share))
+    x = net.xor_public(await binary_value(net, share, 1 << 63), 1 << 63)
+    sign = x >> np.uint64(63)
+    if signed:
+        x = (x ^ sign * np.uint64((1 << 64) - 1)) << np.uint64(1) | sign
     for shift in (1, 2, 4, 8, 16, 32):
         down = x >> np.uint64(shift)
         x = x ^ down ^ await net.and_(x, down)
+    # Bit i of x now says that the leading one is at i or above.
+    above = np.uint64(bits + 1 if signed else 63)
+    inside = x ^ (x >> above)
+    x = net.xor_public(x & np.uint64((1 << 64) - 2), 1)
     lead = x ^ (x >> np.uint64(1))
-    bits = np.stack([_parity(lead & np.uint64(_index_mask(j)))
-                     for j in range(_EXPONENT_BITS)], axis=1)
-    return await net.to_field(bits)
+    planes = [_parity(lead & np.uint64(_index_mask(j, bits, signed)))
+              for j in range(_EXPONENT_BITS)]
+    planes += [(word & np.uint64(1)).astype(np.uint8) for word in (inside, sign)[:1 + signed]]
+    return await net.to_field(np.stack(planes, axis=1))
 
 
-def _index_mask(j):
-    return sum(1 << i for i in range(64) if i >> j & 1)
+def _index_mask(j, bits, signed):
+    """The places of a leading one for which bit j of e is 1."""
+    def e(place):
+        if signed:
+            return max(0, bits + 1 - place)
+        return bits - place if place < 63 else bits
+    return sum(1 << place for place in range(64) if e(place) >> j & 1)
 
 
 def _parity(x):
     for shift in (32, 16, 8, 4, 2, 1):
         x = x ^ (x >> np.uint64(shift))
     return (x & np.uint64(1)).astype(np.uint8)
-
-
-class _Basis:
-    """Chebyshev polynomials T_k of one secret argument, each computed once."""
-
-    def __init__(self, rt, x):
-        self.rt = rt
-        self.known = {1: x.with_frac(WORK)}
-
-    def t(self, k):
-        """T_k by T_2a = 2 T_a^2 - 1 and T_(a+b) = 2 T_a T_b - T_(a-b)."""
-        if k not in self.known:
-            a = 1 << (k.bit_length() - 1)
-            if a == k:
-                half = self.t(k // 2)
-                self.known[k] = 2 * (half * half) - 1
-            else:
-                b = k - a
-                self.known[k] = 2 * (self.t(a) * self.t(b)) - self.t(a - b)
-        return self.known[k]
-
-    def evaluate(self, c, frac):
-        """Value of Σ c_k T_k with `frac` fractional bits."""
-        return self._combine(c, frac, self._baby(len(c)))
-
-    @staticmethod
-    def _baby(terms):
-        return 4 if terms <= 16 else 8
-
-    def _combine(self, c, frac, baby):
-        rt, x = self.rt, self.known[1]
-        if len(c) <= baby:
-            # At the top only for short polynomials: one truncation of the linear combination.
-            return self._linear(c).with_frac(frac)
-        m = baby
-        while 2 * m < len(c):
-            m *= 2
-        # Σ c_k T_k = T_m q + r with T_(m+j) = 2 T_m T_j - T_(m-j).
-        q, r = 2 * c[m:], c[:m].copy()
-        q[0] /= 2
-        for j in range(1, len(c) - m):
-            r[m - j] -= c[m + j]
-        left = self._part(q, baby)
-        right = self._part(r, baby)
-        shift = left.frac + WORK - frac
-        lift = left.frac + WORK - right.frac
-
-        def fused(a, b, rest):
-            return field.add(field.mul(a, b), field.affine(rest, 1 << lift))
-        return rt.product('multiply', [left, self.t(m), right], fused, x.shape, shift, frac)
-
-    def _part(self, c, baby):
-        return self._linear(c) if len(c) <= baby else self._combine(c, WORK, baby)
-
-    def _linear(self, c):
-        """Σ c_k T_k over a few terms, untruncated: WORK + _COEF fractional bits."""
-        scaled = [round(v * (1 << _COEF)) for v in c]
-        terms = [k for k in range(1, len(c)) if scaled[k]]
-        inputs = [self.t(k) for k in terms]
-        x = self.known[1]
-
-        def kernel(*shares):
-            total = None
-            for k, share in zip(terms, shares, strict=True):
-                part = field.affine(share, scaled[k],
-                                    scaled[0] << WORK if total is None else 0)
-                total = part if total is None else field.add(total, part)
-            return total
-        if not terms:
-            zero = self.rt.scale(x, 0).reinterpret(WORK + _COEF)
-            return zero + float(c[0])
-        return self.rt.local('linear', inputs, kernel, x.shape, WORK + _COEF,
-                             2 * x.size * len(terms))
 
 
 @functools.cache

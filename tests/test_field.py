@@ -106,6 +106,35 @@ def test_matmul(operands):
     same(field.matmul(a, np.ascontiguousarray(b.swapaxes(0, 1)).swapaxes(0, 1)), expected)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.tuples(st.integers(1, 21), st.integers(1, 21), st.integers(1, 10)), st.data())
+@example((4, 4, 1), None)
+@example((9, 20, 9), None)
+@example((2, 21, 21), None)
+def test_thin_products_of_every_layout(shape, data):
+    """Sizes around the width of a vector, and operands as they are or as transposed views."""
+    n, k, m = shape
+    seed = data.draw(st.integers(0, 99)) if data else 0
+    rng = np.random.default_rng(seed)
+    a, b = (field.table(rng.choice(np.array(EDGES, object), x * y)).reshape(x, y, 2)
+            for x, y in ((n, k), (k, m)))
+    expected = reference.matmul(a, b)
+    for x in (a, np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1)):
+        for y in (b, np.ascontiguousarray(b.swapaxes(0, 1)).swapaxes(0, 1)):
+            np.testing.assert_array_equal(field.matmul(x, y), expected)
+
+
+@pytest.mark.parametrize("k", [511, 512, 513, 1023, 1024, 1025, 1 << 18])
+@pytest.mark.parametrize("value", [P - 1, P - 2**64, P // 2])
+def test_sums_of_the_largest_products_never_overflow(k, value):
+    a = np.broadcast_to(field.limbs(value), (5, k, 2))
+    b = np.broadcast_to(field.limbs(value), (k, 2, 2))
+    expected = np.broadcast_to(field.limbs(value * value * k), (5, 2, 2))
+    np.testing.assert_array_equal(field.matmul(a, b), expected)
+    columns = np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1)
+    np.testing.assert_array_equal(field.matmul(columns, b), expected)
+
+
 def test_long_inner_products_reduce_once_and_right():
     rng = np.random.default_rng(0)
     a = rng.integers(0, 2**63, (2, 5000, 2), dtype=np.uint64)
