@@ -2,7 +2,9 @@
 
 Importing `mpyc.runtime` parses the command line, starts the other local parties for ``-M`` and sets
 up a process-wide runtime. The engine does these things itself and later, so the import happens
-under the one switch with which MPyC lets itself be imported quietly.
+under the one switch with which MPyC lets itself be imported quietly. After that, `mpyc.runtime.mpc`
+is the engine's. Where somebody imported `mpyc.runtime` before the engine, MPyC has done all this
+already: its arguments are put back for the engine, which takes over its runtime in `install`.
 
 MPyC stops the event loop when a coroutine of its fails, and waits for ever for shares that a failed
 one was to deliver. `install` replaces the three places where results are passed on, so that an
@@ -12,6 +14,7 @@ error is passed on as well, to whatever awaits the result.
 import argparse
 import asyncio
 import os
+import sys
 
 _before = os.environ.get('READTHEDOCS')
 os.environ['READTHEDOCS'] = 'True'
@@ -24,7 +27,7 @@ try:
     import mpyc.seclists
     import mpyc.secpols
     import mpyc.statistics
-    from mpyc import asyncoro, sectypes
+    from mpyc import asyncoro, finfields, fingroups, gfpx, sectypes
 finally:
     if _before is None:
         del os.environ['READTHEDOCS']
@@ -32,7 +35,8 @@ finally:
         os.environ['READTHEDOCS'] = _before
 os.environ.setdefault('MPYC_MAXWORKERS', '0')
 
-__all__ = ['argument_parser', 'asyncoro', 'install', 'make_options', 'mpyc_runtime', 'sectypes']
+__all__ = ['argument_parser', 'asyncoro', 'finfields', 'fingroups', 'gfpx', 'install',
+           'make_options', 'mpyc_runtime', 'sectypes']
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -55,13 +59,72 @@ def make_options(threshold: int, options: argparse.Namespace | None = None) -> a
 
 
 def install(runtime) -> None:
-    """Make `runtime` the process-wide runtime that MPyC's scalar types refer to."""
+    """Make `runtime` the process-wide runtime that MPyC's scalar types refer to.
+
+    A runtime that MPyC made before the engine was imported becomes another name of it. A single
+    party can compute from here on, as in MPyC; several need `start`.
+    """
     for module in (sectypes, asyncoro, mpyc.mpctools, mpyc.seclists, mpyc.secpols,
                    mpyc.secgroups, mpyc.random, mpyc.statistics):
         module.runtime = runtime
     asyncoro.SecureObject.set_share = _set_share
     asyncoro._SharesTallier = _SharesTallier
     asyncoro._reconcile = _reconcile
+    earlier = _made_by_mpyc()
+    if earlier is not None:
+        earlier.__class__ = type(runtime)
+        earlier.__dict__ = runtime.__dict__
+    mpyc_runtime.mpc = runtime
+    if runtime.geometry.m == 1 and not hasattr(runtime, 'randomness'):
+        runtime.adopt({}, {0: os.urandom(32)}, {}, os.urandom(32))
+
+
+def _made_by_mpyc():
+    """The runtime of an import of `mpyc.runtime` before the engine's, if there was one."""
+    earlier = vars(mpyc_runtime).get('mpc')
+    return earlier if type(earlier) is mpyc_runtime.Runtime else None
+
+
+def _restore_arguments(earlier) -> None:
+    """Put the options that MPyC took from the command line back for the engine.
+
+    MPyC has started the other local parties, so each of them gets its own index.
+    """
+    options = vars(earlier.options).copy()
+    if options['M']:
+        options['index'] = earlier.pid
+    given: list[str] = []
+    for action in argument_parser()._actions:
+        value = options.get(action.dest)
+        if not action.option_strings or value == action.default or action.dest in (
+                'no_async', 'f', 'help', 'HELP', 'VERSION'):
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            given += action.option_strings[:1] if item is True else \
+                [action.option_strings[0], str(item)]
+    sys.argv[1:1] = given
+
+
+def _polynomials(cls, data) -> list:
+    """MPyC's portable format gives integers where arrays over extension fields need polynomials."""
+    return [type(cls.modulus)(number) for number in _integers(cls, data)]
+
+
+_integers = finfields.FiniteFieldElement.from_bytes.__func__
+finfields.ExtensionFieldElement.from_bytes = classmethod(_polynomials)
+
+
+def _later(name):
+    """`from mpyc.runtime import mpc` after the engine's import: the engine's runtime."""
+    if name != 'mpc':
+        raise AttributeError(f'module {mpyc_runtime.__name__!r} has no attribute {name!r}')
+    import engine
+    return engine.mpc
+
+
+if _made_by_mpyc() is not None:
+    _restore_arguments(_made_by_mpyc())
+mpyc_runtime.__getattr__ = _later
 
 
 def _fail(future, error) -> None:
