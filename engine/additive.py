@@ -16,7 +16,9 @@ from engine._mpyc import asyncoro
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.dealing import deal_roles, deal_shares
+from engine.errors import LocalProtocolError
 from engine.operation import Operation
+from engine.permutation import random_order
 from engine.prss import expand
 
 
@@ -77,7 +79,7 @@ class AdditiveArray(asyncoro.SecureObject):
                 return None
             if len(self.holders) <= 2:
                 peer = self.holders[-1] if rt.pid == lead else lead
-                words = op.of_pair(peer, b'order', rows)
+                draw = functools.partial(op.of_pair, peer, b'order')
             else:
                 seed = op.of_pair(rt.pid, b'seed', 2)
                 if rt.pid == lead:
@@ -85,8 +87,8 @@ class AdditiveArray(asyncoro.SecureObject):
                         op.send(peer, seed ^ op.of_pair(peer, b'pad', 2))
                 else:
                     seed = await op.receive(lead, (2,)) ^ op.of_pair(lead, b'pad', 2)
-                words = expand(seed.tobytes(), b'order', rows)
-            return await op.compute(20 * rows, lambda: share[np.argsort(words, kind='stable')])
+                draw = functools.partial(expand, seed.tobytes(), b'order')
+            return await op.compute(20 * rows, lambda: share[random_order(draw, rows)])
         return rt.issue(op, [self], body,
                         AdditiveArray(rt, self.holders, self.shape, self.frac))
 
@@ -111,7 +113,7 @@ class AdditiveArray(asyncoro.SecureObject):
                     if receiver != giver:
                         op.send(receiver, rest, j)
                 if rt.pid == receiver:
-                    part = rest if rt.pid == giver else await op.receive(giver, (size, 2), tag=j)
+                    part = rest if rt.pid == giver else await op.receive_elements(giver, size, j)
                 elif rt.pid in keyed:
                     part = _draw(op, giver, b'hand%d' % j, size)
                 else:
@@ -141,7 +143,7 @@ class AdditiveArray(asyncoro.SecureObject):
                 elif rt.pid in seeded:
                     parts.append(_draw(op, dealer, purpose, size))
                 else:
-                    parts.append(await op.receive(dealer, (size, 2), tag=j))
+                    parts.append(await op.receive_elements(dealer, size, j))
             op.round()
             return functools.reduce(field.add, parts).reshape(*self.shape, 2)
         return rt.issue(op, [self], body, SecureArray(rt, self.shape, self.frac))
@@ -150,8 +152,15 @@ class AdditiveArray(asyncoro.SecureObject):
 class AdditiveOperations(RuntimeBase):
     """Conversions to and from additive sharings (a mix-in of `engine.runtime.Runtime`)."""
 
+    def _refuse_verified(self, what):
+        if self.geometry.verified:
+            raise LocalProtocolError(
+                'not-verifiable', f'{what}: what a single holder does cannot be checked',
+                remedy='use secure arrays in verified mode, or run this job in the default mode')
+
     def deal_additive(self, values, owner: int, holders, shape, frac: int) -> AdditiveArray:
         """Split the owner's field elements among holders; all but one part come from keys."""
+        self._refuse_verified('input of an additive sharing')
         op = Operation(self, 'input_additive', shape)
         size = math.prod(shape)
         *keyed, receiver = holders
@@ -164,7 +173,7 @@ class AdditiveOperations(RuntimeBase):
                     op.send(receiver, rest)
             op.round()
             if self.pid == receiver:
-                part = rest if owner == receiver else await op.receive(owner, (size, 2))
+                part = rest if owner == receiver else await op.receive_elements(owner, size)
             elif self.pid in keyed:
                 part = _draw(op, owner, b'additive', size)
             else:
@@ -174,6 +183,7 @@ class AdditiveOperations(RuntimeBase):
 
     def to_additive(self, x: SecureArray, holders) -> AdditiveArray:
         """The summands λ_i s_i of t + 1 holders; local."""
+        self._refuse_verified('an additive sharing')
         holders = tuple(holders)
         op = Operation(self, 'to_additive', x.shape)
 

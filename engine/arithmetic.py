@@ -21,13 +21,16 @@ import math
 
 import numpy as np
 
-from engine import costs, field
+from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
+from engine.costs_verified import predict
 from engine.dealing import DEAL, deal_roles, deal_shares
 from engine.errors import LocalProtocolError
 from engine.masking import MaskPlan
+from engine.opening import Opening
 from engine.operation import Operation
+from engine.verified import CheckedOpening, check_dealing, confirm
 
 _PIECE = 1 << 17
 _WINDOW = 4
@@ -77,6 +80,8 @@ class ArrayOperations(RuntimeBase):
 
     def concatenate(self, arrays, axis=0) -> SecureArray:
         """Join arrays along an axis. Local."""
+        if len(arrays) == 1:
+            return arrays[0]
         frac = max(a.frac for a in arrays)
         arrays = [a.with_frac(frac) for a in arrays]
         axis %= arrays[0].ndim
@@ -96,12 +101,13 @@ class ArrayOperations(RuntimeBase):
         """Shares of the owner's field elements (`values` is used at the owner only).
 
         t receivers derive their share from a pairwise key; the others are sent one element per
-        value: one round, 16 (m - 1 - t) n bytes in all. Reveals nothing to t parties.
+        value: one round, 16 (m - 1 - t) n bytes in all. Reveals nothing to t parties. In verified
+        mode the receivers check that the shares are consistent before anything uses them.
         """
         shape = tuple(shape)
         # The digest of shape and frac travels with the shares: reals must not be read as integers.
         op = Operation(self, 'input', (*shape, frac))
-        op.expected = costs.share(math.prod(shape), self.geometry.m, self.geometry.t)
+        op.expected = predict('input', math.prod(shape), self.geometry)
 
         async def body(op):
             n = math.prod(shape)
@@ -112,40 +118,52 @@ class ArrayOperations(RuntimeBase):
                         'wrong-shape', f'input of shape {values.shape[:-1]}, expected {shape}')
                 own = await op.compute(4 * n, deal_shares, op, self, values.reshape(-1, 2),
                                        seeded, sent)
-                await op.exchange({peer: own[peer] for peer in sent}, [], (n, 2))
+                await op.exchange({peer: own[peer] for peer in sent}, [], n)
                 share = own[owner]
             elif self.pid in seeded:
                 share = field.uniform(op.of_pair(owner, DEAL, 2 * n).reshape(n, 2))
                 op.round()
             else:
-                [share] = await op.exchange({}, [owner], (n, 2))
+                [share] = await op.exchange({}, [owner], n)
+            if self.geometry.verified:
+                await check_dealing(op, share, owner)
             return share.reshape(*shape, 2)
         return self.issue(op, [], body, SecureArray(self, shape, frac))
 
     def open_array(self, x: SecureArray, receivers=None, raw=False):
         """Future of the opened value at the receivers, of None elsewhere.
 
-        Every receiver gets t shares: one round, 16 t n bytes per receiver.
+        Every receiver gets t shares: one round, 16 t n bytes per receiver. In verified mode twice
+        as many, after a round in which all parties confirm that they have got here: wrong shares
+        of up to t parties are corrected, their senders named in `Runtime.suspects`.
         """
         m, t = self.geometry.m, self.geometry.t
         if receivers is None:
             receivers = range(m)
         receivers = {receivers} if isinstance(receivers, int) else set(receivers)
         op = Operation(self, 'output', x.shape)
-        op.expected = costs.open_all(x.size, m, t, len(receivers))
+        op.expected = predict('output', x.size, self.geometry, receivers=len(receivers))
 
         async def body(op, share):
             n = x.size
             flat = np.ascontiguousarray(share).reshape(n, 2)
+            if self.geometry.verified:
+                await confirm(op)
+                opening = CheckedOpening(op, t, receivers, full=2 * t)
+                opening.send(flat)
+                shares, points = await opening.receive(flat) if self.pid in receivers else ([], ())
+                op.round()
+                return await decode(op, shares, points) if shares else None
             targets = [(self.pid + k) % m for k in range(1, t + 1)]
             sources = [(self.pid - k) % m for k in range(1, t + 1)]
             mine = self.pid in receivers
             others = await op.exchange({p: flat for p in targets if p in receivers},
-                                       sources if mine else [], (n, 2))
-            if not mine:
-                return None
-            weights = self.geometry.recombination((self.pid, *sources))
-            opened = await op.compute(4 * n, field.combine, np.stack([flat, *others]), weights)
+                                       sources if mine else [], n)
+            return await decode(op, [flat, *others], (self.pid, *sources)) if mine else None
+
+        async def decode(op, shares, points):
+            weights = self.geometry.recombination(tuple(points))
+            opened = await op.compute(4 * x.size, field.combine, field.stack(shares), weights)
             return _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
         return self.issue_value(op, [x], body)
 
@@ -161,10 +179,10 @@ class ArrayOperations(RuntimeBase):
             return self._multiply_public(a, b, frac)
         total = a.frac + b.frac
         frac = _target(a.frac, b.frac) if frac is None else frac
-        shape = np.broadcast_shapes(a.shape, b.shape)
-        if a.shape == b.shape == shape:
-            return self.product('multiply', [a, b], field.mul, shape, total - frac, frac,
+        if a.shape == b.shape:
+            return self.product('multiply', [a, b], field.mul, a.shape, total - frac, frac,
                                 elementwise=True)
+        shape = np.broadcast_shapes(a.shape, b.shape)
         return self.product('multiply', [a, b], field.mul, shape, total - frac, frac)
 
     def _multiply_public(self, a, b, frac):
@@ -277,31 +295,25 @@ class ArrayOperations(RuntimeBase):
     async def _reduce(self, op, piece, n, shift, degree):
         """Masked opening of n elements given piecewise, back to degree t and `shift` bits less."""
         group = op.group
-        senders = group[:degree + 1]
         out = np.empty((n, 2), np.uint64)
         plan = self._mask_plan(group, shift, degree)
+        opening = (CheckedOpening if self.geometry.verified else Opening)(op, degree, group)
         if self.checking and shift:
-            await self._check_range(op, piece(0, n), senders)
+            await self._check_range(op, piece(0, n), group[:degree + 1])
         pending = []
 
         async def complete():
             k, lo, hi, own, masks = pending.pop(0)
-            sources = [p for p in senders if p != self.pid] if self.pid in group else []
-            arrays = [await op.receive(p, (hi - lo, 2), tag=k) for p in sources]
-            stack = {p: a for p, a in zip(sources, arrays, strict=True)}
-            if own is not None:
-                stack[self.pid] = own
-            out[lo:hi] = await op.compute(8 * (hi - lo), plan.finish, stack, senders, masks)
+            shares, points = await opening.receive(own, k, hi - lo) if self.pid in group \
+                else ([], ())
+            out[lo:hi] = await op.compute(8 * (hi - lo), plan.finish, shares, points, masks)
 
         starts = range(0, max(n, 1), _PIECE)
         for k, lo in enumerate(starts, op.claim(len(starts))):
             hi = min(n, lo + _PIECE)
             own, masks = await op.compute(
-                12 * (hi - lo), plan.start, op, piece, lo, hi, k, self.pid in senders)
-            if own is not None:
-                for peer in group:
-                    if peer != self.pid:
-                        op.send(peer, own, tag=k)
+                12 * (hi - lo), plan.start, op, piece, lo, hi, k, self.pid in opening.senders)
+            opening.send(own, k)
             pending.append((k, lo, hi, own, masks))
             if len(pending) > _WINDOW:
                 await complete()
@@ -324,7 +336,7 @@ class ArrayOperations(RuntimeBase):
                     op.send(peer, own, tag)
         shares = [own if p == self.pid else await op.receive(p, own.shape, tag=tag)
                   for p in senders]
-        opened = field.combine(np.stack(shares), self.geometry.recombination(tuple(senders)))
+        opened = field.combine(field.stack(shares), self.geometry.recombination(tuple(senders)))
         limit = 1 << (self.geometry.product_bits - 1)
         outside = sum(1 for v in field.to_ints(opened)
                       if not -limit < (v - field.P if v > field.P // 2 else v) < limit)

@@ -39,7 +39,7 @@ class SecureArray(asyncoro.SecureObject):
         """This party's share, shape (*shape, 2)."""
         share = self.share
         if isinstance(share, asyncio.Future):
-            share = await asyncio.shield(share)
+            share = share.result() if share.done() else await asyncio.shield(share)
         return share
 
     @property

@@ -19,6 +19,9 @@ import numpy as np
 
 from engine import field
 from engine.dealing import deal_roles, deal_shares
+from engine.opening import Opening
+
+_OPENING = 0xfff0
 
 
 class Layout:
@@ -35,7 +38,12 @@ class Layout:
                                                     for k in range(size)))
                        for i, p in enumerate(group)}
         self.holders = [sorted(s) for s in self.sets]
-        self.dealers = group[:geometry.t + 1]
+        # Every set contains a part, so the parts together can speak for all components.
+        base = geometry.joint_groups() if geometry.verified else \
+            [(i,) for i in range(geometry.t + 1)]
+        self.parts = [tuple(group[i] for i in part) for part in base]
+        self.part_of = [next(j for j, part in enumerate(self.parts) if set(part) <= s)
+                        for s in self.sets]
 
     @functools.cache
     def mine(self, pid: int) -> list[int]:
@@ -59,15 +67,16 @@ class Layout:
         return [k for k in range(len(self.sets)) if k not in set(self.target.values())]
 
     @functools.cache
-    def split(self, pid: int) -> list[int]:
-        """Components a party contributes to an XOR sharing among the t + 1 dealers."""
+    def split(self, pid: int, part: int) -> list[int]:
+        """Positions, in a member's component array, of what a part contributes to an XOR sharing
+        among the parts."""
         mine = self.mine(pid)
-        owner = [next(d for d in self.dealers if d in s) for s in self.sets]
-        return [mine.index(k) for k in mine if owner[k] == pid]
+        return [mine.index(k) for k in mine if self.part_of[k] == part]
 
 
 @functools.cache
-def _layout(geometry, group):
+def layout_of(geometry, group: tuple[int, ...]) -> Layout:
+    """The layout of an active group."""
     return Layout(geometry, group)
 
 
@@ -76,7 +85,7 @@ class BitNetwork:
 
     def __init__(self, op, n: int):
         self.op, self.rt, self.n = op, op.runtime, n
-        self.layout = _layout(self.rt.geometry, op.group)
+        self.layout = layout_of(self.rt.geometry, op.group)
         self.pid = self.rt.pid
         self.active = self.pid in self.layout.group
         self.mine = self.layout.mine(self.pid) if self.active else []
@@ -91,13 +100,17 @@ class BitNetwork:
         words = draw(key, b'bits', -(-size // 8), step)
         return words.view(np.uint8)[:size].view(dtype).reshape(shape)
 
-    async def deal(self, dealt: dict[int, np.ndarray | None], shape, dtype=np.uint64):
-        """Component arrays of private words: {dealer: words (None elsewhere)} in one round."""
+    async def deal(self, words: dict[int, np.ndarray], shape,
+                   dtype=np.uint64) -> list[np.ndarray]:
+        """Component arrays of private words, one per part of the layout; one round.
+
+        `words` are those of the parts (by index) that this party belongs to.
+        """
         shape = tuple(shape)
         step = self._next()
         results = []
         lay, pid = self.layout, self.pid
-        for j, (dealer, words) in enumerate(dealt.items()):
+        for j, (dealer,) in enumerate(lay.parts):
             tag = (step << 3) | j
             target = lay.target[dealer]
             out = np.zeros((len(self.mine), *shape), dtype)
@@ -107,7 +120,7 @@ class BitNetwork:
                     draws[k] = out[position] = self._words(
                         self.op.of_set, lay.keys[k], tag, shape, dtype)
             if pid == dealer:
-                masked = functools.reduce(np.bitwise_xor, draws.values(), words)
+                masked = functools.reduce(np.bitwise_xor, draws.values(), words[j])
                 for peer in lay.sets[target] - {pid}:
                     self.op.send(peer, masked, tag & 0xffff)
                 out[self.mine.index(target)] = masked
@@ -119,6 +132,45 @@ class BitNetwork:
                     dealer, shape, dtype, tag & 0xffff)
         self.op.round()
         return [out for _, _, out in results]
+
+    async def open_words(self, share: np.ndarray, offset: int) -> dict[int, np.ndarray]:
+        """Summands of x + offset mod 2^64, one per part, at the members of the parts; one round.
+
+        c = x + offset + Σ r_A is opened to the first part, which subtracts the masks that it
+        knows; the others have the remaining masks with a minus. x + offset must be in [0, 2^64).
+        """
+        op, g, pid, lay = self.op, self.rt.geometry, self.pid, self.layout
+        share = np.ascontiguousarray(share).reshape(self.n, 2)
+        assigned = [next(j for j, part in enumerate(lay.parts) if set(part) <= set(s))
+                    for s in g.sets]
+        roles = [j for j, part in enumerate(lay.parts) if pid in part]
+        opening = self._word_opening()
+        sends = pid in opening.senders
+        needed = [k for k in g.sets_of(pid) if sends or assigned[k] in roles]
+        masks = np.empty((len(needed), self.n, 2), np.uint64)
+        for j, k in enumerate(needed):
+            masks[j] = op.of_set(k, b'open', 2 * self.n).reshape(self.n, 2)
+        own, words = None, {j: np.zeros(self.n, np.uint64) for j in roles}
+        if sends:
+            coefs = field.table([g.set_value(k, pid) for k in needed])
+            own = await op.compute(6 * self.n, field.add_masks, share, field.limbs(offset), masks,
+                                   coefs, 1, g.mask_bits)
+            opening.send(own, _OPENING)
+        if 0 in roles:
+            shares, points = await opening.receive(own, _OPENING, self.n)
+            opened = await op.compute(4 * self.n, field.combine, field.stack(shares),
+                                      g.recombination(tuple(points)))
+            words[0] += opened[:, 0]
+        op.round()
+        for j, k in enumerate(needed):
+            if assigned[k] in roles:
+                words[assigned[k]] -= masks[j, :, 0]
+        return words
+
+    def _word_opening(self):
+        [dealer] = self.layout.parts[0]
+        others = [p for p in self.layout.group if p != dealer]
+        return Opening(self.op, self.rt.geometry.t, (dealer, *others), receivers=(dealer,))
 
     def random(self, shape, dtype) -> np.ndarray:
         """Component array of uniformly random words that no t parties know; local."""
@@ -145,6 +197,8 @@ class BitNetwork:
             self.op.round()
             return np.empty((0, *shape), dtype)
 
+        out = np.zeros((len(self.mine), *shape), dtype)
+
         def summand():
             z = np.zeros(shape, dtype)
             for a, b in lay.pairs(pid):
@@ -153,17 +207,15 @@ class BitNetwork:
                 if peer != pid:
                     z ^= self._words(self.op.of_pair, peer, step, shape, dtype)
             for k in lay.free_sets():
-                if lay.holders[k][0] == pid:
-                    z ^= self._words(self.op.of_set, lay.keys[k], step, shape, dtype)
+                if k in self.mine:
+                    drawn = out[self.mine.index(k)]
+                    drawn[...] = self._words(self.op.of_set, lay.keys[k], step, shape, dtype)
+                    if lay.holders[k][0] == pid:
+                        z ^= drawn
             return z
         own = await self.op.compute(8 * work, summand)
         for peer in sorted(lay.sets[lay.target[pid]] - {pid}):
             self.op.send(peer, own, step)
-        out = np.zeros((len(self.mine), *shape), dtype)
-        for k in lay.free_sets():
-            if k in self.mine:
-                out[self.mine.index(k)] = self._words(
-                    self.op.of_set, lay.keys[k], step, shape, dtype)
         for peer in lay.group:
             if lay.target[peer] in self.mine:
                 out[self.mine.index(lay.target[peer])] ^= own if peer == pid else \
@@ -176,19 +228,18 @@ class BitNetwork:
     async def open(self, bits: np.ndarray) -> np.ndarray:
         """The values of bits (sets, n), given as uint8 components, to all parties; one round.
 
-        The t + 1 dealers broadcast their parts of the XOR sharing, eight bits to the byte.
+        t + 1 parties broadcast their parts of the XOR sharing, eight bits to the byte.
         """
         n, lay, step = self.n, self.layout, self._next()
         packed = -(-n // 8)
         total = np.zeros(packed, np.uint8)
-        if self.pid in lay.dealers:
-            part = functools.reduce(np.bitwise_xor, [bits[k] for k in lay.split(self.pid)],
-                                    np.zeros(n, np.uint8))
+        if (self.pid,) in lay.parts:
+            part = self._contribution(bits, lay.parts.index((self.pid,)))
             total = np.packbits(part & np.uint8(1))
             for peer in range(self.rt.geometry.m):
                 if peer != self.pid:
                     self.op.send(peer, total.copy(), step)
-        for dealer in lay.dealers:
+        for (dealer,) in lay.parts:
             if dealer != self.pid:
                 total ^= await self.op.receive(dealer, (packed,), np.uint8, step)
         self.op.round()
@@ -197,36 +248,12 @@ class BitNetwork:
     async def to_field(self, bits: np.ndarray) -> np.ndarray:
         """Shamir shares, as integers 0 or 1, of bits (sets, ...) given as uint8 components.
 
-        The components are locally an XOR sharing among t + 1 dealers; each deals its part, and the
-        parts are combined by a + b - 2ab. 1 + ceil(log2(t + 1)) rounds.
+        The components are locally an XOR sharing among the parts of the layout; each part's share
+        is dealt, and these are combined by a + b - 2ab. 1 + ceil(log2(t + 1)) rounds.
         """
         shape = bits.shape[1:]
         n = math.prod(shape)
-        g, lay = self.rt.geometry, self.layout
-        step = self._next()
-        incoming = []
-        for j, dealer in enumerate(lay.dealers):
-            seeded, sent = deal_roles(g, dealer, self.op.rotation + j)
-            purpose = b'to_field%d' % j
-            if dealer == self.pid:
-                part = functools.reduce(np.bitwise_xor,
-                                        [bits[k] for k in lay.split(self.pid)],
-                                        np.zeros(shape, np.uint8))
-                values = np.zeros((n, 2), np.uint64)
-                values[:, 0] = part.reshape(-1)
-                shares = await self.op.compute(4 * n, deal_shares, self.op, self.rt, values,
-                                               seeded, sent, purpose)
-                for peer in sent:
-                    self.op.send(peer, shares[peer], (step << 2 | j) & 0xffff)
-                incoming.append(shares[self.pid])
-            elif self.pid in seeded:
-                incoming.append(field.uniform(
-                    self.op.of_pair(dealer, purpose, 2 * n).reshape(n, 2)))
-            else:
-                incoming.append((dealer, (step << 2 | j) & 0xffff))
-        parts = [p if isinstance(p, np.ndarray) else await self.op.receive(p[0], (n, 2), tag=p[1])
-                 for p in incoming]
-        self.op.round()
+        parts = await self._deal_contributions(bits, n)
         while len(parts) > 1:
             pairs = len(parts) // 2
             left = np.concatenate(parts[0:2 * pairs:2])
@@ -235,3 +262,34 @@ class BitNetwork:
             merged = field.sub(field.add(left, right), field.affine(both, 2))
             parts = [merged[k * n:(k + 1) * n] for k in range(pairs)] + parts[2 * pairs:]
         return parts[0].reshape(*shape, 2)
+
+    def _contribution(self, bits, part):
+        """XOR of the components for which this party's part speaks."""
+        return functools.reduce(np.bitwise_xor,
+                                [bits[k] for k in self.layout.split(self.pid, part)],
+                                np.zeros(bits.shape[1:], np.uint8))
+
+    async def _deal_contributions(self, bits, n):
+        """Shamir shares (n, 2) of what each part contributes; one round."""
+        step, g, lay = self._next(), self.rt.geometry, self.layout
+        incoming = []
+        for j, (dealer,) in enumerate(lay.parts):
+            seeded, sent = deal_roles(g, dealer, self.op.rotation + j)
+            purpose, tag = b'to_field%d' % j, (step << 2 | j) & 0xffff
+            if dealer == self.pid:
+                values = np.zeros((n, 2), np.uint64)
+                values[:, 0] = self._contribution(bits, j).reshape(-1)
+                shares = await self.op.compute(4 * n, deal_shares, self.op, self.rt, values,
+                                               seeded, sent, purpose)
+                for peer in sent:
+                    self.op.send(peer, shares[peer], tag)
+                incoming.append(shares[self.pid])
+            elif self.pid in seeded:
+                incoming.append(field.uniform(
+                    self.op.of_pair(dealer, purpose, 2 * n).reshape(n, 2)))
+            else:
+                incoming.append((dealer, tag))
+        parts = [p if isinstance(p, np.ndarray) else await self.op.receive_elements(p[0], n, p[1])
+                 for p in incoming]
+        self.op.round()
+        return parts

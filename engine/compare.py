@@ -3,10 +3,11 @@
 For x with |x| < 2^63 the parties open c = x + 2^63 + Σ r_A to one dealer. Each r_A is known to a
 whole set of parties, so x + 2^63 = u_0 + ... + u_t mod 2^64 where u_j is known to dealer j: the
 first dealer subtracts from c the masks it knows, the others take the remaining masks with a minus.
-For t = 1 only two summands are left and no carry-save adder is needed. The dealers share their
-words in replicated form (`engine.bits`), and a tree of generate/propagate pairs computes the one
-carry that matters. Only the result, a shared bit, leaves the operation; the opening to one dealer
-hides x within 2^-(mask_bits - 64) (2^-60 for m = 4).
+For t = 1 only two summands are left and no carry-save adder is needed. (In verified mode groups of
+t + 1 parties stand for the dealers.) The dealers share their words in replicated form
+(`engine.bits`), and a tree of generate/propagate pairs computes the one carry that matters. Only
+the result, a shared bit, leaves the operation; the opening to one dealer hides x within
+2^-(mask_bits - 64) (2^-60 for m = 4).
 
 Sources: the masked opening is that of Damgård et al., TCC 2006; the prefix tree of Ladner, Fischer
 1980. Structure and costs are discussed in docs/engine.md.
@@ -15,14 +16,13 @@ Sources: the masked opening is that of Damgård et al., TCC 2006; the prefix tre
 import numpy as np
 from numba import njit
 
-from engine import field
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.bits import BitNetwork
 from engine.operation import Operation
+from engine.verified_bits import bit_network
 
-_BLOCK = 1 << 17
-_OPENING = 0xfff0
+_BLOCK = 1 << 16
 _WIDTHS = {32: np.uint64, 16: np.uint32, 8: np.uint16, 4: np.uint8, 2: np.uint8, 1: np.uint8}
 
 
@@ -66,8 +66,7 @@ class CompareOperations(RuntimeBase):
             op = Operation(self, name, piece.shape)
             out = SecureArray(self, piece.shape, 0)
             parts.append(self.issue(op, [piece], protocol, out))
-        whole = parts[0] if len(parts) == 1 else self.concatenate(parts)
-        return whole.reshape(x.shape)
+        return self.concatenate(parts).reshape(x.shape)
 
     def maximum(self, a: SecureArray, b) -> SecureArray:
         """Element-wise maximum: one comparison and one product."""
@@ -90,53 +89,9 @@ class CompareOperations(RuntimeBase):
         return x[0]
 
 
-async def open_to_dealers(net: BitNetwork, share, offset: int):
-    """This party's summand u_j of x + offset mod 2^64 where it is a dealer, else None; one round.
-
-    The masks are bounded by `mask_bits`; offset + x must be in [0, 2^64).
-    """
-    op, g, pid = net.op, net.rt.geometry, net.pid
-    n = net.n
-    share = np.ascontiguousarray(share).reshape(n, 2)
-    dealers = net.layout.dealers
-    first = dealers[0]
-    sources = [p for p in net.layout.group if p != first][:g.t]
-    mine = g.sets_of(pid)
-    assigned = {k: next(j for j, d in enumerate(dealers) if d in g.sets[k])
-                for k in range(len(g.sets))}
-    role = dealers.index(pid) if pid in dealers else None
-    needed = mine if pid == first or pid in sources else \
-        [k for k in mine if assigned[k] == role]
-    masks = np.empty((len(needed), n, 2), np.uint64)
-    for j, k in enumerate(needed):
-        masks[j] = op.of_set(k, b'open', 2 * n).reshape(n, 2)
-    word = None
-    if pid == first or pid in sources:
-        coefs = field.table([g.set_value(k, pid) for k in needed])
-        own = await op.compute(6 * n, field.add_masks, share, field.limbs(offset), masks, coefs,
-                               1, g.mask_bits)
-        if pid == first:
-            others = [await op.receive(p, (n, 2), tag=_OPENING) for p in sources]
-            weights = g.recombination((pid, *sources))
-            opened = await op.compute(4 * n, field.combine, np.stack([own, *others]), weights)
-            word = opened[:, 0].copy()
-        else:
-            op.send(first, own, _OPENING)
-    op.round()
-    if role is not None:
-        if word is None:
-            word = np.zeros(n, np.uint64)
-        for j, k in enumerate(needed):
-            if assigned[k] == role:
-                word -= masks[j, :, 0]
-    return word
-
-
 async def summands(net: BitNetwork, share, offset: int):
     """Component arrays of at most two words whose sum mod 2^64 is x + offset."""
-    word = await open_to_dealers(net, share, offset)
-    words = await net.deal({d: word if d == net.pid else None for d in net.layout.dealers},
-                           (net.n,))
+    words = await net.deal(await net.open_words(share, offset), (net.n,))
     while len(words) > 2:
         a, b, c, *rest = words
         carry = await net.and_(a ^ c, b ^ c) ^ c
@@ -146,13 +101,13 @@ async def summands(net: BitNetwork, share, offset: int):
 
 async def _sign_bit(op, share):
     """Field shares of [x < 0]."""
-    net = BitNetwork(op, len(share))
+    net = bit_network(op, len(share))
     return await net.to_field(await _sign_components(net, share))
 
 
 async def _open_sign(op, share):
     """The opened bits [x < 0]."""
-    net = BitNetwork(op, len(share))
+    net = bit_network(op, len(share))
     return await net.open(await _sign_components(net, share))
 
 
@@ -193,9 +148,9 @@ async def _carry_into_top(net, u, v):
 
 async def _zero_bit(op, share):
     """Field shares of [x = 0]."""
-    net = BitNetwork(op, len(share))
-    dealers = net.layout.dealers
-    if len(dealers) > 2:
+    net = bit_network(op, len(share))
+    parts = net.layout.parts
+    if len(parts) > 2:
         u, v = await summands(net, share, 1 << 63)
         # u + v = 2^63: while the bits of the sum are zero, a place passes on a carry unless both
         # its bits are zero, so the carries that come in, u ^ v, are u | v shifted by one place.
@@ -203,10 +158,10 @@ async def _zero_bit(op, share):
         z = net.xor_public(z ^ ((z ^ await net.and_(u, v)) << np.uint64(1)), 1 << 63)
     else:
         # One summand, negated, against the other.
-        word = await open_to_dealers(net, share, 1 << 63)
-        if word is not None:
-            word = word - np.uint64(1 << 63) if net.pid == dealers[0] else np.uint64(0) - word
-        words = await net.deal({d: word if d == net.pid else None for d in dealers}, (net.n,))
+        mine = await net.open_words(share, 1 << 63)
+        mine = {j: np.uint64(0) - word if j else word - np.uint64(1 << 63)
+                for j, word in mine.items()}
+        words = await net.deal(mine, (net.n,))
         z = words[0] ^ words[1] if len(words) == 2 else words[0]
     z = net.xor_public(z, (1 << 64) - 1)
     half = 32

@@ -53,36 +53,43 @@ def truncate(n: int, m: int, t: int) -> Prediction:
 
 def less_than(n: int, m: int, t: int) -> Prediction:
     """A sign bit: opening, carry-save adders, the carry into bit 63, back to the field."""
-    return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else _CARRY),
+    return sequence(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else CARRY),
                 _to_field(n, m, t))
 
 
 def open_negative(n: int, m: int, t: int) -> Prediction:
     """A sign bit that is opened at once: t + 1 parties broadcast packed bits."""
-    return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else _CARRY),
+    return sequence(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else CARRY),
                 Prediction(1, (t + 1) * (m - 1) * -(-n // 8)))
 
 
 def equal(n: int, m: int, t: int) -> Prediction:
     """A test for zero: an AND of 64 bits in six levels; with t > 1 the sum is not needed either."""
     opening = _open_to_dealers(n, m, t) if t < 2 else _summands(n, m, t)
-    return _sum(m, opening, _and(n, m, t, _ZERO if t < 2 else (WORD, *_ZERO)), _to_field(n, m, t))
+    return sequence(m, opening, _and(n, m, t, ZERO if t < 2 else (WORD, *ZERO)), _to_field(n, m, t))
 
 
-def exponent(n: int, m: int, t: int) -> Prediction:
-    """The position of the leading one, in six shared bits per element; n input elements."""
-    return _sum(m, _summands(n, m, t), _and(n, m, t, (*_all_carries(t), *(WORD,) * 6)),
-                _to_field(6 * n, m, t))
+def exponent(n: int, m: int, t: int, planes: int = 7) -> Prediction:
+    """The position of the leading one, in six shared bits per element, and a bit that tells whether
+    it is in the domain; n input elements.
+    """
+    return sequence(m, _summands(n, m, t), _and(n, m, t, (*all_carries(t), *(WORD,) * 6)),
+                _to_field(planes * n, m, t))
+
+
+def signed_exponent(n: int, m: int, t: int) -> Prediction:
+    """The same of the magnitude, and a sign bit."""
+    return exponent(n, m, t, planes=8)
 
 
 def to_bits(n: int, m: int, t: int, bits: int = 64) -> Prediction:
     """The low bits of n numbers, as shared bits."""
-    return _sum(m, _summands(n, m, t), _and(n, m, t, _all_carries(t)), _to_field(n * bits, m, t))
+    return sequence(m, _summands(n, m, t), _and(n, m, t, all_carries(t)), _to_field(n * bits, m, t))
 
 
 def random_bits(n: int, m: int, t: int) -> Prediction:
     """Random bits are drawn from keys; bringing them to the field costs."""
-    return _sum(m, _to_field(n, m, t))
+    return sequence(m, _to_field(n, m, t))
 
 
 # --- additive sharings, shuffle ---
@@ -118,7 +125,7 @@ def permute(n: int, m: int, t: int, holders: int | None = None) -> Prediction:
 def shuffle(n: int, m: int, t: int) -> Prediction:
     """The whole shuffle of a table of n elements."""
     groups = Geometry(m, t).shuffle_groups()
-    return _sum(m, *[permute(n, m, t) for _ in groups], to_shared(n, m, t),
+    return sequence(m, *[permute(n, m, t) for _ in groups], to_shared(n, m, t),
                 *[hand_over(n, m, t, a, b) for a, b in itertools.pairwise(groups)])
 
 
@@ -130,7 +137,8 @@ def send_private(n: int, m: int, t: int) -> Prediction:
 COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
     'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
     'encode': product, 'truncate': truncate, 'less_than': less_than,
-    'open_negative': open_negative, 'equal': equal, 'exponent': exponent, 'to_bits': to_bits,
+    'open_negative': open_negative, 'equal': equal, 'exponent': exponent,
+    'signed_exponent': signed_exponent, 'to_bits': to_bits,
     'random_bits': random_bits, 'input_additive': input_additive, 'to_shared': to_shared,
     'hand_over': hand_over, 'permute': permute, 'send_private': send_private,
 }
@@ -138,16 +146,18 @@ COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
 
 # --- the parts ---
 
-_CARRY = (WORD, 8, 4, 2, 1, 1, 1)
+CARRY = (WORD, 8, 4, 2, 1, 1, 1)
 """Widths in bytes of the ANDs on the way to one carry: generate, then six levels."""
-_ZERO = (4, 2, 1, 1, 1, 1)
+ZERO = (4, 2, 1, 1, 1, 1)
+"""Widths of the ANDs of a test for zero."""
 
 
 def _prediction(m, rounds, total_bytes):
     return Prediction(rounds, total_bytes) if m > 1 else Prediction(0, 0)
 
 
-def _sum(m, *parts):
+def sequence(m, *parts):
+    """The cost of steps one after the other."""
     return _prediction(m, sum(p.rounds for p in parts), sum(p.total_bytes for p in parts))
 
 
@@ -162,7 +172,7 @@ def _open_to_dealers(n, m, t):
 
 def _summands(n, m, t):
     """The opening, and carry-save adders from t + 1 words to two."""
-    return _sum(m, _open_to_dealers(n, m, t), _and(n, m, t, (WORD,) * max(0, t - 1)))
+    return sequence(m, _open_to_dealers(n, m, t), _and(n, m, t, (WORD,) * max(0, t - 1)))
 
 
 def _and(n, m, t, widths):
@@ -171,7 +181,7 @@ def _and(n, m, t, widths):
     return Prediction(len(widths), n * sum(widths) * active * (active - t - 1))
 
 
-def _all_carries(t):
+def all_carries(t):
     """Widths of the ANDs of a full sum of two words; with t = 0 there is only one word."""
     return () if t == 0 else (WORD, *(2 * WORD,) * 6)
 

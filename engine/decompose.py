@@ -7,12 +7,16 @@ import math
 
 import numpy as np
 
-from engine import costs
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.bits import BitNetwork
 from engine.compare import summands
+from engine.costs_verified import predict
 from engine.operation import Operation
+from engine.verified_bits import bit_network
+
+_BLOCK = 1 << 17
+"""Bits that one operation makes."""
 
 
 class BitOperations(RuntimeBase):
@@ -26,17 +30,21 @@ class BitOperations(RuntimeBase):
         """
         if not 0 < bits <= 64:
             raise ValueError(f'to_bits: {bits} bits, expected 1 to 64')
-        flat = x.ravel()
+        flat, step = x.ravel(), max(1, _BLOCK // bits)
+        pieces = [self._bits_of(flat[start:start + step], bits)
+                  for start in range(0, max(1, flat.size), step)]
+        return self.concatenate(pieces).reshape((*x.shape, bits))
+
+    def _bits_of(self, flat, bits):
         op = Operation(self, 'to_bits', (flat.size, bits))
-        op.expected = costs.to_bits(flat.size, self.geometry.m, self.geometry.t, bits)
+        op.expected = predict('to_bits', flat.size, self.geometry, bits=bits)
 
         async def body(op, share):
-            net = BitNetwork(op, flat.size)
+            net = bit_network(op, flat.size)
             word = net.xor_public(await binary_value(net, share, 1 << 63), 1 << 63)
             planes = np.stack([(word >> np.uint64(j)) & np.uint64(1) for j in range(bits)], axis=2)
             return await net.to_field(planes.astype(np.uint8))
-        out = self.issue(op, [flat], body, SecureArray(self, (flat.size, bits), 0))
-        return out.reshape((*x.shape, bits))
+        return self.issue(op, [flat], body, SecureArray(self, (flat.size, bits), 0))
 
     def from_bits(self, bits: SecureArray) -> SecureArray:
         """Integers from bits along the last axis, lowest first; local."""
@@ -48,14 +56,18 @@ class BitOperations(RuntimeBase):
     def random_bits(self, shape) -> SecureArray:
         """Uniformly random shared bits that no t parties know; 2 rounds (t = 1)."""
         shape = tuple(np.atleast_1d(shape).tolist())
-        n = math.prod(shape)
-        op = Operation(self, 'random_bits', shape)
+        total = math.prod(shape)
+        pieces = [self._drawn_bits(min(_BLOCK, total - start))
+                  for start in range(0, max(1, total), _BLOCK)]
+        return self.concatenate(pieces).reshape(shape)
+
+    def _drawn_bits(self, n):
+        op = Operation(self, 'random_bits', (n,))
 
         async def body(op):
-            net = BitNetwork(op, n)
-            return (await net.to_field(net.random((n,), np.uint8) & np.uint8(1))
-                    ).reshape(*shape, 2)
-        return self.issue(op, [], body, SecureArray(self, shape, 0))
+            net = bit_network(op, n)
+            return await net.to_field(net.random((n,), np.uint8) & np.uint8(1))
+        return self.issue(op, [], body, SecureArray(self, (n,), 0))
 
     async def random_integers(self, bound: int, n: int) -> SecureArray:
         """n independent uniform integers in [0, bound), 1 <= bound < 2^60.

@@ -75,7 +75,17 @@ def _affine(x, a, b, out):
 
 def _flat(x):
     # Kernels are compiled for writable contiguous arrays; a read-only view would compile anew.
-    return np.require(x, requirements='CW').reshape(-1, 2)
+    if not x.flags.carray:
+        x = np.require(x, requirements='CW')
+    return x.reshape(-1, 2)
+
+
+def stack(arrays) -> np.ndarray:
+    """Arrays of one shape along a new first axis."""
+    out = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
+    for k, x in enumerate(arrays):
+        out[k] = x
+    return out
 
 
 def _binary(kernel, x, y):

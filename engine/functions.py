@@ -9,7 +9,7 @@ from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
 
-_BLOCK = 1 << 17
+_BLOCK = 1 << 15
 _WINDOW = 3
 
 

@@ -44,12 +44,12 @@ class MaskPlan:
         own = field.add_masks(piece(lo, hi), self.offset, masks, self.coefs, period, self.bits)
         return own, masks
 
-    def finish(self, stack, senders, masks):
-        """This party's share of the result."""
+    def finish(self, shares, points, masks):
+        """This party's share of the result, from the shares of the parties `points` (if any)."""
         n = masks.shape[1]
-        if stack:
-            opened = np.stack([stack[p] for p in senders])
-            weights = self.g.recombination(tuple(senders))
+        if shares:
+            opened = field.stack(shares)
+            weights = self.g.recombination(tuple(points))
         else:
             opened, weights = np.empty((0, n, 2), np.uint64), np.empty((0, 2), np.uint64)
         return field.unmask(opened, weights, self.carrier, self.constant, masks, self.minus,

@@ -11,6 +11,7 @@ resources", 1999.
 
 import functools
 import hashlib
+import threading
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _PIECE = 1 << 22
 _ZEROS = memoryview(bytes(_PIECE))
+_BLOCKS = 1 << 12
 
 
 def derive(key: bytes, *labels: bytes, length: int = 32) -> bytes:
@@ -28,15 +30,40 @@ def derive(key: bytes, *labels: bytes, length: int = 32) -> bytes:
 
 def expand(key: bytes, name: bytes, count: int, out: np.ndarray | None = None) -> np.ndarray:
     """`count` pseudorandom uint64 words for a unique name under a key (into `out`, if given)."""
-    nonce = hashlib.blake2b(name, digest_size=12).digest() + bytes(4)
-    stream = Cipher(algorithms.AES(key), modes.CTR(nonce)).encryptor()
+    nonce = hashlib.blake2b(name, digest_size=12).digest()
     if out is None:
         out = np.empty(count, dtype=np.uint64)
+    if 0 < count <= 2 * _BLOCKS:
+        out.reshape(-1)[:] = _local.keystream(key, nonce, count)
+        return out
+    stream = Cipher(algorithms.AES(key), modes.CTR(nonce + bytes(4))).encryptor()
     view = out.reshape(-1).view(np.uint8).data
     for start in range(0, len(view), _PIECE):
         part = view[start:start + _PIECE]
         stream.update_into(_ZEROS[:len(part)], part)
     return out
+
+
+class _Short(threading.local):
+    """Short keystreams: the counter blocks are encrypted with a cipher that is set up once.
+
+    For a few thousand words the set-up of counter mode takes longer than the encryption.
+    """
+
+    def __init__(self) -> None:
+        self.counters = np.zeros((_BLOCKS, 4), '<u4')
+        self.counters[:, 3] = np.arange(_BLOCKS, dtype='>u4').view('<u4')
+        self.cipher = functools.lru_cache(256)(
+            lambda key: Cipher(algorithms.AES(key), modes.ECB()).encryptor())
+
+    def keystream(self, key: bytes, nonce: bytes, count: int) -> np.ndarray:
+        """What counter mode gives from the nonce on."""
+        blocks = self.counters[:-(-count // 2)]
+        blocks[:, :3] = np.frombuffer(nonce, '<u4')
+        return np.frombuffer(self.cipher(key).update(blocks.data.cast('B')), np.uint64)[:count]
+
+
+_local = _Short()
 
 
 class Randomness:

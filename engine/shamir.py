@@ -40,16 +40,21 @@ class Geometry:
     active    number of parties that hold opened masked values: m - min(t, m - 2t - 1).
               Values known to them are turned into shares with a public polynomial of degree <= t
               that vanishes at the others, which therefore need no message (design 3.3).
+    verified  whether the parties check each other (`engine.verified`); needs m >= 3t + 1. All are
+              active then.
     """
 
-    def __init__(self, m: int, t: int):
+    def __init__(self, m: int, t: int, verified: bool = False):
         if not 0 <= 2 * t < m:
             raise ValueError(f'threshold {t} with {m} parties: expected 0 <= 2t < m')
-        self.m, self.t = m, t
+        if verified and m < 3 * t + 1:
+            raise ValueError(f'verified mode with {m} parties and threshold {t}: expected at least '
+                             f'{3 * t + 1} parties, or a lower threshold')
+        self.m, self.t, self.verified = m, t, verified
         self.sets = list(itertools.combinations(range(m), m - t))
         self.mask_bits = 127 - math.ceil(math.log2(len(self.sets) + 1))
         self.product_bits = self.mask_bits - STATISTICAL_SECURITY
-        self.active = m - min(t, m - 2 * t - 1)
+        self.active = m if verified else m - min(t, m - 2 * t - 1)
 
     @functools.cache
     def set_value(self, index: int, pid: int) -> int:
@@ -89,6 +94,21 @@ class Geometry:
         if m >= (t + 1) ** 2:
             return [tuple(range(k * (t + 1), (k + 1) * (t + 1))) for k in range(t + 1)]
         return list(itertools.combinations(range(m), t + 1))
+
+    @functools.cache
+    def joint_groups(self) -> list[tuple[int, ...]]:
+        """Groups of t + 1 parties such that every PRSS set contains one of them.
+
+        What a group knows is known to at least one honest party, and what a set knows is known to
+        a group. Two pairs for m = 4, t = 1; a greedy cover in general.
+        """
+        missing, groups = set(self.sets), []
+        while missing:
+            best = max(itertools.combinations(range(self.m), self.t + 1),
+                       key=lambda g: sum(set(g) <= set(s) for s in missing))
+            missing = {s for s in missing if not set(best) <= set(s)}
+            groups.append(best)
+        return groups
 
     def covering_sets(self, group: tuple[int, ...]) -> list[int]:
         """One PRSS set per (|group| - t)-subset of an active group: subset plus all outsiders."""

@@ -37,7 +37,8 @@ def _stamp() -> pathlib.Path:
     here = pathlib.Path(__file__).parent
     digest = hashlib.sha256(f'{version("numba")} {platform.python_version()} '
                             f'{platform.machine()}'.encode())
-    for name in ('i128.py', 'field.py', 'matmul.py', 'compare.py'):
+    for name in ('i128.py', 'field.py', 'lanes.py', 'thin.py', 'matmul.py', 'compare.py',
+                 'permutation.py'):
         # Numba's cache goes by the time of the source, so the stamp does too.
         digest.update(f'{name} {(here / name).stat().st_mtime_ns}'.encode())
     folder = here / '__pycache__'
@@ -63,7 +64,8 @@ def compile_all() -> None:
         big = mpc.array(np.zeros((200, 200), np.int64))
         y = x.T @ x + mpc.sigmoid(x[:2]) * 0.5 - x[:2] * x[:2]
         parts = [y @ np.ones((2, 2)), mpc.shuffle(x), mpc.log(x * x + 1.0), x.ravel().cumsum(),
-                 x.sum(0), -x, x.T @ x[:, 0], big @ big]
+                 x.sum(0), -x, x.T @ x[:, 0], big @ big, big @ big[:, 0],
+                 big.T @ big[:, 0]]
         await mpc.output(parts)
     run_cluster(program, 3)
 

@@ -51,7 +51,7 @@ def free_addresses(count: int) -> list[tuple[str, int]]:
 
 
 def measured(
-    program: Callable[[Any], Any], m: int, t: int | None = None
+    program: Callable[[Any], Any], m: int, t: int | None = None, verified: bool = False
 ) -> dict[str, tuple[int, int, int]]:
     """Per operation name: calls, rounds of all calls, bytes of all calls over all parties."""
     meters = []
@@ -60,7 +60,7 @@ def measured(
         meters.append(mpc.meter)
         return await program(mpc)
 
-    run_cluster(watched, m, t)
+    run_cluster(watched, m, t, verified=verified)
     costs: dict[str, tuple[int, int, int]] = {}
     for meter in meters:
         seen: dict[str, tuple[int, int, int]] = {}

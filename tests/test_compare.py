@@ -11,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine import compare
-from engine.bits import BitNetwork, Layout
+from engine.bits import Layout
 from engine.cluster import run_cluster
 from engine.operation import Operation
 from engine.shamir import Geometry
+from engine.verified_bits import bit_network
 
 TOP = 2**63 - 1
 EDGES = [0, 1, -1, 2, -2, TOP, -TOP, TOP - 1, 1 - TOP, 2**62, -(2**62), 2**32, -(2**32), 2**32 - 1,
@@ -155,16 +156,19 @@ def test_layouts(m, t, rotation):
              for a, b in layout.pairs(p)]
     assert sorted(terms) == [(a, b) for a in range(len(layout.sets))
                              for b in range(len(layout.sets))], "each cross term exactly once"
-    parts = [layout.mine(p)[k] for p in layout.dealers for k in layout.split(p)]
+    parts = [layout.mine(p)[k] for j, (p,) in enumerate(layout.parts)
+                 for k in layout.split(p, j)]
     assert sorted(parts) == list(range(len(layout.sets)))
     for k, index in enumerate(layout.keys):
         # The key's holders among the active parties are the set; the rest are outsiders.
         assert set(g.sets[index]) & set(layout.group) == layout.sets[k]
 
 
-@pytest.mark.parametrize("m, t", [*SIZES, (2, 0), (5, 1), (7, 3)])
+@pytest.mark.parametrize("m, t, verified", [
+    *[(m, t, False) for m, t in [*SIZES, (2, 0), (5, 1), (7, 3)]],
+    (2, 0, True), (4, 1, True), (5, 1, True), (7, 2, True)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
-def test_and_of_dealt_words(m, t, dtype):
+def test_and_of_dealt_words(m, t, verified, dtype):
     rng = np.random.default_rng(m)
     top = np.iinfo(dtype).max
     a, b = (rng.integers(0, top, 9, dtype=dtype, endpoint=True) for _ in range(2))
@@ -172,16 +176,17 @@ def test_and_of_dealt_words(m, t, dtype):
 
     async def program(mpc):
         op = Operation(mpc, "test", (9,))
-        net = BitNetwork(op, 9)
-        d = net.layout.dealers
-        x, y = await net.deal({d[0]: a if mpc.pid == d[0] else None,
-                               d[-1]: b if mpc.pid == d[-1] else None} if t else
-                              {d[0]: a if mpc.pid == d[0] else None}, (9,), dtype), None
-        x, y = x if t else (x[0], net.xor_public(x[0], 0b101))
+        net = bit_network(op, 9)
+        last = len(net.layout.parts) - 1
+        values = {0: a, last: b} if last else {0: a}
+        dealt = await net.deal({j: values.get(j, np.zeros(9, dtype))
+                                for j, part in enumerate(net.layout.parts) if mpc.pid in part},
+                               (9,), dtype)
+        x, y = (dealt[0], dealt[-1]) if last else (dealt[0], net.xor_public(dealt[0], 0b101))
         z = await net.and_(x, net.xor_public(y, 0b11))
         return net.mine, net.layout.sets, z
 
-    parties = run_cluster(program, m, t)
+    parties = run_cluster(program, m, t, verified=verified)
     sets = parties[0][1]
     components = {}
     for mine, _, z in parties:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 from collections import Counter
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from engine_kit import secret
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,3 +162,15 @@ def test_every_draw_of_a_run_has_its_own_name(m, monkeypatch):
         # What a party deals to itself it draws once as giver and once as receiver.
         to_itself = which == pid if method == "of_pair" else b"bits" in name
         assert times == 1 or (times == 2 and m == 5 and to_itself), name
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4095, 8191, 8192, 8193, 9000])
+def test_short_and_long_keystreams_are_those_of_counter_mode(count):
+    key, name = bytes(range(16)), b"a draw"
+    nonce = hashlib.blake2b(name, digest_size=12).digest() + bytes(4)
+    stream = Cipher(algorithms.AES(key), modes.CTR(nonce)).encryptor()
+    expected = np.frombuffer(stream.update(bytes(8 * count)), np.uint64)
+    np.testing.assert_array_equal(expand(key, name, count), expected)
+    out = np.zeros((count, 1), np.uint64)
+    assert expand(key, name, count, out) is out
+    np.testing.assert_array_equal(out[:, 0], expected)

@@ -1,0 +1,177 @@
+"""What every primitive costs in verified mode; `predict` for either mode.
+
+As in `engine.costs`, with 16 bytes more for every digest: an opening of degree d reaches each
+receiver as d shares and m - 1 - d digests, and what a group of parties knows is sent once and
+vouched for t times. A dealt sharing takes one more round, in which it is checked.
+"""
+
+import functools
+
+from engine import costs
+from engine.costs import ELEMENT, WORD, Prediction
+from engine.shamir import Geometry
+
+DIGEST = 16
+"""Bytes of a digest."""
+PIECE = 1 << 17
+"""Elements of a product that are opened, and vouched for, together."""
+
+
+def predict(name: str, n: int, geometry: Geometry, **more) -> Prediction | None:
+    """The cost of one operation, None for one that is not listed (local).
+
+    `more` refines it: `receivers` of an output (number), `bits` of a decomposition.
+    """
+    return _predict(name, n, geometry.m, geometry.t, geometry.verified, **more)
+
+
+@functools.lru_cache(4096)
+def _predict(name, n, m, t, verified, **more):
+    formula = (COSTS if verified else costs.COSTS).get(name)
+    return formula(n, m, t, **more) if formula else None
+
+
+def share(n: int, m: int, t: int) -> Prediction:
+    """An input, and the comparison of one combination among the receivers."""
+    check = costs.Prediction(1, ELEMENT * (m - 1) * (m - 2))
+    if t > 1:
+        coin = _opening(1, m, t, m)
+        check = Prediction(check.rounds + 2, check.total_bytes + coin)
+    return _sum(m, costs.share(n, m, t), check)
+
+
+def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction:
+    """An output: the word of all parties, and 2t shares for every receiver."""
+    receivers = m if receivers is None else receivers
+    return _sum(m, Prediction(2, receivers * (ELEMENT * n * 2 * t + DIGEST * (m - 1 - 2 * t))))
+
+
+def product(n: int, m: int, t: int) -> Prediction:
+    """A product with or without truncation; n is the size of the result."""
+    return _sum(m, Prediction(1, _opening(n, m, 2 * t, m)))
+
+
+def truncate(n: int, m: int, t: int) -> Prediction:
+    """A truncation alone."""
+    return _sum(m, Prediction(1, _opening(n, m, t, m)))
+
+
+def less_than(n: int, m: int, t: int) -> Prediction:
+    """A sign bit, as in the default mode."""
+    return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else costs.CARRY),
+                _to_field(n, m, t))
+
+
+def open_negative(n: int, m: int, t: int) -> Prediction:
+    """A sign bit that is opened at once: every party is told the components that it lacks."""
+    sets = len(Geometry(m, t).sets)
+    return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else costs.CARRY),
+                Prediction(1, sets * t * (-(-n // 8) + DIGEST * t)))
+
+
+def equal(n: int, m: int, t: int) -> Prediction:
+    """A test for zero."""
+    opening = _open_to_group(n, m, t) if t < 2 else _summands(n, m, t)
+    widths = costs.ZERO if t < 2 else (WORD, *costs.ZERO)
+    return _sum(m, opening, _and(n, m, t, widths), _to_field(n, m, t))
+
+
+def exponent(n: int, m: int, t: int, planes: int = 7) -> Prediction:
+    """The position of the leading one and whether it is in the domain; n input elements."""
+    return _sum(m, _summands(n, m, t), _and(n, m, t, (*costs.all_carries(t), *(WORD,) * 6)),
+                _to_field(planes * n, m, t))
+
+
+def signed_exponent(n: int, m: int, t: int) -> Prediction:
+    """The same of the magnitude, and a sign bit."""
+    return exponent(n, m, t, planes=8)
+
+
+def to_bits(n: int, m: int, t: int, bits: int = 64) -> Prediction:
+    """The low bits of n numbers, as shared bits."""
+    return _sum(m, _summands(n, m, t), _and(n, m, t, costs.all_carries(t)),
+                _to_field(n * bits, m, t))
+
+
+def random_bits(n: int, m: int, t: int) -> Prediction:
+    """Random bits are drawn from keys; bringing them to the field costs."""
+    return _sum(m, _to_field(n, m, t))
+
+
+def shuffle(n: int, m: int, t: int) -> Prediction:
+    """One phase per party (t = 1), see `engine.verified_shuffle`; n is rows times columns."""
+    if t == 0:
+        return Prediction(0, 0)
+    phases = (m - 1) ** 2
+    return _sum(m, Prediction(m + 1, _opening(n, m, t, m - 2) +
+                              phases * (ELEMENT * n + DIGEST)))
+
+
+COSTS = {
+    'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
+    'encode': product, 'truncate': truncate, 'less_than': less_than,
+    'open_negative': open_negative, 'equal': equal, 'exponent': exponent,
+    'signed_exponent': signed_exponent, 'to_bits': to_bits,
+    'random_bits': random_bits, 'shuffle': shuffle,
+}
+
+
+# --- the parts ---
+
+def _sum(m, *parts):
+    return costs.sequence(m, *parts)
+
+
+def _opening(n, m, degree, receivers):
+    """Bytes of an opening: shares, and a digest per piece from everybody else."""
+    pieces = max(1, -(-n // PIECE))
+    return receivers * (ELEMENT * n * degree + DIGEST * pieces * (m - 1 - degree))
+
+
+def _jointly(size, t, receivers):
+    """Bytes of words of that size from a group to some receivers."""
+    return receivers * (size + DIGEST * t)
+
+
+def _deal(size, m, t):
+    """Bytes of the words that each of the joint groups deals to one set's others."""
+    return _groups(m, t) * _jointly(size, t, m - 2 * t - 1)
+
+
+@functools.cache
+def _groups(m, t):
+    return len(Geometry(m, t, True).joint_groups())
+
+
+def _open_to_group(n, m, t):
+    """Masked shares to the first group, then a word from every group to a set's others."""
+    return Prediction(2, _opening(n, m, t, t + 1) + _deal(WORD * n, m, t))
+
+
+def _summands(n, m, t):
+    """The opening, and carry-save adders from one word per group to two."""
+    return _sum(m, _open_to_group(n, m, t), _and(n, m, t, (WORD,) * max(0, _groups(m, t) - 2)))
+
+
+def _and(n, m, t, widths):
+    """ANDs one after the other; every intersection of two sets tells a set's others."""
+    return Prediction(len(widths), sum(
+        _jointly(w * n, t, m - t - size) for w in widths for size in _intersections(m, t)))
+
+
+@functools.cache
+def _intersections(m, t):
+    """Sizes of the different intersections of two sets."""
+    sets = Geometry(m, t).sets
+    return [len(k) for k in {frozenset(a) & frozenset(b) for a in sets for b in sets if a != b}]
+
+
+def _to_field(n, m, t):
+    """One number from every group, combined in pairs."""
+    groups = _groups(m, t)
+    total, rounds = _deal(ELEMENT * n, m, t), 1
+    while groups > 1:
+        pairs = groups // 2
+        total += _opening(n * pairs, m, 2 * t, m)
+        groups, rounds = groups - pairs, rounds + 1
+    return Prediction(rounds, total)

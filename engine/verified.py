@@ -1,0 +1,215 @@
+"""Verified mode: how the honest parties notice a party that does not follow the protocol.
+
+With m >= 3t + 1 the shares of the honest parties alone, 2t + 1 or more, fix every polynomial of
+degree 2t, so a wrong share of an opened value cannot stay unnoticed. Three steps are enough for all
+protocols of the engine:
+
+* an opening of degree d reaches a receiver as d shares, which fix the polynomial with its own, and
+  as digests of the others, which must lie on it (`CheckedOpening`);
+* a dealt sharing is checked by a random linear combination before it is used (`check_dealing`);
+* what t + 1 parties know, one of them sends and t vouch for by digests (`send_jointly`).
+
+Wrong, missing, truncated, repeated or contradictory messages end the run at whoever notices, before
+any value is opened to the program: outputs wait for the word of all parties (`confirm`). Sources:
+Ben-Or, Goldwasser, Wigderson, STOC 1988 (error detection for m >= 3t + 1); Dalskov, Escudero,
+Keller, "Fantastic Four", USENIX Security 2021 (joint messages of four parties).
+"""
+
+import itertools
+
+import numpy as np
+
+from engine import field
+from engine.errors import RemoteProtocolError
+from engine.prss import expand
+
+_COIN, _CHECK, _ACK, _CONFIRM = 0xffe0, 0xffe1, 0xffe2, 0xffe3
+
+
+def cheating(op, cause: str, suspects=()) -> RemoteProtocolError:
+    """The error that ends a run; `suspects` are the parties that can have caused it."""
+    suspects = sorted(suspects)
+    party = suspects[0] if len(suspects) == 1 else None
+    if len(suspects) > 1:
+        cause += f'; one of the parties {suspects} deviated'
+    return RemoteProtocolError(
+        'cheating-detected', f'{op.name}: {cause}', party=party, step='/'.join(op.path),
+        remedy='nothing of the result was opened here; run again without that party')
+
+
+class CheckedOpening:
+    """An opening of `degree`, at most 2t, to some receivers; any t parties may lie.
+
+    A receiver gets `full` shares (`degree` by default) and m - 1 - full digests: 16 bytes per
+    element and share, 16 per digest. With degree t and full = 2t a receiver can do without the
+    shares of t liars, and names them.
+    """
+
+    def __init__(self, op, degree: int, receivers, full: int | None = None):
+        self.op, self.degree, self.geometry = op, degree, op.runtime.geometry
+        self.full = degree if full is None else full
+        self.receivers = sorted(receivers)
+        self.senders = tuple(range(self.geometry.m))
+        self.pid = op.runtime.pid
+
+    def _senders(self, receiver):
+        m = self.geometry.m
+        others = [(receiver + k) % m for k in range(1, m)]
+        return others[:self.full], others[self.full:]
+
+    def send(self, own: np.ndarray, tag: int = 0) -> None:
+        """Send this party's shares to those receivers that count on them, digests to the others."""
+        for receiver in self.receivers:
+            if receiver != self.pid:
+                shares, _ = self._senders(receiver)
+                send = self.op.send if self.pid in shares else self.op.send_digest
+                send(receiver, own, tag)
+
+    async def receive(self, own: np.ndarray, tag: int = 0, n: int | None = None):
+        """(shares, parties): degree + 1 checked arrays (n, 2) that fix the opened values.
+
+        Raises RemoteProtocolError `cheating-detected`.
+        """
+        
+        op, g, pid = self.op, self.geometry, self.pid
+        shares, others = self._senders(pid)
+        held = {pid: own}
+        for p in shares:
+            held[p] = await op.receive_elements(p, len(own), tag)
+        digests = {p: await op.receive_digest(p, tag) for p in others}
+        wrong: set[int] = set()
+        for points in itertools.combinations(held, self.degree + 1):
+            if pid not in points:
+                break
+            wrong = await self._disagreeing(held, digests, points, tag)
+            if wrong and self.full > self.degree and len(wrong) <= g.t:
+                # The others, honest ones among them in sufficient number, agree: these lie.
+                op.runtime.suspect(op, wrong)
+                wrong = set()
+            if not wrong:
+                return [held[p] for p in points], points
+        suspects = wrong if self.degree <= g.t and len(wrong) <= g.t else \
+            set(range(g.m)) - {pid}
+        raise cheating(op, 'the shares of an opened value are not on one polynomial', suspects)
+
+    async def _disagreeing(self, held, digests, points, tag):
+        """Parties whose share is not the one that the shares of `points` imply."""
+        op, n = self.op, len(held[self.pid])
+        stack = field.stack([held[p] for p in points])
+        wrong = set()
+        for p in itertools.chain(held, digests):
+            if p in points:
+                continue
+            weights = self.geometry.recombination(tuple(points), p + 1)
+            implied = await op.compute(4 * n, field.combine, stack, weights)
+            if not (np.array_equal(implied, held[p]) if p in held else
+                    op.vouches(p, digests[p], implied, tag)):
+                wrong.add(p)
+        return wrong
+
+
+async def check_dealing(op, share: np.ndarray, dealer: int) -> None:
+    """Check, at all parties but the dealer, that its sharing of n values is of degree t.
+
+    The receivers compare Σ ρ_k s_k + r, with coefficients ρ that the dealer could not know when
+    it dealt, and a random sharing r that hides the combination. For t = 1 the coefficients are
+    a key's that all receivers hold and the dealer lacks: one round of 16 (m - 1)(m - 2) bytes. In
+    general they are opened after everybody has confirmed its share: two rounds more.
+    """
+    rt, g = op.runtime, op.runtime.geometry
+    n, pid = len(share), rt.pid
+    receivers = [p for p in range(g.m) if p != dealer]
+    mask = _random_sharing(op, b'check')
+    coefficients = await _coefficients(op, n, dealer)
+    if pid != dealer:
+        weighted = await op.compute(4 * n, lambda: field.total(
+            field.mul(share, coefficients).reshape(-1, 2)))
+        own = field.add(weighted.reshape(1, 2), mask)
+        for peer in receivers:
+            if peer != pid:
+                op.send(peer, own, _CHECK)
+        shown = {pid: own}
+        for peer in receivers:
+            if peer != pid:
+                shown[peer] = await op.receive_elements(peer, 1, _CHECK)
+        if not _on_one_polynomial(g, shown):
+            raise cheating(op, f'the sharing dealt by party {dealer} is not consistent',
+                           range(g.m) if g.t > 1 else (set(range(g.m)) - {pid}))
+    op.round()
+
+
+def _random_sharing(op, purpose):
+    """One random value in shares of degree t, unknown to any t parties; local."""
+    g, pid = op.runtime.geometry, op.runtime.pid
+    total = np.zeros((1, 2), np.uint64)
+    for k in g.sets_of(pid):
+        word = field.uniform(op.of_set(k, purpose, 2).reshape(1, 2))
+        total = field.add(total, field.affine(word, g.set_value(k, pid)))
+    return total
+
+
+def _on_one_polynomial(g, shown):
+    parties = sorted(shown)
+    points, rest = tuple(parties[:g.t + 1]), parties[g.t + 1:]
+    stack = field.stack([shown[p] for p in points])
+    return all(np.array_equal(field.combine(stack, g.recombination(points, p + 1)), shown[p])
+               for p in rest)
+
+
+async def _coefficients(op, n, dealer):
+    """Random coefficients (n, 2), known to the receivers after they have their shares."""
+    rt, g = op.runtime, op.runtime.geometry
+    if g.t == 1:
+        if rt.pid == dealer:
+            return None
+        [known] = [k for k, s in enumerate(g.sets) if dealer not in s]
+        raw = op.of_set(known, b'coefficients', 2 * n)
+    elif g.t == 0:
+        raw = np.ones(2 * n, np.uint64)
+    else:
+        await confirm(op, _ACK)
+        coin = CheckedOpening(op, g.t, range(g.m))
+        own = _random_sharing(op, b'coin')
+        coin.send(own, _COIN)
+        shares, points = await coin.receive(own, _COIN)
+        op.round()
+        seed = field.combine(field.stack(shares), g.recombination(tuple(points)))
+        raw = expand(seed.tobytes(), b'coefficients', 2 * n)
+    return field.uniform(raw.reshape(n, 2))
+
+
+async def confirm(op, tag: int = _CONFIRM) -> None:
+    """Go on only when all parties have come to this point, every check passed; one round."""
+    rt = op.runtime
+    for peer in range(rt.geometry.m):
+        if peer != rt.pid:
+            op.send(peer, np.empty(0, np.uint64), tag)
+    for peer in range(rt.geometry.m):
+        if peer != rt.pid:
+            await op.receive(peer, (0,), tag=tag)
+    op.round()
+
+
+# --- what a group of t + 1 or more parties knows ---
+
+def speakers(group, t: int, rotation: int) -> tuple[int, ...]:
+    """The one that sends and the t that vouch, of a group that knows the same words."""
+    start = rotation % len(group)
+    return (tuple(group) * 2)[start:start + t + 1]
+
+
+def send_jointly(op, group, receivers, words: np.ndarray, tag: int) -> None:
+    """At a party of `group` (t + 1 parties): send, or vouch for, the words to each receiver."""
+    send = op.send if op.runtime.pid == group[0] else op.send_digest
+    for receiver in receivers:
+        send(receiver, words, tag)
+
+
+async def receive_jointly(op, group, shape, dtype, tag: int) -> np.ndarray:
+    """The words that the first of `group` sends, if all the others vouch for them."""
+    words = await op.receive(group[0], shape, dtype, tag)
+    for voucher in group[1:]:
+        if not op.vouches(voucher, await op.receive_digest(voucher, tag), words, tag):
+            raise cheating(op, 'two parties that know the same words sent different ones',
+                           {group[0], voucher})
+    return words

@@ -1,0 +1,174 @@
+"""Boolean computation in verified mode: every word that travels is known to t + 1 parties.
+
+With m >= 3t + 1 the intersection K of two sets of m - t parties has t + 1 members or more, so a
+product of two components is known to a group with an honest member. The group shares it anew among
+the components of the sets that contain K: all but one of the new summands come from those sets'
+keys, and the last one is sent to the parties of its set outside K by one member of K and vouched
+for by t others (`engine.verified.send_jointly`). Nobody computes anything alone, so nobody can be
+wrong unnoticed. For m = 4 and t = 1 an AND is six words and six digests in all. Source: the joint
+messages of Dalskov, Escudero, Keller, "Fantastic Four", USENIX Security 2021, for any m and t.
+"""
+
+import functools
+import itertools
+import math
+
+import numpy as np
+
+from engine import field
+from engine.bits import BitNetwork
+from engine.verified import CheckedOpening, receive_jointly, send_jointly, speakers
+
+
+class Common:
+    """What a group K of parties knows together, and how it becomes a sharing.
+
+    `drawn` are the indices of the sets (containing K) whose summand comes from their key, `target`
+    that of the set whose summand is sent to its members outside K, the `receivers`.
+    """
+
+    def __init__(self, layout, group, number: int):
+        # The number spreads the work over the parties.
+        self.group = tuple(group)
+        over = [k for k, s in enumerate(layout.sets) if set(group) <= s]
+        self.target = over[number % len(over)]
+        self.drawn = [k for k in over if k != self.target]
+        self.receivers = sorted(layout.sets[self.target] - set(group))
+        self.speakers = speakers(self.group, layout.t, number)
+        # Products of components (a, b), as indices of sets, that exactly this group knows.
+        self.terms = [(a, b) for a, b in itertools.product(range(len(layout.sets)), repeat=2)
+                      if a != b and layout.sets[a] & layout.sets[b] == set(group)]
+
+
+@functools.cache
+def _intersections(layout) -> list[Common]:
+    groups = {tuple(sorted(a & b)) for a, b in itertools.combinations(layout.sets, 2)}
+    if len(groups) > 128:  # their number is part of a frame's tag
+        raise ValueError('verified mode: too many parties, expected at most 7')
+    return [Common(layout, group, j) for j, group in enumerate(sorted(groups))]
+
+
+@functools.cache
+def _parts(layout) -> list[Common]:
+    return [Common(layout, group, j) for j, group in enumerate(layout.parts)]
+
+
+class CheckedBitNetwork(BitNetwork):
+    """The Boolean steps of one operation in verified mode."""
+
+    async def _share_anew(self, groups, own, draw, minus, add, shape, dtype):
+        """What groups know, as sharings that no t other parties can read; one round.
+
+        `own[j]` is what this party knows as a member of groups[j]. `draw(key, label)` gives a
+        summand from a set's key, `minus(a, b)` takes it off, and `add(j, k, summand)` adds to
+        component k of the j-th result.
+        """
+        step, waiting = self._next(), []
+        for j, common in enumerate(groups):
+            tag = 0x8000 | (step & 0xff) << 7 | j
+            draws = {k: draw(self.layout.keys[k], (step << 8) | j)
+                     for k in common.drawn if k in self.mine}
+            for k, drawn in draws.items():
+                add(j, k, drawn)
+            if j in own:
+                last = functools.reduce(minus, draws.values(), own[j])
+                add(j, common.target, last)
+                if self.pid in common.speakers:
+                    send_jointly(self.op, common.speakers, common.receivers, last, tag)
+            elif self.pid in common.receivers:
+                waiting.append((j, common, tag))
+        for j, common, tag in waiting:
+            add(j, common.target,
+                await receive_jointly(self.op, common.speakers, shape, dtype, tag))
+        self.op.round()
+
+    def _draw_words(self, shape, dtype):
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+
+        def draw(key, label):
+            words = self.op.of_set(key, b'joint', -(-size // 8), label)
+            return words.view(np.uint8)[:size].view(dtype).reshape(shape)
+        return draw
+
+    def _word_opening(self):
+        return CheckedOpening(self.op, self.rt.geometry.t, self.layout.parts[0])
+
+    async def deal(self, words, shape, dtype=np.uint64):
+        """As in the default mode; a part is a group of t + 1 parties that hold the same words."""
+        shape, groups = tuple(shape), _parts(self.layout)
+        results = [np.zeros((len(self.mine), *shape), dtype) for _ in groups]
+
+        def add(j, k, summand):
+            results[j][self.mine.index(k)] ^= summand
+        await self._share_anew(groups, words, self._draw_words(shape, dtype), np.bitwise_xor, add,
+                               shape, dtype)
+        return results
+
+    async def and_(self, x, y, bits: int = 64):
+        """x & y of component arrays of one shape, of which the low `bits` count; one round."""
+        shape, work = x.shape[1:], math.prod(x.shape[1:])
+        self.op.multiplications += work
+        place = {k: j for j, k in enumerate(self.mine)}
+        groups = _intersections(self.layout)
+
+        def known():
+            return x & y, {
+                j: functools.reduce(np.bitwise_xor,
+                                    [x[place[a]] & y[place[b]] for a, b in common.terms])
+                for j, common in enumerate(groups) if self.pid in common.group}
+        out, own = await self.op.compute(8 * work, known)
+
+        def add(j, k, summand):
+            out[place[k]] ^= summand
+        await self._share_anew(groups, own, self._draw_words(shape, x.dtype), np.bitwise_xor, add,
+                               shape, x.dtype)
+        if bits < 8 * out.dtype.itemsize:
+            out &= out.dtype.type((1 << bits) - 1)
+        return out
+
+    async def open(self, bits):
+        """The values of bits (sets, n), given as uint8 components, to all parties; one round.
+
+        Every party is told the components that it does not hold.
+        """
+        step, lay, t = self._next(), self.layout, self.rt.geometry.t
+        total = np.packbits(functools.reduce(np.bitwise_xor, bits) & np.uint8(1))
+        waiting = []
+        for k, holders in enumerate(lay.holders):
+            tag = 0x8000 | (step & 0xff) << 7 | k
+            group = speakers(holders, t, k)
+            outside = [p for p in lay.group if p not in lay.sets[k]]
+            if self.pid in group:
+                component = np.packbits(bits[self.mine.index(k)] & np.uint8(1))
+                send_jointly(self.op, group, outside, component, tag)
+            if self.pid in outside:
+                waiting.append((group, tag))
+        for group, tag in waiting:
+            total = total ^ await receive_jointly(self.op, group, total.shape, np.uint8, tag)
+        self.op.round()
+        return np.unpackbits(total, count=self.n)
+
+    async def _deal_contributions(self, bits, n):
+        """As in the default mode: the numbers of each part are shared anew over the field, and the
+        components of that sharing give Shamir shares locally (share conversion, TCC 2005)."""
+        g, groups = self.rt.geometry, _parts(self.layout)
+        parts = [np.zeros((n, 2), np.uint64) for _ in groups]
+        own = {}
+        for j, common in enumerate(groups):
+            if self.pid in common.group:
+                own[j] = np.zeros((n, 2), np.uint64)
+                own[j][:, 0] = self._contribution(bits, j).reshape(-1)
+
+        def draw(key, label):
+            return field.uniform(self.op.of_set(key, b'joint', 2 * n, label).reshape(n, 2))
+
+        def add(j, k, summand):
+            factor = g.set_value(self.layout.keys[k], self.pid)
+            parts[j] = field.add(parts[j], field.affine(summand, factor))
+        await self._share_anew(groups, own, draw, field.sub, add, (n, 2), np.uint64)
+        return parts
+
+
+def bit_network(op, n: int) -> BitNetwork:
+    """The Boolean steps of an operation on n elements, in the mode of its runtime."""
+    return (CheckedBitNetwork if op.runtime.geometry.verified else BitNetwork)(op, n)
