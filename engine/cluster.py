@@ -22,16 +22,17 @@ from engine.transport import MemoryLink
 
 
 def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float = 30.0,
-                  session: bytes | None = None) -> list[Runtime]:
+                  session: bytes | None = None, verified: bool = False) -> list[Runtime]:
     """Connected runtimes of m parties in the running event loop."""
-    g = Geometry(m, (m - 1) // 2 if t is None else t)
+    g = Geometry(m, (m - 1) // (3 if verified else 2) if t is None else t, verified)
     session = session or os.urandom(32)
     runtimes = [Runtime(i, g, session=session, idle_deadline=idle_deadline) for i in range(m)]
     links: list[dict] = [{} for _ in range(m)]
     pairs = {}
+    label = int.from_bytes(session[:8], 'little')
     for i in range(m):
         for j in range(i + 1, m):
-            a, b = MemoryLink(i, j, tap), MemoryLink(j, i, tap)
+            a, b = MemoryLink(i, j, tap, label), MemoryLink(j, i, tap, label)
             a.other, b.other = b, a
             links[i][j], links[j][i] = a, b
             pairs[i, j] = pairs[j, i] = os.urandom(32)
@@ -44,14 +45,15 @@ def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float =
 
 def run_cluster(program, m: int = 4, t: int | None = None, *, tap=None,
                 idle_deadline: float = 30.0, deadline: float = 300.0, raw_errors=False,
-                checking=False):
+                checking=False, verified=False):
     """Run `async program(mpc)` at all parties; results in party order.
 
     Raises the first error, or with `raw_errors` returns errors in place of results. `checking`
-    finds overflow inside the computation (`Runtime.checking`).
+    finds overflow inside the computation (`Runtime.checking`); `verified` is verified mode
+    (`engine.verified`), with t = (m - 1) // 3 unless given.
     """
     async def main():
-        runtimes = make_runtimes(m, t, tap, idle_deadline)
+        runtimes = make_runtimes(m, t, tap, idle_deadline, verified=verified)
 
         async def party(rt):
             rt.checking = checking

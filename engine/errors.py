@@ -30,7 +30,7 @@ class EngineError(Exception):
     def report(self) -> bytes:
         """What the peers are told: the same fields, shortened, for `reported`."""
         short = {k: v[:200] if isinstance(v, str) else v for k, v in self.as_dict().items()}
-        return json.dumps(short, ensure_ascii=False).encode()
+        return json.dumps(short, ensure_ascii=False).encode(errors='replace')
 
 
 class LocalProtocolError(EngineError):
@@ -50,9 +50,15 @@ def reported(peer: int, payload: bytes) -> PeerLost:
     try:
         fields = json.loads(payload)
         party = fields.get('party')
-        party = party if isinstance(party, int) else peer
-        code, cause, step, remedy = (str(fields.get(k, ''))[:200]
+        party = party if type(party) is int and 0 <= party < 65536 else peer
+        code, cause, step, remedy = (_printable(fields.get(k, ''))
                                      for k in ('code', 'cause', 'step', 'remedy'))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         code, cause, step, remedy, party = 'peer-failed', 'no details', '', '', peer
     return PeerLost(code, f'party {peer} stopped: {cause}', party=party, step=step, remedy=remedy)
+
+
+def _printable(value) -> str:
+    """A peer's text, fit for a terminal and a log."""
+    text = value if isinstance(value, str) else ''
+    return ''.join(c if c.isprintable() else '?' for c in text[:200])

@@ -1,11 +1,12 @@
 """What two parties prove and agree before the first share moves.
 
-Each side sends a hello (party number, m, t, session, program hash, X25519 key, nonce). Both check
-that they are in the same session of the same program, and, where the job names the peers' keys,
-that the key is the approved one. The pairwise key comes from the key agreement bound to both
-hellos, so it is fresh even where a job is started again with the same keys; each side then proves
-that it holds it by a sealed message. That message carries the PRSS keys of the sets that its sender
-leads, so no key ever crosses the wire in the clear.
+TLS comes first: the certificates prove the party numbers (`engine.credentials`). Inside of it each
+side sends a hello (party number, m, t, mode, session, program hash, X25519 key, nonce). Both check
+that they are in the same session of the same program, that the number is the proven one, and, where
+the job names the peers' keys, that the key is the approved one. The pairwise key comes from the key
+agreement bound to both hellos, so it is fresh even where a job is started again with the same keys;
+each side then proves that it holds it by a sealed message. That message carries the PRSS keys of
+the sets that its sender leads, so no key crosses the wire in the clear even without TLS.
 """
 
 import secrets
@@ -20,7 +21,7 @@ from engine.errors import LocalProtocolError, RemoteProtocolError
 from engine.prss import derive
 from engine.shamir import Geometry
 
-_HELLO = struct.Struct('<HHH32s32s32s32s')
+_HELLO = struct.Struct('<HHHH32s32s32s32s')
 _KEY = 32
 
 
@@ -49,22 +50,30 @@ class Session:
         """This party's hello."""
         g = self.geometry
         public = self.private.public_key().public_bytes_raw()
-        return _HELLO.pack(self.pid, g.m, g.t, self.session, self.program, public, self.nonce)
+        return _HELLO.pack(self.pid, g.m, g.t, g.verified, self.session, self.program, public,
+                           self.nonce)
 
-    def greet(self, payload: bytes, expected: int | None, taken) -> tuple[int, bytes, bytes]:
+    def greet(self, payload: bytes, expected: int | None, taken,
+              proven: int | None = None) -> tuple[int, bytes, bytes]:
         """Check a peer's hello; returns its party number, the key with it, and the sealed answer.
 
         `expected` is the party that this side dialled (None on the listening side), `taken` the
-        party numbers that are connected already.
+        party numbers that are connected already, `proven` the number of the peer's certificate.
         """
         if len(payload) != _HELLO.size:
             raise RemoteProtocolError('bad-hello', f'hello of {len(payload)} bytes')
-        pid, m, t, session, program, public, _ = _HELLO.unpack(payload)
+        pid, m, t, verified, session, program, public, _ = _HELLO.unpack(payload)
         g = self.geometry
-        if (m, t) != (g.m, g.t):
+        if proven is not None and pid != proven:
             raise RemoteProtocolError(
-                'different-setup', f'the peer runs {m} parties with threshold {t}, '
-                f'this party {g.m} with {g.t}', party=pid, remedy='give all parties the same setup')
+                'wrong-party', f'party {proven}, by its certificate, claims to be party {pid}',
+                party=proven, remedy='check indices and certificates')
+        if (m, t, verified) != (g.m, g.t, g.verified):
+            modes = ['verified mode' if v else 'default mode' for v in (verified, g.verified)]
+            raise RemoteProtocolError(
+                'different-setup', f'the peer runs {m} parties with threshold {t} in {modes[0]}, '
+                f'this party {g.m} with {g.t} in {modes[1]}', party=pid,
+                remedy='give all parties the same setup')
         allowed = {expected} if expected is not None else set(range(self.pid))
         if pid not in allowed or pid in taken:
             raise RemoteProtocolError(
@@ -102,6 +111,10 @@ class Session:
         self.pair_keys[pid] = key
         for j, k in enumerate(wanted):
             self.set_keys[k] = keys[_KEY * j:_KEY * (j + 1)]
+
+    def frame_session(self, key: bytes) -> int:
+        """The digest that every frame between two parties carries, fresh for each connection."""
+        return int.from_bytes(derive(key, b'frames', self.session, length=8), 'little')
 
     def _led_by(self, pid):
         return [(k, s) for k, s in enumerate(self.geometry.sets) if s[0] == pid]

@@ -8,10 +8,11 @@ wherever this party waits.
 import asyncio
 import concurrent.futures
 import contextlib
+import logging
 
 import numpy as np
 
-from engine import frames
+from engine import divergence, frames
 from engine.base import RuntimeBase
 from engine.errors import (
     EngineError,
@@ -20,18 +21,23 @@ from engine.errors import (
     RemoteProtocolError,
     reported,
 )
+from engine.throttle import Throttle
+
+_GRACE = 5.0
+"""Seconds that a program has to end by itself after a failure."""
+_FLUSH = 1.0
+"""Seconds that the last messages have to leave."""
+_KEPT = 256
+"""What keeping a frame costs beyond its payload."""
 
 
 class Messaging(RuntimeBase):
     """Frames and failure (a mix-in of `engine.runtime.Runtime`)."""
 
+    suspects: dict[int, str]
+    throttle: Throttle
     worker: concurrent.futures.ThreadPoolExecutor
     idle_deadline: float
-    _links: dict
-    _mail: dict
-    _failure: EngineError | None
-    _finished: set[int]
-    _closing: bool
 
     step = ''
     """Name of the program's current step, for error messages."""
@@ -39,9 +45,77 @@ class Messaging(RuntimeBase):
     frame_bytes = frames.MAX_PAYLOAD
     """Largest payload of a frame, at most 16 MiB; the same at all parties."""
 
+    early_bytes = 2 << 30
+    """Most bytes kept of one peer's frames that no operation waits for yet."""
+
+    def _begin_messaging(self) -> None:
+        self._links: dict = {}
+        self._mail: dict = {}
+        self._failure: EngineError | None = None
+        self._closing = False
+        self._finished: set[int] = set()
+        self._awaited: dict[tuple[int, int], int] = {}
+        self._early: dict[tuple[int, int], list[int]] = {}
+        self._held: dict[int, int] = {}
+        self._job_timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Future | None = None
+        self._program: asyncio.Task | None = None
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait to be sent, over all connections."""
+        return sum(link.queued for link in self._links.values())
+
+    def run(self, f):
+        """Run the program's coroutine until it is done, as MPyC's `run`.
+
+        A program that waits for something else when the connections fail gets a few seconds to
+        find out; then it is cancelled and the failure raised.
+        """
+        if self._loop.is_running():
+            return super().run(f)
+        return self._loop.run_until_complete(self._supervised(f))
+
+    async def _supervised(self, f):
+        task = asyncio.ensure_future(f)
+        self._program = task if isinstance(task, asyncio.Task) else None
+        self._ending = ending = self._loop.create_future()
+        await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
+        cancelled = False
+        if not task.done():
+            await asyncio.wait({task}, timeout=_GRACE)
+        if not task.done():
+            cancelled = task.cancel()
+            await asyncio.wait({task}, timeout=_GRACE)
+        if self._failure is not None:
+            await self.flushed()
+            if cancelled:
+                raise self._failure
+        return task.result()
+
+    async def flushed(self) -> None:
+        """Wait a moment for what has been sent to leave this process."""
+        limit = self._loop.time() + _FLUSH
+        while self.queued and self._loop.time() < limit:
+            await asyncio.sleep(0.001)
+
+    def end_after(self, seconds: float) -> None:
+        """Stop the job with the error `deadline` when it has not ended by itself by then."""
+        self._job_timer = self._loop.call_later(seconds, self._out_of_time, seconds)
+
+    def _out_of_time(self, seconds):
+        waiting = [key[0] for key, value in self._mail.items()
+                   if isinstance(value, asyncio.Future) and not value.done()]
+        whom = f', and waits for party {waiting[0]}' if waiting else ''
+        self.fail(PeerLost('deadline', f'the job has not ended within {seconds:g} s{whom}',
+                           party=waiting[0] if waiting else self.pid,
+                           remedy='give the job more time, or look at the slowest party'))
+
     def close(self) -> None:
         """Close all connections at once."""
         self._closing = True
+        if self._job_timer is not None:
+            self._job_timer.cancel()
         for link in self._links.values():
             link.close()
         self.worker.shutdown(wait=False, cancel_futures=True)
@@ -64,6 +138,11 @@ class Messaging(RuntimeBase):
                 waiting.set_exception(error)
                 waiting.exception()
         self._mail.clear()
+        self.throttle.fail(error)
+        self._early.clear()
+        self._wake()
+        if self._ending is not None and not self._ending.done():
+            self._ending.set_result(None)
 
     def failed(self, exc: BaseException | None) -> EngineError:
         """Stop because a coroutine of the program raised `exc`; the error to pass on."""
@@ -78,6 +157,13 @@ class Messaging(RuntimeBase):
         self.fail(error)
         return self._failure or error
 
+    def suspect(self, op, parties) -> None:
+        """Note parties that sent wrong shares of an output, which was corrected without them."""
+        for party in parties:
+            self.suspects.setdefault(party, '/'.join(op.path))
+            logging.warning('party %d sent wrong shares in %s; the result is right without them',
+                            party, '/'.join(op.path))
+
     def check(self) -> None:
         """Raise the failure of this run, if there is one."""
         if self._failure is not None:
@@ -87,12 +173,22 @@ class Messaging(RuntimeBase):
 
     def lost(self, peer: int, cause: EngineError) -> None:
         """A link reports that its peer is gone or misbehaves."""
-        self._finished.add(peer)
-        if self._closing:
-            self._wake()
-        else:
-            # Give an abort from a third party, which may know better who failed first, a moment.
-            self._loop.call_later(0.05, self.fail, cause)
+        if peer in self._finished:
+            return
+        # Give an abort from a third party, which may know better who failed first, a moment.
+        self._loop.call_later(0.05, self.fail, cause)
+
+    async def all_finished(self) -> None:
+        """Wait until all peers have said that their programs are done."""
+        while missing := set(self._links) - self._finished:
+            self.check()
+            self._all_done = self._loop.create_future()
+            try:
+                async with asyncio.timeout(self.idle_deadline):
+                    await self._all_done
+            except TimeoutError:
+                self.fail(self._silence(min(missing), 'the end of the program'))
+        self.check()
 
     def _wake(self):
         future = getattr(self, '_all_done', None)
@@ -102,15 +198,16 @@ class Messaging(RuntimeBase):
     def delivered(self, peer: int, frame: frames.Frame, payload: np.ndarray) -> None:
         """A link hands over a frame."""
         if frame.kind == frames.BYE:
-            self._finished.add(peer)
-            self._wake()
+            self._goodbye(peer)
         elif frame.kind == frames.ABORT:
             self.fail(reported(peer, payload.tobytes()))
+        elif frame.kind in (frames.HELLO, frames.KEYS):
+            self.fail(RemoteProtocolError('bad-frame', 'a second hello', party=peer))
         else:
             key = (peer, frame.kind, frame.operation, frame.tag)
             waiting = self._mail.pop(key, None)
             if waiting is None:
-                self._mail[key] = (frame.context, payload)
+                self._keep(key, frame.context, payload)
             elif isinstance(waiting, asyncio.Future):
                 if not waiting.done():
                     waiting.set_result((frame.context, payload))
@@ -118,21 +215,70 @@ class Messaging(RuntimeBase):
                 self.fail(RemoteProtocolError('repeated-frame', 'a frame was sent twice',
                                               party=peer))
 
+    def _goodbye(self, peer):
+        self._finished.add(peer)
+        for key, waiting in self._mail.items():
+            if key[0] == peer and isinstance(waiting, asyncio.Future) and not waiting.done():
+                self.fail(self._parted(peer, None, key[2]))
+                return
+        self._wake()
+
+    def _keep(self, key, context, payload):
+        """Keep a frame that nothing waits for yet."""
+        peer, _, operation, _ = key
+        own = self._awaited.get((peer, operation))
+        if own is not None and not divergence.same(own, context):
+            self.fail(self._parted(peer, context, operation))
+            return
+        held = self._held.get(peer, 0) + payload.size + _KEPT
+        if held > self.early_bytes:
+            self.fail(RemoteProtocolError(
+                'flood', f'the peer is {held} bytes ahead, at most {self.early_bytes} are kept',
+                party=peer, remedy='wait for results now and then in a long program'))
+            return
+        self._held[peer] = held
+        self._early.setdefault((peer, operation), [context, 0])[1] += 1
+        self._mail[key] = (context, payload)
+
     def send_frame(self, peer: int, kind: int, tag: int, operation: int, context: int, payload):
         """Send one frame."""
         self.check()
+        if kind == frames.SCALAR:
+            context = divergence.scalar_context(self._program)
         self._links[peer].send(kind, tag, operation, context, payload)
 
-    def _claim(self, key):
+    def _claim(self, key, context=None):
+        """What has arrived for a key, or a future of it; `context` is this party's operation."""
         waiting = self._mail.pop(key, None)
-        if waiting is None:
-            waiting = self._mail[key] = self._loop.create_future()
+        peer, _, operation, _ = key
+        if waiting is not None and not isinstance(waiting, asyncio.Future):
+            self._held[peer] -= waiting[1].size + _KEPT
+            early = self._early[peer, operation]
+            early[1] -= 1
+            if not early[1]:
+                del self._early[peer, operation]
+            return waiting
+        if context is None:
+            context = divergence.scalar_context(self._program)
+        self._awaited[peer, operation] = context
+        early = self._early.get((peer, operation))
+        if early is not None and not divergence.same(early[0], context):
+            self.fail(self._parted(peer, early[0], operation))
+        elif peer in self._finished:
+            self.fail(self._parted(peer, None, operation))
+        self.check()
+        waiting = self._mail[key] = self._loop.create_future()
+        waiting.add_done_callback(lambda _: self._awaited.pop((peer, operation), None))
         return waiting
+
+    def _parted(self, peer, theirs, operation):
+        return divergence.diverged(peer, self.pid, theirs, self._awaited.get((peer, operation), 0),
+                                   self.step)
 
     async def receive_frame(self, peer, tag, operation, context, name) -> np.ndarray:
         """The payload of a frame that `peer` sends, at most the idle deadline from now."""
         self.check()
-        waiting = self._claim((peer, frames.ARRAY, operation, tag))
+        waiting = self._claim((peer, frames.ARRAY, operation, tag), context)
         if isinstance(waiting, asyncio.Future):
             try:
                 async with asyncio.timeout(self.idle_deadline):
@@ -142,13 +288,14 @@ class Messaging(RuntimeBase):
                 self.fail(error)
                 raise error from None
         received, payload = waiting
-        if received != context:
-            raise RemoteProtocolError(
-                'program-divergence', f'the peer is at another operation than {name}', party=peer,
-                step=self.step, remedy='control flow must not depend on local data')
+        if not divergence.same(received, context):
+            raise divergence.diverged(peer, self.pid, received, context, self.step)
         return payload
 
     def _silence(self, peer, where) -> PeerLost:
-        return PeerLost('peer-silent', f'nothing received for {self.idle_deadline:g} s in {where}',
+        early = next((c for (p, _), (c, _) in self._early.items() if p == peer), None)
+        ahead = '' if early is None else f'; it has sent frames of {divergence.describe(early)}'
+        return PeerLost('peer-silent',
+                        f'nothing received for {self.idle_deadline:g} s in {where}{ahead}',
                         party=peer, step=self.step,
                         remedy='check the load and the network of that party')

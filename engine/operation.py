@@ -7,16 +7,22 @@ awaits goes through the methods here, so rounds, bytes and messages are metered 
 """
 
 import asyncio
-import hashlib
 import math
 import struct
 import time
 
 import numpy as np
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from engine import frames
-from engine.costs import COSTS, Prediction
+from engine.costs import Prediction
+from engine.costs_verified import predict
+from engine.divergence import call_site, context_of
 from engine.errors import RemoteProtocolError
+
+_DIGEST = 0xffff
+"""In place of a frame's number within its array: the frame vouches for the whole array."""
 
 _LABEL = struct.Struct('<q16sI')
 
@@ -34,13 +40,10 @@ class Operation:
         self.id = 0 if local else runtime.next_operation()
         self.path = (*runtime.meter.section, name)
         self.floor = runtime.floor
-        digest = hashlib.blake2b(f'{name}{tuple(shape)}'.encode(), digest_size=8,
-                                 key=runtime.session[:16]).digest()
-        self.context = int.from_bytes(digest, 'little')
+        self.context = 0 if local else context_of(name, tuple(shape)) | call_site()
         self.depth = self.rounds = self.bytes_sent = self.messages = self.multiplications = 0
         self.pieces, self.cpu = 0, 0.0
-        g, predict = runtime.geometry, COSTS.get(name)
-        self.expected: Prediction | None = predict(math.prod(shape), g.m, g.t) if predict else None
+        self.expected: Prediction | None = predict(name, math.prod(shape), runtime.geometry)
         self.started = time.perf_counter()
 
     @property
@@ -101,12 +104,49 @@ class Operation:
             whole[start:start + expected] = data
         return whole.view(dtype).reshape(shape)
 
-    async def exchange(self, outgoing: dict[int, np.ndarray], sources, shape, dtype=np.uint64,
+    async def receive_elements(self, peer: int, n: int, tag: int = 0) -> np.ndarray:
+        """Receive n field elements, shape (n, 2), each below 2^127."""
+        elements = await self.receive(peer, (n, 2), tag=tag)
+        if n and int(elements[:, 1].max()) >> 63:
+            raise RemoteProtocolError(
+                'bad-element', f'operation {self.name} got numbers that are not field elements',
+                party=peer, step='/'.join(self.path),
+                remedy='all parties must run the same SEPC version')
+        return elements
+
+    def send_digest(self, peer: int, words: np.ndarray, tag: int = 0) -> None:
+        """Vouch for what another party sends to `peer`: a one-time authenticator of the array.
+
+        Poly1305 under a key that only this party and `peer` know, and only for this message: two
+        different arrays of n bytes agree with probability below n·2^-107.
+        """
+        digest = self._digest(self.runtime.pid, peer, words, tag)
+        self.bytes_sent += len(digest)
+        self.messages += 1
+        self.runtime.send_frame(peer, frames.ARRAY, (tag << 16) | _DIGEST, self.id, self.context,
+                                digest)
+
+    async def receive_digest(self, peer: int, tag: int = 0) -> bytes:
+        """What `peer` vouches for, to be compared by `vouches`."""
+        data = await self.runtime.receive_frame(peer, (tag << 16) | _DIGEST, self.id,
+                                                self.context, self.name)
+        return data.tobytes()
+
+    def vouches(self, peer: int, digest: bytes, words: np.ndarray, tag: int = 0) -> bool:
+        """Whether the digest that `peer` sent is that of the array."""
+        return bytes_eq(digest, self._digest(peer, peer, words, tag))
+
+    def _digest(self, sender, peer, words, tag):
+        key = self.of_pair(peer, b'digest%d' % sender, 4, tag).tobytes()
+        data = np.ascontiguousarray(words).reshape(-1).view(np.uint8).data
+        return Poly1305.generate_tag(key, data)
+
+    async def exchange(self, outgoing: dict[int, np.ndarray], sources, n: int,
                        tag: int = 0) -> list[np.ndarray]:
-        """One round: send an array to each peer of `outgoing`, receive one from each source."""
+        """One round: send elements to each peer of `outgoing`, receive n from each source."""
         for peer, words in outgoing.items():
             self.send(peer, words, tag)
-        arrays = [await self.receive(peer, shape, dtype, tag) for peer in sources]
+        arrays = [await self.receive_elements(peer, n, tag) for peer in sources]
         self.round()
         return arrays
 

@@ -7,10 +7,10 @@ or `engine.cluster` (tests).
 
 import asyncio
 import concurrent.futures
-import contextlib
 import functools
 import json
 import logging
+import math
 import os
 import pathlib
 import time
@@ -21,6 +21,7 @@ from engine.additive import AdditiveOperations
 from engine.arithmetic import ArrayOperations
 from engine.array import SecureArray, constant
 from engine.compare import CompareOperations
+from engine.credentials import Credentials
 from engine.decompose import BitOperations
 from engine.errors import EngineError, LocalProtocolError
 from engine.functions import ArrayFunctions
@@ -28,17 +29,20 @@ from engine.handshake import Session
 from engine.linear_algebra import LinearAlgebra
 from engine.messaging import Messaging
 from engine.meter import Meter
+from engine.mpyc_arrays import MpycArrays
 from engine.numeric import NumericOperations
 from engine.operation import Operation
 from engine.prss import Randomness, derive
+from engine.public_values import PublicValues
+from engine.rendezvous import connect_all
 from engine.shamir import Geometry
 from engine.sorting import SortOperations
-from engine.transport import connect_all
+from engine.throttle import Throttle
 
 
 class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
-              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations,
-              mpyc_runtime.Runtime):
+              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations, PublicValues,
+              MpycArrays, mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
@@ -51,12 +55,10 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
         self.meter = Meter()
         self.worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix='kernel')
         self.randomness: Randomness
-        self._links: dict = {}
-        self._mail: dict = {}
-        self._failure: EngineError | None = None
-        self._finished: set[int] = set()
-        self._closing = False
+        self._begin_messaging()
+        self.suspects: dict[int, str] = {}
         self._tasks: set[asyncio.Task] = set()
+        self.throttle = Throttle()
         options = options or make_options(geometry.t)
         super().__init__(pid, [mpyc_runtime.Party(i) for i in range(geometry.m)], options)
         self._loop.set_exception_handler(None)
@@ -78,29 +80,40 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
         """Connect with the other parties as the command line says (MPyC's idiom)."""
         if hasattr(self, 'randomness'):
             return
-        await self.open(Session(self.pid, self.geometry, self.session, self.options.program),
-                        self.options.addresses, self.options.deadline)
+        options = self.options
+        await self.open(Session(self.pid, self.geometry, self.session, options.program),
+                        options.addresses, options.connect_deadline, options.credentials,
+                        everywhere=options.everywhere, job_deadline=options.job_deadline,
+                        watch=options.watch)
+        if options.connected is not None:
+            options.connected()
+        logging.info('All %d parties connected %s', self.geometry.m,
+                     'without TLS' if options.credentials is None else 'via TLS')
 
-    async def open(self, session: Session, addresses, deadline: float) -> None:
-        """Connect with the other parties and agree on keys."""
-        links = await connect_all(session, addresses, deadline)
+    async def open(self, session: Session, addresses, deadline: float,
+                   credentials: Credentials | None = None, *, everywhere: bool = False,
+                   job_deadline: float | None = None, watch=None) -> None:
+        """Connect with the other parties and agree on keys; the job's deadline begins now."""
+        links = await connect_all(session, addresses, deadline, credentials, everywhere, watch)
         self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
+        if job_deadline is not None:
+            self.end_after(job_deadline)
 
     async def shutdown(self) -> None:
         """Wait for all parties to finish, then close the connections."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self.idle_deadline)
+        while self._tasks or self._pc_level > self._program_counter[1]:
+            if self._tasks:
+                await asyncio.wait(set(self._tasks), timeout=self.idle_deadline)
+            else:
+                await asyncio.sleep(0)  # MPyC's coroutines are counted only
             self.check()
         self.check()
         for link in self._links.values():
             link.send(frames.BYE, 0, 0, 0, b'')
         self._closing = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.idle_deadline):
-                while len(self._finished) < len(self._links):
-                    self._all_done = self._loop.create_future()
-                    await self._all_done
+        await self.all_finished()
         self.close()
+        await self.flushed()
         if self.profile is not None:
             self._write_profile()
         logging.info('Stop MPC: %.3f s, %d bytes sent, %d rounds', time.time() - self.start_time,
@@ -142,10 +155,18 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
         out.share = future = self._loop.create_future()
         # The shares as they are now: an array may be assigned to while this operation waits.
         held = [(x.share, x.depth) for x in inputs]
-        task = self._loop.create_task(self._run(op, held, body, out, future))
+        ticket = self._ticket(op, out)
+        task = self._loop.create_task(self._run(op, held, body, out, future, ticket))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return out
+
+    def _ticket(self, op, out):
+        # Inside MPyC's coroutines the order of issue depends on timing, which admission must not.
+        if op.id == 0 or self._pc_level:
+            return None
+        sent = op.expected.total_bytes // self.geometry.m if op.expected else 0
+        return self.throttle.register(16 * math.prod(out.shape) + 2 * sent)
 
     def issue_value(self, op: Operation, inputs, body) -> asyncio.Future:
         """Like `issue`, for an operation whose result is a public value: a future of it.
@@ -160,16 +181,19 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
             return value
         return self.issue(op, inputs, opening, out).share
 
-    async def _run(self, op, held, body, out, future):
+    async def _run(self, op, held, body, out, future, ticket):
         try:
             shares, op.depth = [], op.floor
             for share, depth in held:
                 if isinstance(share, asyncio.Future):
-                    shares.append(await asyncio.shield(share))
+                    shares.append(share.result() if share.done() else
+                                  await asyncio.shield(share))
                     depth = share.depth
                 else:
                     shares.append(share)
                 op.depth = max(op.depth, depth)
+            if ticket is not None:
+                await self.throttle.admit(ticket)
             op.started = time.perf_counter()
             result = await body(op, *shares)
             op.finish()
@@ -188,10 +212,17 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
                 future.exception()
             if not isinstance(exc, Exception):
                 raise
+        finally:
+            if ticket is not None:
+                self.throttle.release(ticket)
 
     # --- MPyC's scalar types on the same links ---
 
     def _send_message(self, peer_pid, data):
+        if self.geometry.verified:
+            raise LocalProtocolError(
+                'not-verifiable', 'the protocols of MPyC\'s own types do not check the parties',
+                remedy='use secure arrays in verified mode, or run in the default mode')
         self.send_frame(peer_pid, frames.SCALAR, 0, self._program_counter[0], 0, data)
 
     def _receive_message(self, peer_pid):
@@ -216,14 +247,6 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
         deadline = self._loop.call_later(self.idle_deadline, silent)
         waiting.add_done_callback(hand_over)
         return result
-
-    async def transfer(self, obj, senders=None, receivers=None, sender_receivers=None):
-        """Not available: MPyC's `transfer` unpickles bytes from peers.
-
-        Public values that parties exchange are inputs that open, or belong into the manifest.
-        """
-        raise LocalProtocolError('no-pickles', 'transfer() would unpickle data from a peer',
-                                 remedy='share the value with mpc.input and open it')
 
     def input(self, x, senders=None):
         """Share private values: a SecureArray as `mpc.array(values)` holds them, or MPyC's types.

@@ -1,21 +1,28 @@
-"""Connections between parties: TCP for real runs, memory for the in-process cluster.
+"""Links between parties: TCP with or without TLS for real runs, memory for the in-process cluster.
 
 A link offers `send(frame header, payload)` and hands what arrives to its owner's `delivered`; loss
 of the peer goes to `lost`. The owner (the runtime) does all matching of frames to operations.
 """
 
 import asyncio
+import collections
 import contextlib
 from typing import Protocol
 
 import numpy as np
 
 from engine import frames
+from engine.channel import PlainChannel, TlsChannel
+from engine.credentials import Credentials
 from engine.errors import EngineError, PeerLost, RemoteProtocolError, reported
 from engine.handshake import Session
 
 _JOINED = 1 << 16
 """Payloads up to this size share a system call with their header."""
+HELLO_BYTES = 8192
+"""What a peer may send before it has proven who it is."""
+_AHEAD = 1 << 20
+"""Bytes that the socket's buffer takes before the link waits; what follows stays unencrypted."""
 
 
 class Owner(Protocol):
@@ -28,26 +35,56 @@ class Owner(Protocol):
         """The peer is gone or misbehaves."""
 
 
-class TcpLink(asyncio.BufferedProtocol):
-    """One TCP connection to a peer, from hello to bye."""
+class Meeting(Protocol):
+    """What links report to until their peers are known (`engine.rendezvous`)."""
 
-    def __init__(self, session: Session, taken, ready, peer: int | None = None):
-        self._session, self._taken, self._ready = session, taken, ready
-        self._expected = peer
+    session: Session
+    credentials: Credentials | None
+    taken: set[int]
+
+    def arrived(self, link: 'TcpLink') -> None:
+        """Somebody has connected."""
+
+    def ready(self, link: 'TcpLink', error: EngineError | None) -> None:
+        """The link has proven its peer, or failed."""
+
+
+class TcpLink(asyncio.BufferedProtocol):
+    """One TCP connection to a peer, from hello to bye; with credentials, in mutual TLS 1.3."""
+
+    def __init__(self, meeting: Meeting, peer: int | None = None):
+        self._meeting, self._expected = meeting, peer
         self.peer: int | None = None
+        self.number: int | None = None
+        self.proven = False
+        credentials = meeting.credentials
+        self._channel: PlainChannel | TlsChannel = PlainChannel() if credentials is None else \
+            TlsChannel(credentials.server if peer is None else credentials.client, peer is None)
+        self._channel.reader.kinds = (frames.HELLO, frames.ABORT)
         self._owner: Owner | None = None
         self._backlog: list = []
-        self._reader = frames.FrameReader()
         self._transport: asyncio.Transport | None = None
-        self._key = b''
-        self.proven = False
-        self._failed = False
+        self._queue: collections.deque = collections.deque()
+        self._queued = 0
+        self._paused = self._greeted = self._failed = self._ended = False
+        self._key, self._session, self._early = b'', 0, 0
         self._error: EngineError | None = None
+
+    @property
+    def expected(self) -> int | None:
+        """The party that this side dialled."""
+        return self._expected
 
     @property
     def dialled(self) -> bool:
         """Whether this side opened the connection."""
         return self._expected is not None
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait to be sent."""
+        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._queued + waiting
 
     def attach(self, owner: Owner):
         """Deliver to `owner` from now on, beginning with what has arrived already."""
@@ -61,160 +98,169 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def send(self, kind: int, tag: int, operation: int, context: int, payload) -> None:
         """Queue one frame; the payload must not change afterwards."""
+        if self._ended:
+            return
         data = memoryview(payload).cast('B') if len(payload) else b''
-        head = frames.header(kind, tag, operation, context, len(data))
-        assert self._transport is not None
+        head = frames.header(kind, tag, operation, context, len(data), self._session)
         if len(data) <= _JOINED:
-            self._transport.write(head + bytes(data))
+            self._queue.append(head + bytes(data))
         else:
-            self._transport.write(head)
-            self._transport.write(data)
+            self._queue.extend((head, data))
+        self._queued += len(head) + len(data)
+        self._pump()
 
     def close(self):
         """Close after everything queued has been sent."""
-        self._failed = True
-        if self._transport is not None:
-            self._transport.close()
+        self._failed = self._ended = True
+        self._pump()
+
+    def _pump(self):
+        """Encode and hand over what is queued, as far as the socket takes it."""
+        transport, queue, channel = self._transport, self._queue, self._channel
+        if transport is None or transport.is_closing():
+            queue.clear()
+            self._queued = 0
+            return
+        while queue and not self._paused and channel.open:
+            data = queue.popleft()
+            if len(data) > channel.piece:
+                queue.appendleft(data[channel.piece:])
+                data = data[:channel.piece]
+            self._queued -= len(data)
+            transport.write(channel.encode(data))
+        if self._ended and (not queue or not channel.open):
+            transport.close()
 
     # asyncio callbacks
 
     def connection_made(self, transport):
         """Both sides speak first."""
         self._transport = transport
-        self.send(frames.HELLO, 0, 0, 0, self._session.hello())
+        if self.dialled and transport.get_extra_info('sockname') == \
+                transport.get_extra_info('peername'):
+            # The kernel may give a dialling socket the very port that it dials.
+            self._fail(PeerLost('peer-lost', 'the connection led back to this party'))
+            return
+        transport.set_write_buffer_limits(high=_AHEAD)
+        if not self.dialled:
+            self._meeting.arrived(self)
+        transport.write(self._channel.start())
+        self._greet()
+
+    def pause_writing(self):
+        """The socket's buffer is full."""
+        self._paused = True
+
+    def resume_writing(self):
+        """The socket takes more."""
+        self._paused = False
+        self._pump()
 
     def get_buffer(self, sizehint):
         """Memory that the next bytes are received into."""
-        return self._reader.get_buffer()
+        buffer = self._channel.get_buffer()
+        return buffer if self.proven else buffer[:HELLO_BYTES]
 
     def buffer_updated(self, nbytes):
         """Bytes have arrived in the buffer given last."""
+        if self._failed:
+            return
         try:
-            done = self._reader.advance(nbytes)
-            if done is not None:
-                self._handle(*done)
+            for frame, payload in self._channel.received(nbytes):
+                self._greet()
+                self._handle(frame, payload)
+                if self._failed:
+                    return
+            if not self.proven:
+                self._early += nbytes
+                self._greet()
+                if self._early > HELLO_BYTES:
+                    raise RemoteProtocolError(
+                        'bad-hello', f'more than {HELLO_BYTES} bytes before the peer is known')
         except EngineError as error:
             self._fail(error)
 
     def connection_lost(self, exc):
         """The peer has closed, or the network has."""
-        self._fail(PeerLost('peer-lost', 'the connection was closed by the peer'
+        where = ' in the middle of a frame' if self._channel.reader.halfway else ''
+        self._fail(PeerLost('peer-lost', f'the connection was closed by the peer{where}'
                             if exc is None else f'connection error: {exc}',
                             remedy="see the peer's own error; restart the job when it is back"))
+
+    def fail(self, error: EngineError):
+        """Give this connection up."""
+        self._fail(error)
+
+    def _greet(self):
+        """Go on with TLS; once it stands, check the certificate and send the hello."""
+        if self._greeted:
+            return
+        out = self._channel.pending()
+        if out:
+            self._transport.write(out)
+        if not self._channel.open:
+            return
+        credentials = self._meeting.credentials
+        if credentials is not None:
+            self.number = credentials.party_of(self._channel.certificate)
+            if self.dialled and self.number not in (None, self._expected):
+                raise RemoteProtocolError(
+                    'wrong-certificate', f'who answers at the address of party {self._expected} '
+                    f'proves to be party {self.number}', remedy='check addresses and certificates')
+        self._greeted = True
+        self.send(frames.HELLO, 0, 0, 0, self._meeting.session.hello())
 
     def _fail(self, error):
         if self._failed:
             return
         self._failed, self._error = True, error
         if error.party is None:
-            error.party = self._expected if self.peer is None else self.peer
-        self._transport.close()
+            known = (self.peer, self.number, self._expected)
+            error.party = next((p for p in known if p is not None), None)
+        if self._greeted and not self.proven and not self.dialled:
+            # Somebody whose certificate is in order, but not its hello, is told why.
+            self.send(frames.ABORT, 0, 0, 0, error.report())
+        elif not self._greeted and not self._transport.is_closing():
+            self._transport.write(self._channel.pending())
+        self.close()
         if self._owner is not None:
             self._owner.lost(self.peer, error)
         else:
-            self._ready(self, error)
+            self._meeting.ready(self, error)
 
     def _handle(self, frame, payload):
-        if self.peer is None:
-            if frame.kind != frames.HELLO:
+        if self.proven:
+            if frame.kind in (frames.HELLO, frames.KEYS):
+                raise RemoteProtocolError('bad-frame', 'a second hello on one connection')
+            if self._owner is not None:
+                self._owner.delivered(self.peer, frame, payload)
+            elif frame.kind == frames.ABORT:
+                self._fail(reported(self.peer, payload.tobytes()))
+            else:
+                self._backlog.append((frame, payload))
+        elif frame.kind == frames.ABORT:
+            if not self.dialled:
                 raise RemoteProtocolError('bad-hello', 'the first frame must be a hello')
-            self.peer, self._key, sealed = self._session.greet(
-                payload.tobytes(), self._expected, self._taken)
+            self._fail(reported(self._expected, payload.tobytes()))
+        elif self.peer is None:
+            meeting, reader = self._meeting, self._channel.reader
+            self.peer, self._key, sealed = meeting.session.greet(
+                payload.tobytes(), self._expected, meeting.taken, self.number)
+            self._session = reader.session = meeting.session.frame_session(self._key)
+            reader.kinds = (frames.KEYS,)
             self.send(frames.KEYS, 0, 0, 0, sealed)
-        elif not self.proven:
-            if frame.kind != frames.KEYS:
-                raise RemoteProtocolError('bad-hello', 'expected the sealed keys')
-            if self.peer in self._taken:
-                raise RemoteProtocolError('wrong-party', 'the party is connected already')
-            self._session.accept_keys(self.peer, self._key, payload.tobytes())
-            self._taken.add(self.peer)
-            self.proven = True
-            self._ready(self, None)
-        elif frame.kind in (frames.HELLO, frames.KEYS):
-            raise RemoteProtocolError('bad-frame', 'a second hello on one connection')
-        elif self._owner is None and frame.kind == frames.ABORT:
-            self._fail(reported(self.peer, payload.tobytes()))
-        elif self._owner is None:
-            self._backlog.append((frame, payload))
         else:
-            self._owner.delivered(self.peer, frame, payload)
+            self._accept(payload)
 
-
-async def connect_all(session: Session, addresses, deadline: float) -> dict[int, TcpLink]:
-    """Links to all other parties; party i listens at addresses[i] for the lower-numbered ones.
-
-    Raises PeerLost naming the missing parties when the deadline (seconds) passes, and the peer's
-    misbehaviour as RemoteProtocolError. One TCP port per party.
-    """
-    loop = asyncio.get_running_loop()
-    m, pid = session.geometry.m, session.pid
-    links: dict[int, TcpLink] = {}
-    taken: set[int] = set()
-    refused: dict[int | None, EngineError] = {}
-    failure: EngineError | None = None
-    done = loop.create_future()
-
-    def ready(link, error):
-        if done.done():
-            return
-        if error is None:
-            links[link.peer] = link
-            if len(links) == m - 1:
-                done.set_result(None)
-        elif link.proven or link.dialled or (session.approved is None and error.party is not None):
-            done.set_exception(error)
-        else:
-            # Anybody can come to the listening port; the parties are still awaited.
-            refused[error.party] = error
-
-    async def dial(peer):
-        host, port = addresses[peer]
-        while True:
-            try:
-                await loop.create_connection(
-                    lambda: TcpLink(session, taken, ready, peer), host, port)
-                return
-            except OSError:
-                await asyncio.sleep(0.02)
-
-    server = None
-    dials = []
-    try:
-        if pid > 0:
-            host, port = addresses[pid]
-            try:
-                server = await loop.create_server(
-                    lambda: TcpLink(session, taken, ready), host, port, reuse_address=True)
-            except OSError as exc:
-                raise EngineError('port-in-use', f'cannot listen at {host}:{port}: {exc.strerror}',
-                                  party=pid, remedy='choose another port for this party') from None
-        dials = [asyncio.ensure_future(dial(peer)) for peer in range(pid + 1, m)]
-        if m > 1:
-            async with asyncio.timeout(deadline):
-                await done
-    except TimeoutError:
-        missing = sorted(set(range(m)) - {pid} - set(links))
-        failure = next((refused[p] for p in missing if p in refused), PeerLost(
-            'connect-timeout', f'no connection with party {missing} after {deadline:g} s',
-            party=missing[0],
-            remedy='check that every party has started and that its address is reachable'))
-    except EngineError as error:
-        failure = error
-    finally:
-        for task in dials:
-            task.cancel()
-        if server is not None:
-            server.close()
-        if done.done() and not done.cancelled():
-            done.exception()
-        if len(links) < m - 1:
-            for link in links.values():
-                if failure is not None:
-                    link.send(frames.ABORT, 0, 0, 0, failure.report())
-                link.close()
-    if failure is not None:
-        raise failure
-    return links
+    def _accept(self, payload):
+        meeting = self._meeting
+        if self.peer in meeting.taken:
+            raise RemoteProtocolError('wrong-party', 'the party is connected already')
+        meeting.session.accept_keys(self.peer, self._key, payload.tobytes())
+        meeting.taken.add(self.peer)
+        self.proven = True
+        self._channel.reader.kinds = None
+        meeting.ready(self, None)
 
 
 class MemoryLink:
@@ -224,8 +270,10 @@ class MemoryLink:
     (frame, payload) to deliver.
     """
 
-    def __init__(self, source: int, target: int, tap=None):
-        self.source, self.peer, self._tap = source, target, tap
+    queued = 0
+
+    def __init__(self, source: int, target: int, tap=None, session: int = 0):
+        self.source, self.peer, self._tap, self._session = source, target, tap, session
         self.other: MemoryLink | None = None
         self._owner: Owner | None = None
         self._closed = False
@@ -238,14 +286,21 @@ class MemoryLink:
         """Deliver a copy to the other end in the next turn of the event loop."""
         data = np.frombuffer(memoryview(payload).cast('B'), np.uint8).copy() if len(payload) \
             else np.empty(0, np.uint8)
-        frame = frames.parse(frames.header(kind, tag, operation, context, len(data)))
+        frame = frames.parse(frames.header(kind, tag, operation, context, len(data),
+                                           self._session))
         out = [(frame, data)] if self._tap is None else self._tap(
             self.source, self.peer, frame, data)
         for item in out:
             asyncio.get_running_loop().call_soon(self.other._arrive, *item)
 
     def _arrive(self, frame, payload):
-        if not self._closed and self._owner is not None:
+        if self._closed or self._owner is None:
+            return
+        if frame.session != self._session:
+            self._owner.lost(self.peer, RemoteProtocolError(
+                'wrong-session', 'a frame of another session', party=self.peer,
+                remedy='start all parties of one job together'))
+        else:
             self._owner.delivered(self.peer, frame, payload)
 
     def close(self):

@@ -4,10 +4,12 @@ Control only: nothing here has a place for rows, shares or features. Bodies are 
 the envelope's signature, so that every complaint can name the sender.
 """
 
+import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from engine.credentials import parse
 from parties import canonical
 from parties.envelope import Envelope
 from parties.errors import RemoteProtocolError
@@ -19,6 +21,18 @@ PRESENCE = "presence"
 Step = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
+
+
+def _check_certificate(text: str) -> str:
+    try:
+        parse(base64.b64decode(text, validate=True))
+    except ValueError:
+        raise ValueError("not a certificate") from None
+    return text
+
+
+Certificate = Annotated[str, Field(max_length=4096), AfterValidator(_check_certificate)]
+"""An X.509 certificate: DER in base64."""
 
 
 def inbox_topic(recipient: str, sender: str) -> str:
@@ -63,9 +77,14 @@ class Proposal(Strict):
 
 
 class Approval(Strict):
-    """A party agrees, and says where and with which fresh X25519 key its worker will be met."""
+    """A party agrees, and says where and with which fresh keys its worker will be met.
+
+    `job_key` is an X25519 public key, `certificate` that of the worker's TLS connections. Both are
+    of this job only, and the envelope's signature vouches for them.
+    """
 
     job_key: Hex32
+    certificate: Certificate
     host: Annotated[str, Field(min_length=1, max_length=255)]
     port: Port
 

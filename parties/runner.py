@@ -5,6 +5,7 @@ worker through a pipe, and is never written anywhere.
 """
 
 import asyncio
+import base64
 import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import ValidationError
 
+from engine.credentials import job_key, self_signed
 from parties import canonical
 from parties.child import Child, describe_exit
 from parties.config import NodeConfig
@@ -88,12 +90,18 @@ class Runner:
         return decision
 
     async def offer(self) -> Approval:
-        """A fresh X25519 key and a free port for this job's worker."""
+        """A fresh key, a certificate and a free port for this job's worker."""
         host = self._node.config.host
         self._key = X25519PrivateKey.generate()
         self._port = ReservedPort(host)
         public = self._key.public_key().public_bytes_raw().hex()
-        return Approval(job_key=public, host=host, port=self._port.port)
+        certificate = self_signed(job_key(self._key.private_bytes_raw()))
+        return Approval(
+            job_key=public,
+            certificate=base64.b64encode(certificate).decode(),
+            host=host,
+            port=self._port.port,
+        )
 
     async def start_worker(self, approvals: dict[str, Approval]) -> None:
         """Write the job's folder and start the worker on it."""
@@ -110,6 +118,7 @@ class Runner:
             label=config.label,
             addresses=tuple((approvals[name].host, approvals[name].port) for name in names),
             peer_keys=tuple(approvals[name].job_key for name in names),
+            certificates=tuple(approvals[name].certificate for name in names),
             connect_deadline=config.connect_deadline,
         )
         handle = os.open(folder / JOB_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -9,11 +9,13 @@ reason no event, and no error, repeats a value of the data.
 
 import argparse
 import asyncio
+import base64
 import json
 import os
 import resource
 import secrets
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -22,12 +24,14 @@ from typing import Any, TextIO
 
 from pydantic import ValidationError
 
+from engine.credentials import Credentials, job_key
 from parties import canonical
 from parties.errors import LocalError, PartiesError
 from parties.holdings import load_inputs
 from parties.lifeline import die_with_parent, on_end_of_input
 from parties.manifest import Column, Hex32, Manifest, PartyName, Port, Strict, explain
 from parties.measurement import measurement
+from parties.messages import Certificate
 from parties.programs import PROGRAMS, Programs, find
 
 JOB_FILE = "job.json"
@@ -46,6 +50,7 @@ class Job(Strict):
     label: Column | None
     addresses: tuple[tuple[str, Port], ...]
     peer_keys: tuple[Hex32, ...]
+    certificates: tuple[Certificate, ...]
     connect_deadline: float
 
 
@@ -97,14 +102,19 @@ async def run(
         # On a machine's first run one worker compiles the kernels and the others wait for it.
         await asyncio.to_thread(ensure)
         connect = engine_connect
+    pid = manifest.names.index(job.party)
+    certificates = [base64.b64decode(text) for text in job.certificates]
     mpc = await connect(
-        pid=manifest.names.index(job.party),
+        pid=pid,
         addresses=list(job.addresses),
         threshold=manifest.threshold,
         job_key=key,
         peer_keys=[bytes.fromhex(public) for public in job.peer_keys],
+        credentials=Credentials.pinned(pid, certificates, job_key(key)),
         session=bytes.fromhex(manifest.sha256()),
         deadline=job.connect_deadline,
+        # The node ends the job when the manifest expires; this is for a node that cannot.
+        job_deadline=max(0.0, manifest.expires - time.time()) + 5.0,
     )
     events.progress("connect", "done")
     result = await function(

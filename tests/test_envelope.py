@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes.consortium import DIRECTORY, IDENTITIES, NOW, identity
+from fakes.consortium import CERTIFICATE, DIRECTORY, IDENTITIES, NOW, identity
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +13,7 @@ from parties.envelope import MAX_BYTES, Envelope, open_envelope, seal
 from parties.errors import LocalError, RemoteProtocolError
 from parties.messages import read_body
 
+APPROVAL = {"job_key": "ab" * 32, "certificate": CERTIFICATE, "host": "h", "port": 1}
 JOB = {"job_id": "credit-0123456789abcdef", "manifest_sha256": "cd" * 32}
 
 
@@ -145,8 +146,11 @@ def test_no_flipped_bit_goes_unnoticed(place: int, bit: int) -> None:
         {"kind": "gossip"},
         {"kind": "progress", "body": {"step": "join"}},
         {"kind": "progress", "body": {"step": "join", "state": "start", "rows": [1, 2]}},
-        {"kind": "approval", "body": {"job_key": "zz", "host": "h", "port": 1}},
-        {"kind": "approval", "body": {"job_key": "ab" * 32, "host": "h", "port": "1"}},
+        {"kind": "approval", "body": {**APPROVAL, "job_key": "zz"}},
+        {"kind": "approval", "body": {**APPROVAL, "port": "1"}},
+        {"kind": "approval", "body": {**APPROVAL, "certificate": "AAAA"}},
+        {"kind": "approval", "body": {**APPROVAL, "certificate": "no base64"}},
+        {"kind": "approval", "body": {k: v for k, v in APPROVAL.items() if k != "certificate"}},
         {"kind": "presence", "body": {"state": "online", "session": "0" * 32}},
         {"job_id": None, "manifest_sha256": None},
     ],

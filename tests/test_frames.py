@@ -16,7 +16,7 @@ from engine.errors import RemoteProtocolError
 KINDS = [frames.HELLO, frames.KEYS, frames.ARRAY, frames.SCALAR, frames.ABORT]
 FRAMES = st.lists(
     st.tuples(st.sampled_from(KINDS), st.integers(0, 2**32 - 1), st.integers(-(2**63), 2**63 - 1),
-              st.integers(0, 2**64 - 1), st.binary(max_size=300)), max_size=6)
+              st.integers(0, 2**96 - 1), st.binary(max_size=300)), max_size=6)
 
 
 def encoded(items):
@@ -85,14 +85,14 @@ def test_oversized_lengths_are_refused_before_memory_is_allocated(kind, limit):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.binary(min_size=32, max_size=32))
+@given(st.binary(min_size=48, max_size=48))
 def test_garbage_is_refused(data):
-    if data[:5] == b"SEPC\x01":
+    if data[:5] == b"SEPC\x02":
         return
     reader = frames.FrameReader()
     reader.get_buffer()[:] = data
     with pytest.raises(RemoteProtocolError):
-        reader.advance(32)
+        reader.advance(48)
 
 
 @settings(max_examples=100, deadline=None)
@@ -109,6 +109,26 @@ def test_damaged_headers_are_refused(place, value):
 
 
 def test_the_header_is_the_documented_one():
-    assert frames.header(2, 3, -4, 5, 6) == b"SEPC" + struct.pack(
-        "<BBHIqQI", 1, 2, 0, 3, -4, 5, 6)
-    assert frames.HEADER.size == 32
+    context = (9 << 16 | 8) << 64 | 7 << 32 | 5
+    assert frames.header(2, 3, -4, context, 6, 10) == b"SEPC" + struct.pack(
+        "<BBHIIQqIIHHI", 2, 2, 0, 3, 6, 10, -4, 5, 7, 8, 9, 0)
+    assert frames.HEADER.size == 48
+
+
+def test_frames_of_another_session_or_kind_are_refused_before_memory_is_allocated():
+    for reader, code in ((frames.FrameReader(), "wrong-session"),
+                         (frames.FrameReader(), "bad-hello")):
+        if code == "bad-hello":
+            reader.kinds = (frames.HELLO,)
+        else:
+            reader.session = 7
+        header = frames.header(frames.ARRAY, 0, 0, 0, frames.MAX_PAYLOAD, 8)
+        tracemalloc.start()
+        try:
+            reader.get_buffer()[:] = header
+            with pytest.raises(RemoteProtocolError) as caught:
+                reader.advance(len(header))
+            assert tracemalloc.get_traced_memory()[1] < 100_000
+        finally:
+            tracemalloc.stop()
+        assert caught.value.code == code

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from fakes.consortium import NAMES, NOW, manifest
+from fakes.consortium import CERTIFICATE, NAMES, NOW, manifest
 
 from parties.errors import LocalError
 from parties.job import (
@@ -29,7 +29,7 @@ ERROR = LocalError("worker_lost", "the worker ended", "look", party="telecom")
 
 
 def approval(host: str = "127.0.0.1", port: int = 20_000) -> Approval:
-    return Approval(job_key="cd" * 32, host=host, port=port)
+    return Approval(job_key="cd" * 32, certificate=CERTIFICATE, host=host, port=port)
 
 
 class Ports:

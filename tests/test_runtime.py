@@ -20,7 +20,9 @@ from engine import frames
 from engine._mpyc import mpyc_runtime
 from engine.cluster import run_cluster
 from engine.connect import connect
+from engine.credentials import write_authority
 from engine.errors import EngineError, LocalProtocolError, PeerLost
+from engine.mpyc_arrays import MpycArrays
 from engine.program import setup
 from engine.runtime import SHARED_NAMES, Runtime
 
@@ -145,7 +147,11 @@ def test_local_parties_are_started_by_one_command(tmp_path):
 
 
 @pytest.mark.parametrize("options, error", [
-    (["-I", "7"], "bad-index"), (["-P", "localhost:x"], "bad-port"), (["--ssl"], "no-tls"),
+    (["-I", "7"], "bad-index"), (["-P", "localhost:x"], "bad-port"),
+    (["-M3", "-I0", "--ssl"], "bad-credentials"),
+    (["-M3", "-I0", "--ssl", "--plain"], "plain-and-tls"),
+    (["-P", "a.example", "-P", "", "--plain"], "plain-not-loopback"),
+    (["-P", "a.example", "-P", "localhost", "-I1"], "unproven-not-loopback"),
     (["-C", "missing.ini"], "no-config"), (["-M3", "-I0", "-T2"], "expected 0 <= 2t < m")])
 def test_command_lines_that_make_no_sense_are_refused(options, error, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["program.py", *options])
@@ -159,7 +165,8 @@ def test_addresses_from_a_configuration_file(tmp_path, monkeypatch):
     (tmp_path / ".config" / "three.ini").write_text(
         "[A]\nhost = a.example\nport = 7001\n[B]\nhost =\n[C]\nhost = c.example\nport =\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["program.py", "-C", "three.ini", "own", "--flag"])
+    write_authority(tmp_path / ".config", 3)
+    monkeypatch.setattr(sys, "argv", ["program.py", "-C", "three.ini", "--ssl", "own", "--flag"])
     mpc = setup()
     assert (mpc.pid, mpc.geometry.m, mpc.geometry.t) == (1, 3, 1)
     assert mpc.options.addresses == [("a.example", 7001), ("localhost", 11366),
@@ -239,7 +246,7 @@ STOPPED = """
         hosts = [a for a in sys.argv[1:] if ":" in a]
         addresses = [(h, int(p)) for h, p in (a.split(":") for a in hosts)]
         pid = int(sys.argv[sys.argv.index("-I") + 1])
-        mpc = await connect(pid=pid, addresses=addresses)
+        mpc = await connect(pid=pid, addresses=addresses, plain=True)
         install(mpc)
         # All have arrived and loaded their kernels before the last one falls silent.
         await mpc.output(mpc.input(mpc.array([1.0]), senders=0))
@@ -403,14 +410,6 @@ def test_the_engine_has_no_pickles_and_no_eval():
         assert "allow_pickle" not in source, path.name
 
 
-def test_transfer_is_not_available():
-    async def program(mpc):
-        with pytest.raises(LocalProtocolError, match="unpickle"):
-            await mpc.transfer({"a": 1})
-
-    run_cluster(program, 3)
-
-
 def test_mpyc_uses_its_portable_format():
     async def program(mpc):
         assert mpc.options.mix32_64bit and not mpc.options.no_prss
@@ -420,9 +419,10 @@ def test_mpyc_uses_its_portable_format():
 
 def test_names_that_mpyc_has_too_serve_both():
     """Every name of MPyC's runtime that the engine defines again is meant to be replaced."""
-    replaced = {"start", "shutdown", "input", "output", "gather", "transfer"}
-    both = {name for c in Runtime.__mro__[:Runtime.__mro__.index(mpyc_runtime.Runtime)]
-            for name in vars(c) if not name.startswith("_") and hasattr(mpyc_runtime.Runtime, name)}
+    replaced = {"start", "shutdown", "input", "output", "gather", "transfer", "run"}
+    ours = set(Runtime.__mro__[:Runtime.__mro__.index(mpyc_runtime.Runtime)]) - {MpycArrays}
+    both = {name for c in ours for name in vars(c)
+            if not name.startswith("_") and hasattr(mpyc_runtime.Runtime, name)}
     assert both == replaced | set(SHARED_NAMES)
 
 

@@ -1,7 +1,10 @@
 """Four parties with keys, and a manifest between them, for tests of a single piece."""
 
+import base64
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from engine.credentials import self_signed
 from parties.identity import Directory, Identity
 from parties.manifest import Inputs, Manifest
 from parties.proposal import credit_manifest
@@ -17,6 +20,7 @@ def identity(name: str) -> Identity:
 
 
 IDENTITIES = {name: identity(name) for name in NAMES}
+CERTIFICATE = base64.b64encode(self_signed(Ed25519PrivateKey.generate())).decode()
 DIRECTORY = Directory({name: who.public_hex for name, who in IDENTITIES.items()})
 
 

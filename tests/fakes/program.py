@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.credentials import Credentials
 from parties.programs import Program
 
 STEPS = ("join", "woe_iv", "train_joint", "train_bank", "evaluate", "open")
@@ -41,12 +42,15 @@ class FakeRuntime:
         """Nothing to close."""
 
 
-async def connect(*, pid: int, job_key: bytes, peer_keys: list[bytes], **_: Any) -> FakeRuntime:
+async def connect(
+    *, pid: int, job_key: bytes, peer_keys: list[bytes], credentials: Credentials, **_: Any
+) -> FakeRuntime:
     """Check that the key that came through the pipe belongs to the approval, and no more."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     public = X25519PrivateKey.from_private_bytes(job_key).public_key().public_bytes_raw()
     assert public == peer_keys[pid]
+    assert credentials.proves
     return FakeRuntime(pid)
 
 
