@@ -22,6 +22,11 @@ def bench(
     names: Annotated[str | None, typer.Option(help='Only these, separated by commas.')] = None,
     sizes: Annotated[str | None, typer.Option(help='Only these sizes n.')] = None,
     compare: Annotated[str | None, typer.Option(help='"mpyc": beside stock MPyC.')] = None,
+    plain: Annotated[bool, typer.Option('--plain', help='Bare TCP instead of TLS.')] = False,
+    verified: Annotated[bool, typer.Option('--verified', help='Measure verified mode.')] = False,
+    beside: Annotated[str | None, typer.Option(
+        help='Also measure: "plain", "verified", both, or "none"; plain unless told otherwise.')
+    ] = None,
     deadline: Annotated[float, typer.Option(help='Seconds for the whole run.')] = 1800.0,
     as_json: Annotated[bool, typer.Option('--json', help='Print one JSON document.')] = False,
 ) -> None:
@@ -30,9 +35,13 @@ def bench(
         return
     if compare not in (None, 'mpyc'):
         _fail(f'cannot compare with {compare!r}, expected "mpyc"', as_json)
+    if plain and verified:
+        _fail('give --plain or --verified, not both', as_json)
+    others = None if beside is None else () if beside == 'none' else tuple(beside.split(','))
     try:
         document = compare_mpyc(parties, threshold, deadline=deadline) if compare else run_suite(
             suite, parties=parties, threshold=threshold, deadline=deadline,
+            main='plain' if plain else 'verified' if verified else 'tls', beside=others,
             names=names.split(',') if names else None, sizes=sizes.split(',') if sizes else None)
     except (BenchError, ValueError) as error:
         _fail(str(error), as_json)
@@ -69,17 +78,22 @@ def _print(document: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table()
-    for name in ('name', 'n', 'seconds', 'CPU s/party', 'MB/party', 'rounds', 'peak MB'):
+    for name in ('name', 'n', 'seconds', 'plain s', 'CPU s/party', 'MB/party', 'rounds', 'peak MB'):
         table.add_column(name, justify='left' if name == 'name' else 'right')
     for r in document['results']:
         table.add_row(r['name'], str(r['n']), f'{r["seconds"]:.3f}',
-                      f'{r["cpu_seconds_per_party"]:.3f}', f'{r["bytes_per_party"] / 1e6:.2f}',
-                      str(r['rounds']), f'{r["peak_rss_mb"]:.0f}')
+                      _seconds(r.get('seconds_plain')), f'{r["cpu_seconds_per_party"]:.3f}',
+                      f'{r["bytes_per_party"] / 1e6:.2f}', str(r['rounds']),
+                      f'{r["peak_rss_mb"]:.0f}')
     console = Console()
     console.print(table)
     for row in document.get('comparison', []):
         console.print(f'{row["name"]}: {row["ratio"]} times stock MPyC per element')
     console.print(f'calibration loop: {document["machine"]["calibration_seconds"]} s')
+
+
+def _seconds(value: float | None) -> str:
+    return '-' if value is None else f'{value:.3f}'
 
 
 def _fail(message: str, as_json: bool) -> None:

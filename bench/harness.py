@@ -1,7 +1,8 @@
 """Run a suite with real parties: one process each, on loopback, and one document of results.
 
-`run_suite` starts the parties, waits for all within a deadline and merges what they measured:
-seconds and memory are the greatest over the parties, bytes the average, rounds are the same at all.
+All connections are TLS unless told otherwise. `run_suite` starts the parties, waits for all within
+a deadline and merges what they measured: seconds and memory are the greatest over the parties,
+bytes the average, rounds are the same at all.
 A calibration loop (a NumPy pass over a fixed array) says how fast the machine was meanwhile.
 """
 
@@ -13,12 +14,16 @@ import platform
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
 import numpy as np
 
+from engine.credentials import write_pinned
+
 SUITES = ('engine',)
+KINDS = ('tls', 'plain', 'verified')
 
 
 class BenchError(Exception):
@@ -55,19 +60,42 @@ def machine() -> dict[str, Any]:
 
 def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,
               names: list[str] | None = None, sizes: list[str] | None = None,
-              deadline: float = 1800.0) -> dict[str, Any]:
+              deadline: float = 1800.0, main: str = 'tls',
+              beside: tuple[str, ...] | None = None) -> dict[str, Any]:
     """{"machine": ..., "results": [...]} of a suite; `names` and `sizes` select benchmarks.
 
-    Raises BenchError when a party fails or the deadline (seconds) passes.
+    `main` is the kind of runtime that is measured: `tls`, `plain` (bare TCP) or `verified` (TLS and
+    verified mode). Those of `beside` are measured along with it, in the same processes, on all
+    benchmarks that take seconds at most; `plain` with `tls` unless told otherwise. Raises
+    BenchError when a party fails or the deadline (seconds) passes.
     """
     from engine.warm import ensure
 
     if suite not in SUITES:
         raise BenchError(f'no suite {suite!r}, expected one of {", ".join(SUITES)}')
-    threshold = (parties - 1) // 2 if threshold is None else threshold
+    if beside is None:
+        beside = ('plain',) if main == 'tls' else ()
+    if threshold is None:
+        threshold = (parties - 1) // (3 if 'verified' in (main, *beside) else 2)
+    for kind in (main, *beside):
+        if kind not in KINDS:
+            raise BenchError(f'no runtime {kind!r}, expected one of {", ".join(KINDS)}')
     ensure()
-    job = {'suite': suite, 'threshold': threshold, 'names': names, 'sizes': sizes,
-           'addresses': [['127.0.0.1', port] for port in free_ports(parties)]}
+    with tempfile.TemporaryDirectory(prefix='sepc-') as folder:
+        write_pinned(folder, parties)
+        ports = free_ports(parties * (1 + len(beside)))
+        job = {'suite': suite, 'threshold': threshold, 'names': names, 'sizes': sizes,
+               'folder': folder, 'main': main, 'beside': beside,
+               'addresses': [[['127.0.0.1', port] for port in ports[k::1 + len(beside)]]
+                             for k in range(1 + len(beside))]}
+        outputs = _outputs(job, parties, deadline)
+    return {'machine': machine(),
+            'results': [_merged(rows, parties, threshold, main)
+                        for rows in zip(*outputs, strict=True)]}
+
+
+def _outputs(job, parties, deadline):
+    """What every party has printed, as a list of results."""
     started = time.perf_counter()
     workers = [subprocess.Popen([sys.executable, '-m', 'bench.party',
                                  json.dumps({**job, 'pid': pid})], stdout=subprocess.PIPE,
@@ -87,17 +115,31 @@ def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,
         for worker in workers:
             if worker.poll() is None:
                 worker.kill()
-    return {'machine': machine(),
-            'results': [_merged(rows, parties, threshold) for rows in zip(*outputs, strict=True)]}
+    return outputs
 
 
-def _merged(rows, parties, threshold):
-    """One result from all parties' rows: the run whose slowest party is the median one."""
-    runs = list(zip(*(r['runs'] for r in rows), strict=True))
-    run = sorted(runs, key=lambda run: max(r['seconds'] for r in run))[len(runs) // 2]
+def _typical(every_partys_runs):
+    """The run whose slowest party is the median one: one row per party."""
+    runs = list(zip(*every_partys_runs, strict=True))
+    return sorted(runs, key=lambda run: max(r['seconds'] for r in run))[len(runs) // 2]
+
+
+def _merged(rows, parties, threshold, main):
+    """One result from all parties' rows."""
+    run = _typical([r['runs'] for r in rows])
+    others = {}
+    for kind in rows[0].get('beside', {}):
+        other = _typical([r['beside'][kind] for r in rows])
+        others[f'seconds_{kind}'] = round(max(r['seconds'] for r in other), 4)
+        others[f'cpu_seconds_per_party_{kind}'] = round(
+            sum(r['cpu_seconds'] for r in other) / parties, 4)
+        if kind == 'verified':
+            others['bytes_per_party_verified'] = round(sum(r['bytes'] for r in other) / parties)
+            others['rounds_verified'] = max(r['rounds'] for r in other)
     return {'name': rows[0]['name'], 'n': rows[0]['n'], 'parties': parties,
-            'threshold': threshold,
-            'seconds': round(max(r['seconds'] for r in run), 4),
+            'threshold': threshold, 'transport': 'plain' if main == 'plain' else 'tls',
+            'verified': main == 'verified',
+            'seconds': round(max(r['seconds'] for r in run), 4), **others,
             'cpu_seconds_per_party': round(sum(r['cpu_seconds'] for r in run) / parties, 4),
             'bytes_per_party': round(sum(r['bytes'] for r in run) / parties),
             'rounds': max(r['rounds'] for r in run),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.harness import BenchError, free_ports
+from engine.credentials import ENVIRONMENT, write_pinned
 from engine.shamir import STATISTICAL_SECURITY
 
 
@@ -51,8 +52,10 @@ def profile_program(program: str, arguments: Iterable[str] = (), *, parties: int
     before = list(prefix) if prefix is not None else [[] for _ in addresses]
     places = [part for a in addresses for part in ('-P', a)]
     limit = [] if threshold is None else ['-T', str(threshold)]
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, 'SEPC_PROFILE': folder}
+    with tempfile.TemporaryDirectory() as folder, \
+            tempfile.TemporaryDirectory(prefix='sepc-') as certificates:
+        write_pinned(certificates, len(addresses))
+        environment = {**os.environ, 'SEPC_PROFILE': folder, ENVIRONMENT: certificates}
         workers = [subprocess.Popen([*before[i], sys.executable, program, *arguments, *places,
                                      '-I', str(i), *limit, '--no-log'], env=environment,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -10,7 +10,8 @@ from bench.harness import BenchError, run_suite
 from engine import costs
 
 FIELDS = {'name', 'n', 'seconds', 'cpu_seconds_per_party', 'bytes_per_party', 'rounds',
-          'multiplications', 'peak_rss_mb', 'parties', 'threshold'}
+          'multiplications', 'peak_rss_mb', 'parties', 'threshold', 'transport', 'verified',
+          'seconds_plain', 'cpu_seconds_per_party_plain'}
 
 
 @pytest.mark.parametrize('m, t', [(3, 1), (4, 1)])
@@ -24,6 +25,7 @@ def test_products_cost_what_they_should(m, t):
         rounds, total = cost(100_000, m, t)
         assert results[name]['rounds'] == rounds
         assert results[name]['bytes_per_party'] == round(total / m)
+        assert results[name]['transport'] == 'tls' and results[name]['seconds_plain'] > 0
         assert results[name]['seconds'] > 0 and results[name]['peak_rss_mb'] > 10
 
 
@@ -34,6 +36,15 @@ def test_the_command_prints_one_document():
     document = json.loads(done.stdout)
     assert [r['name'] for r in document['results']] == ['startup', 'input']
     assert document['machine']['calibration_seconds'] > 0
+
+
+@pytest.mark.parametrize('main, transport', [('plain', 'plain'), ('verified', 'tls')])
+def test_other_kinds_of_runtime_are_measured_on_request(main, transport):
+    document = run_suite('engine', names=['multiply_fixed'], sizes=['100000'], main=main,
+                         deadline=200)
+    result, = document['results']
+    assert (result['transport'], result['verified']) == (transport, main == 'verified')
+    assert 'seconds_plain' not in result
 
 
 def test_an_unknown_suite_is_named():
