@@ -18,7 +18,7 @@ from engine.base import RuntimeBase
 from engine.dealing import deal_roles, deal_shares
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
-from engine.permutation import random_order
+from engine.permutation import move, random_order
 from engine.prss import expand
 
 
@@ -88,7 +88,7 @@ class AdditiveArray(asyncoro.SecureObject):
                 else:
                     seed = await op.receive(lead, (2,)) ^ op.of_pair(lead, b'pad', 2)
                 draw = functools.partial(expand, seed.tobytes(), b'order')
-            return await op.compute(20 * rows, lambda: share[random_order(draw, rows)])
+            return await op.compute(20 * rows, lambda: move(share, random_order(draw, rows)))
         return rt.issue(op, [self], body,
                         AdditiveArray(rt, self.holders, self.shape, self.frac))
 
