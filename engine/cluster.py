@@ -19,6 +19,7 @@ import os
 from engine.runtime import Runtime
 from engine.shamir import Geometry
 from engine.transport import MemoryLink
+from engine.verified import agree_on_keys
 
 
 def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float = 30.0,
@@ -58,6 +59,8 @@ def run_cluster(program, m: int = 4, t: int | None = None, *, tap=None,
         async def party(rt):
             rt.checking = checking
             async with rt:
+                if verified:
+                    await agree_on_keys(rt)
                 return await program(rt)
         async with asyncio.timeout(deadline):
             return await asyncio.gather(*[party(rt) for rt in runtimes],

@@ -6,6 +6,7 @@ vouched for t times. A dealt sharing takes one more round, in which it is checke
 """
 
 import functools
+import math
 
 from engine import costs
 from engine.costs import ELEMENT, WORD, Prediction
@@ -107,7 +108,13 @@ def shuffle(n: int, m: int, t: int) -> Prediction:
                               phases * (ELEMENT * n + DIGEST)))
 
 
+def agree_on_keys(n: int, m: int, t: int) -> Prediction:
+    """At the start, the fingerprints of common keys between every two parties."""
+    return _sum(m, Prediction(1, DIGEST * m * (m - 1) * (math.comb(m - 2, t) if m > 1 else 0)))
+
+
 COSTS = {
+    'agree_on_keys': agree_on_keys,
     'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
     'encode': product, 'truncate': truncate, 'less_than': less_than,
     'open_negative': open_negative, 'equal': equal, 'exponent': exponent,

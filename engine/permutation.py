@@ -83,6 +83,6 @@ def move(rows: np.ndarray, order: np.ndarray, draws: np.ndarray | None = None,
     out = np.empty((n, *rows.shape[1:]), np.uint64)
     if draws is None:
         draws = np.empty((0, n, width), np.uint64)
-    rows = np.require(rows, requirements='CW').reshape(len(rows), width)
+    rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), width)
     _move(rows, order, draws.reshape(len(draws), n, width), plus, out.reshape(n, width))
     return out

@@ -90,6 +90,10 @@ class Randomness:
         """Words known to this party and one peer (or to itself alone)."""
         return expand(self._pair_keys[peer], name, count)
 
+    def fingerprint(self, index: int) -> bytes:
+        """16 bytes that show the other holders of a set's key that they hold the same."""
+        return derive(self._set_keys[index], b'fingerprint', length=16)
+
     @functools.cache
     def pair_secret(self, peer: int, purpose: bytes) -> bytes:
         """A 32-byte key that this party and one peer share for a named purpose."""

@@ -38,6 +38,7 @@ from engine.rendezvous import connect_all
 from engine.shamir import Geometry
 from engine.sorting import SortOperations
 from engine.throttle import Throttle
+from engine.verified import agree_on_keys
 
 
 class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
@@ -98,6 +99,8 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
         self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
         if job_deadline is not None:
             self.end_after(job_deadline)
+        if self.geometry.verified:
+            await agree_on_keys(self)
 
     async def shutdown(self) -> None:
         """Wait for all parties to finish, then close the connections."""

@@ -2,7 +2,7 @@
 
 With m >= 3t + 1 the shares of the honest parties alone, 2t + 1 or more, fix every polynomial of
 degree 2t, so a wrong share of an opened value cannot stay unnoticed. Three steps are enough for all
-protocols of the engine:
+protocols of the engine, once the parties have compared their keys (`agree_on_keys`):
 
 * an opening of degree d reaches a receiver as d shares, which fix the polynomial with its own, and
   as digests of the others, which must lie on it (`CheckedOpening`);
@@ -18,9 +18,11 @@ Keller, "Fantastic Four", USENIX Security 2021 (joint messages of four parties).
 import itertools
 
 import numpy as np
+from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from engine import field
 from engine.errors import RemoteProtocolError
+from engine.operation import Operation
 from engine.prss import expand
 
 _COIN, _CHECK, _ACK, _CONFIRM = 0xffe0, 0xffe1, 0xffe2, 0xffe3
@@ -35,6 +37,31 @@ def cheating(op, cause: str, suspects=()) -> RemoteProtocolError:
     return RemoteProtocolError(
         'cheating-detected', f'{op.name}: {cause}', party=party, step='/'.join(op.path),
         remedy='nothing of the result was opened here; run again without that party')
+
+
+async def agree_on_keys(rt) -> None:
+    """Compare the keys of all sets with the other holders; one round, before anything else.
+
+    A set's key is drawn by its first member. Were it to give others different ones, honest parties
+    would hold inconsistent masks, and no later check is made for that. Raises
+    RemoteProtocolError `cheating-detected`. Bytes: 16 per set and ordered pair of its members.
+    """
+    op, g = Operation(rt, 'agree_on_keys', (len(rt.geometry.sets),)), rt.geometry
+    common = {peer: [k for k in g.sets_of(rt.pid) if peer in g.sets[k]]
+              for peer in range(g.m) if peer != rt.pid}
+
+    async def body(op):
+        for peer, sets in common.items():
+            prints = b''.join(rt.randomness.fingerprint(k) for k in sets)
+            op.send(peer, np.frombuffer(prints, np.uint8))
+        for peer, sets in common.items():
+            shown = (await op.receive(peer, (16 * len(sets),), np.uint8)).tobytes()
+            for j, k in enumerate(sets):
+                if not bytes_eq(shown[16 * j:16 * j + 16], rt.randomness.fingerprint(k)):
+                    raise cheating(op, 'two parties hold different keys of one set',
+                                   {peer, g.sets[k][0]} - {rt.pid})
+        op.round()
+    await rt.issue_value(op, [], body)
 
 
 class CheckedOpening:
