@@ -22,7 +22,7 @@ import numpy as np
 
 from engine.credentials import write_pinned
 
-SUITES = ('engine',)
+SUITES = ('engine', 'pir')
 KINDS = ('tls', 'plain', 'verified')
 
 

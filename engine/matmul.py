@@ -1,7 +1,7 @@
 """Matrix products over the field of p = 2^127 - 1: three kernels for three shapes.
 
 Thin products (a matrix times a few columns) stream the matrix once (`engine.thin`); tiny ones take
-a scalar kernel. Large products are computed modulo thirteen 22-bit primes with floating-point BLAS,
+a scalar kernel. Large products are computed modulo twelve 22.5-bit primes with floating-point BLAS,
 whose sums of products of signed residues stay below 2^53 and so are exact, and put together by the
 Chinese remainder theorem: the same integers, several times faster, whatever the processor. Source:
 the multi-modular method of exact linear algebra, e.g. Dumas, Giorgi, Pernet, "Dense linear algebra
@@ -19,7 +19,7 @@ from engine.thin import COLUMNS, times_columns, transposed_times_columns
 
 _P = (1 << 127) - 1
 _ZERO = uint64(0)
-_DEPTH = 2048
+_DEPTH = 1024
 _BLAS_FROM = 1 << 22
 _THIN_FROM = 4
 
@@ -73,9 +73,12 @@ def matmul(a, b):
 
 @functools.cache
 def _moduli():
-    """Primes below 2^22 whose product exceeds k·2^254 by a margin of 2^20 or more."""
-    primes, candidate = [], (1 << 22) - 1
-    while len(primes) < 13:
+    """Primes below 2^22.5 whose product exceeds 2^10·2^254 by a margin of 2^5.
+
+    Sums of 2^10 products of their signed residues stay below 2^53.
+    """
+    primes, candidate = [], 5_925_001
+    while len(primes) < 12:
         if all(candidate % d for d in range(3, int(candidate**0.5) + 1, 2)):
             primes.append(candidate)
         candidate -= 2
@@ -89,24 +92,22 @@ def _moduli():
 
 @_jit
 def _residues(x, q, out):
-    """Signed residues of x modulo the prime q < 2^22, as floats of magnitude below 2^21."""
-    mask = uint64((1 << 32) - 1)
-    w1 = uint64(1 << 32) % q
+    """Signed residues of x modulo a prime q < 2^22.5, as floats of magnitude below 2^21.5."""
+    mask = np.int64((1 << 32) - 1)
+    w1 = np.int64(1 << 32) % q
     w2 = w1 * w1 % q
     w3 = w2 * w1 % q
-    inverse, half, signed = 1.0 / float(q), np.int64(q >> uint64(1)), np.int64(q)
+    inverse = 1.0 / float(q)
     for i in range(x.shape[0]):
-        lo, hi = x[i, 0], x[i, 1]
-        s = (hi >> uint64(32)) * w3 + (hi & mask) * w2 + (lo >> uint64(32)) * w1 + (lo & mask)
-        # s < 2^56: the float quotient is off by one at most, which the signed form absorbs.
-        r = np.int64(s - uint64(float(s) * inverse) * q)
-        r = r - signed if r > half else r
-        out[i] = float(r - signed if r > half else r)
+        lo, hi = np.int64(x[i, 0]), np.int64(x[i, 1])
+        s = (hi >> 32) * w3 + (hi & mask) * w2 + ((lo >> 32) & mask) * w1 + (lo & mask)
+        # s < 2^57: the float quotient errs by less than 2^-17, so the residue by less than q 2^-17.
+        out[i] = float(s - np.int64(np.rint(float(s) * inverse)) * q)
 
 
 @_jit
-def _accumulate(c, q, inverse, weight, acc, quotient):
-    """Add (c·inverse mod q)·weight to 192-bit sums, and the fraction of q to `quotient`."""
+def _digits(c, q, inverse, out, quotient):
+    """c·inverse mod q, and the fraction of q that it is added to `quotient`."""
     fq, per, inv = float(q), 1.0 / float(q), float(inverse)
     for i in range(c.shape[0]):
         # Every product below 2^53 is exact; floor(x / q) may be off by one.
@@ -115,18 +116,19 @@ def _accumulate(c, q, inverse, weight, acc, quotient):
         v = v - np.floor(v * per) * fq
         v = v + fq if v < 0 else v
         v = v - fq if v >= fq else v
+        out[i] = np.uint32(v)
         quotient[i] += v * per
-        acc[i, 0], acc[i, 1], acc[i, 2] = mac(
-            acc[i, 0], acc[i, 1], acc[i, 2], uint64(v), _ZERO, weight[0], weight[1])
 
 
 @_jit
-def _finish(acc, quotient, minus_product, out):
+def _finish(digits, weights, quotient, minus_product, out):
     """Σ v_q M_q - floor(Σ v_q / q) M, modulo p."""
     for i in range(out.shape[0]):
+        a0 = a1 = a2 = _ZERO
+        for j in range(digits.shape[0]):
+            a0, a1, a2 = mac(a0, a1, a2, uint64(digits[j, i]), _ZERO, weights[j, 0], weights[j, 1])
         turns = uint64(np.floor(quotient[i] + 1e-4))
-        a0, a1, a2 = mac(acc[i, 0], acc[i, 1], acc[i, 2], turns, _ZERO,
-                         minus_product[0], minus_product[1])
+        a0, a1, a2 = mac(a0, a1, a2, turns, _ZERO, minus_product[0], minus_product[1])
         out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
 
 
@@ -163,16 +165,16 @@ def _multi_modular_body(a, b):
         stop = min(k, start + _DEPTH)
         left = np.require(a[:, start:stop], requirements='CW').reshape(-1, 2)
         right = np.require(b[start:stop], requirements='CW').reshape(-1, 2)
-        acc, quotient = np.zeros((n * m, 3), np.uint64), np.zeros(n * m)
+        digits, quotient = np.empty((len(primes), n * m), np.uint32), np.zeros(n * m)
         fa, fb = np.empty((n, stop - start)), np.empty((stop - start, m))
-        for q, weight, inverse in zip(primes, weights, inverses, strict=True):
-            _residues(left, np.uint64(q), fa.reshape(-1))
-            _residues(right, np.uint64(q), fb.reshape(-1))
+        for j, (q, inverse) in enumerate(zip(primes, inverses, strict=True)):
+            _residues(left, np.int64(q), fa.reshape(-1))
+            _residues(right, np.int64(q), fb.reshape(-1))
             c = fa @ fb
-            _accumulate(c.reshape(-1), np.uint64(q), np.uint64(inverse), _limbs(weight), acc,
-                        quotient)
+            _digits(c.reshape(-1), np.int64(q), np.int64(inverse), digits[j], quotient)
         out = np.empty((n * m, 2), np.uint64)
-        _finish(acc, quotient, _limbs(_P - product_mod_p), out)
+        _finish(digits, np.array([_limbs(w) for w in weights]), quotient,
+                _limbs(_P - product_mod_p), out)
         if result is None:
             result = out
         else:
