@@ -22,7 +22,7 @@ import numpy as np
 
 from engine.credentials import write_pinned
 
-SUITES = ('engine', 'pir')
+SUITES = ('engine', 'join', 'pir')
 KINDS = ('tls', 'plain', 'verified')
 
 

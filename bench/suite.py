@@ -22,7 +22,8 @@ class Benchmark:
     """`prepare(mpc)` makes the operands, `body(mpc, operands)` is timed; both may be coroutines.
 
     `n` is the size as the report shows it. `repeat` counted runs follow one warm-up when the
-    benchmark is short.
+    benchmark is short. `check(mpc, operands, result)` raises if the last result is wrong; its time
+    and memory do not count.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Benchmark:
     prepare: Callable[[Any], Any]
     body: Callable[[Any, Any], Any]
     repeat: int = 3
+    check: Callable[[Any, Any, Any], Awaitable[None]] | None = None
 
 
 async def _settled(value: Any) -> Any:
@@ -60,9 +62,11 @@ async def run(mpc: Any, benchmark: Benchmark) -> dict[str, Any]:
         mpc.floor = mpc.meter.depth
         cpu = time.process_time()
         with mpc.meter.measure() as cost:
-            await _settled(benchmark.body(mpc, operands))
+            result = await _settled(benchmark.body(mpc, operands))
         runs.append({'seconds': cost.seconds, 'cpu_seconds': time.process_time() - cpu,
                      'rounds': cost.rounds, 'bytes': cost.bytes_sent,
                      'multiplications': cost.multiplications})
-    return {'name': benchmark.name, 'n': benchmark.n, 'runs': runs,
-            'peak_rss_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if benchmark.check:
+        await benchmark.check(mpc, operands, result)
+    return {'name': benchmark.name, 'n': benchmark.n, 'runs': runs, 'peak_rss_mb': peak}

@@ -18,7 +18,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 PACKAGES = ("engine", "protocols", "models")
-LIBRARIES = ("mpyc", "numba", "llvmlite", "numpy", "gmpy2", "cryptography")
+LIBRARIES = ("mpyc", "numba", "llvmlite", "numpy", "gmpy2", "cryptography", "rbcl")
 
 
 @cache

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import field
+from protocols.tags import Packed
 
 
 def helpers(partner: int) -> tuple[int, int]:
@@ -68,6 +68,7 @@ class SecureJoin:
             raise ValueError(f'{len(ids)} rows, but the manifest states at most {self.rows[pid]}')
         if pid == 0:
             self._order = _checked_order(order, len(ids), self.slots)
+        packed = Packed(ids)
         pending = {}
         for partner in range(1, 4):
             h, q = helpers(partner)
@@ -75,7 +76,7 @@ class SecureJoin:
             if pid in (0, partner):
                 key = mpc.randomness.pair_secret(partner if pid == 0 else 0, b'join-tags')
                 own = self._order if pid == 0 else _shuffled(len(ids), self.rows[partner])
-                mine = _tags(ids, own, key)
+                mine = _tags(packed, own, key)
             left = mpc.send_private(mine, 0, h, (self.slots, 2))
             right = mpc.send_private(mine, partner, h, (self.rows[partner], 2))
             pending[partner] = (own if pid == partner else None, left, right)
@@ -103,28 +104,28 @@ class SecureJoin:
         return held.take(link.positions, self.slots).to_shared()
 
 
-def _tags(ids, order, key) -> npt.NDArray[np.uint64]:
+def _tags(packed, order, key) -> npt.NDArray[np.uint64]:
     """Keyed 128-bit tags of the identifiers in a given order; padding gets random tags."""
-    raw = bytearray(secrets.token_bytes(16 * len(order)))
-    for slot, row in enumerate(order):
-        if row >= 0:
-            raw[16 * slot:16 * slot + 16] = blake2b(
-                ids[row].encode(), digest_size=16, key=key).digest()
-    return np.frombuffer(raw, np.uint64).reshape(-1, 2)
+    tags, real = np.empty((len(order), 2), np.uint64), order >= 0
+    tags[real] = packed.tags(key)[order[real]]
+    padding = secrets.token_bytes(16 * int((~real).sum()))
+    tags[~real] = np.frombuffer(padding, np.uint64).reshape(-1, 2)
+    return tags
 
 
 def _positions(left, right) -> npt.NDArray[np.int64]:
     """For every left tag the position of the equal right tag, or -1."""
-    order = np.argsort(right[:, 0], kind='stable')
-    keys = right[order, 0]
-    place = np.searchsorted(keys, left[:, 0])
-    place[place == len(keys)] = 0
-    if not len(keys):
+    if not len(right):
         return np.full(len(left), -1)
+    # Both lists in order of the first word: the search then runs through memory once.
+    order, mine = np.argsort(right[:, 0]), np.argsort(left[:, 0])
+    place = np.searchsorted(right[order, 0], left[mine, 0])
+    candidate = order[np.minimum(place, len(right) - 1)]
     # Distinct 128-bit tags agree in 64 bits with negligible probability; the check keeps it exact.
-    candidate = order[place]
-    equal = (right[candidate] == left).all(axis=1)
-    return np.where(equal, candidate, -1).astype(np.int64)
+    equal = (right[candidate] == left[mine]).all(axis=1)
+    positions = np.empty(len(left), np.int64)
+    positions[mine] = np.where(equal, candidate, -1)
+    return positions
 
 
 def _shuffled(rows: int, padded: int) -> npt.NDArray[np.int64]:

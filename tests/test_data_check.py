@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from parties.data import DataError, Finding, load_folder, load_table, normalise_identifier
+from parties.data import DataError, Finding, load_folder, load_table
 
 ROWS = 60
 NAMES = ("bank", "fintech", "government", "telecom")
@@ -100,7 +100,6 @@ def test_ways_to_write_missing_and_delimiters(tmp_path: Path) -> None:
 
 
 def test_identifiers_are_normalised(tmp_path: Path) -> None:
-    assert normalise_identifier(" \uff21b\uff11\u3000") == "AB1"
     lines = _lines("telecom")
     lines[1][0] = " \uff21b\uff11\u3000"
     lines[2][0] = "007"

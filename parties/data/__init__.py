@@ -1,7 +1,7 @@
 """Reading and checking what a party brings to a job, before anything starts."""
 
-from parties.data.check import DataError, Finding, normalise_identifier
+from parties.data.check import DataError, Finding
 from parties.data.folder import load_folder
 from parties.data.load import load_table
 
-__all__ = ["DataError", "Finding", "load_folder", "load_table", "normalise_identifier"]
+__all__ = ["DataError", "Finding", "load_folder", "load_table"]

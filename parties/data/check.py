@@ -7,7 +7,6 @@ Rows are counted as data rows: row 1 is the first one below the header.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from protocols.identifiers import PROFILES, Identifiers, normalise
+
 MIN_ROWS = 50
-MAX_IDENTIFIER = 64
 MAX_COLUMN_NAME = 128
 _SHOWN_ROWS = 5
 
@@ -78,12 +78,6 @@ def located(positions: npt.ArrayLike) -> dict[str, Any]:
     return {"rows": numbers[:_SHOWN_ROWS].tolist(), "count": int(numbers.size)}
 
 
-def normalise_identifier(text: str) -> str:
-    """The form in which identifiers are compared: full width to half width (NFKC), no
-    surrounding white space, upper case."""
-    return unicodedata.normalize("NFKC", text).strip().upper()
-
-
 def check_names(file: str, names: Sequence[str]) -> Iterable[Finding]:
     """Column names are there, unique and printable."""
     for position, name in enumerate(names, 1):
@@ -123,21 +117,12 @@ def check_row_count(file: str, rows: int) -> Iterable[Finding]:
 
 
 def check_identifiers(
-    file: str, column: str, raw: Sequence[str | None]
-) -> tuple[npt.NDArray[np.object_], list[Finding]]:
-    """Normalised identifiers, and what is wrong with them."""
-    ids = np.array([normalise_identifier(i) if i is not None else "" for i in raw], dtype=object)
-    missing, malformed, repeated = [], [], []
-    seen: dict[str, int] = {}
-    for row, identifier in enumerate(ids):
-        if not identifier:
-            missing.append(row)
-        elif _is_malformed(identifier):
-            malformed.append(row)
-        elif seen.setdefault(identifier, row) != row:
-            repeated.append(row)
+    file: str, column: str, raw: Sequence[str | None], profile: str = "plain"
+) -> tuple[Identifiers, list[Finding]]:
+    """Identifiers normalised by the agreed profile, and what is wrong with them."""
+    found = normalise(raw, profile)
     findings = []
-    if missing:
+    if found.missing.size:
         findings.append(
             Finding(
                 file,
@@ -145,42 +130,35 @@ def check_identifiers(
                 "an identifier in every row",
                 "fill in the identifier or remove the row",
                 column=column,
-                **located(missing),
+                **located(found.missing),
             )
         )
-    if malformed:
+    rejected = {rule: rows for rule, rows in found.rejected.items() if rows.size}
+    if rejected:
+        counts = ", ".join(f"{rule}: {rows.size}" for rule, rows in rejected.items())
         findings.append(
             Finding(
                 file,
-                "the identifier is malformed",
-                f"at most {MAX_IDENTIFIER} characters, without white space or control characters "
-                "inside",
+                f"the identifier is malformed ({counts})",
+                PROFILES[profile].expected,
                 "correct the identifier or remove the row",
                 column=column,
-                **located(malformed),
+                **located(np.sort(np.concatenate(list(rejected.values())))),
             )
         )
-    if repeated:
+    if found.duplicates.size:
         findings.append(
             Finding(
                 file,
-                "the identifier occurs in an earlier row already (compared in half width and "
-                "upper case, without surrounding white space)",
+                f"the identifier occurs in an earlier row already (compared by the profile "
+                f"{profile})",
                 "one row per identifier",
                 "keep one row per business, for instance the latest",
                 column=column,
-                **located(repeated),
+                **located(found.duplicates),
             )
         )
-    return ids, findings
-
-
-def _is_malformed(identifier: str) -> bool:
-    if len(identifier) > MAX_IDENTIFIER:
-        return True
-    if identifier.isascii() and identifier.isalnum():
-        return False
-    return any(c.isspace() or unicodedata.category(c).startswith("C") for c in identifier)
+    return found, findings
 
 
 def check_label(

@@ -73,7 +73,8 @@ def _checked(
     findings += check_row_count(where, file.rows)
     ids: npt.NDArray[np.object_] = np.empty(0, dtype=object)
     if id_name in file.names:
-        ids, wrong = check_identifiers(where, id_name, file.text(id_name))
+        found, wrong = check_identifiers(where, id_name, file.text(id_name))
+        ids = found.ids
         findings += wrong
     else:
         findings.append(_no_identifier(file, id_name))
@@ -81,9 +82,9 @@ def _checked(
     label: npt.NDArray[np.int8] | None = None
     for name, values, not_numeric in file.numbers([n for n in file.names if n != id_name]):
         if name == label_name:
-            found = list(check_label(where, name, values, not_numeric))
-            label = np.zeros(0, dtype=np.int8) if found else values.astype(np.int8)
-            findings += found
+            problems = list(check_label(where, name, values, not_numeric))
+            label = np.zeros(0, dtype=np.int8) if problems else values.astype(np.int8)
+            findings += problems
         elif id_name not in file.names and not_numeric.size == file.rows:
             continue  # probably the identifier under another name: one finding is enough
         else:
