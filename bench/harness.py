@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from engine.credentials import write_pinned
+from engine.shamir import largest_threshold
 
 SUITES = ('engine', 'join', 'pir')
 KINDS = ('tls', 'plain', 'verified')
@@ -76,7 +77,7 @@ def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,
     if beside is None:
         beside = ('plain',) if main == 'tls' else ()
     if threshold is None:
-        threshold = (parties - 1) // (3 if 'verified' in (main, *beside) else 2)
+        threshold = largest_threshold(parties, 'verified' in (main, *beside))
     for kind in (main, *beside):
         if kind not in KINDS:
             raise BenchError(f'no runtime {kind!r}, expected one of {", ".join(KINDS)}')

@@ -17,7 +17,7 @@ import asyncio
 import os
 
 from engine.runtime import Runtime
-from engine.shamir import Geometry
+from engine.shamir import Geometry, largest_threshold
 from engine.transport import MemoryLink
 from engine.verified import agree_on_keys
 
@@ -25,7 +25,7 @@ from engine.verified import agree_on_keys
 def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float = 30.0,
                   session: bytes | None = None, verified: bool = False) -> list[Runtime]:
     """Connected runtimes of m parties in the running event loop."""
-    g = Geometry(m, (m - 1) // (3 if verified else 2) if t is None else t, verified)
+    g = Geometry(m, largest_threshold(m, verified) if t is None else t, verified)
     session = session or os.urandom(32)
     runtimes = [Runtime(i, g, session=session, idle_deadline=idle_deadline) for i in range(m)]
     links: list[dict] = [{} for _ in range(m)]
@@ -51,7 +51,7 @@ def run_cluster(program, m: int = 4, t: int | None = None, *, tap=None,
 
     Raises the first error, or with `raw_errors` returns errors in place of results. `checking`
     finds overflow inside the computation (`Runtime.checking`); `verified` is verified mode
-    (`engine.verified`), with t = (m - 1) // 3 unless given.
+    (`engine.verified`), with the largest threshold unless given.
     """
     async def main():
         runtimes = make_runtimes(m, t, tap, idle_deadline, verified=verified)

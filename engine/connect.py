@@ -9,7 +9,7 @@ from engine.credentials import Credentials
 from engine.errors import LocalProtocolError
 from engine.handshake import Session
 from engine.runtime import Runtime
-from engine.shamir import Geometry
+from engine.shamir import Geometry, largest_threshold
 
 
 async def connect(*, pid: int, addresses, credentials: Credentials | None = None,
@@ -29,8 +29,8 @@ async def connect(*, pid: int, addresses, credentials: Credentials | None = None
     Raises EngineError naming the party that could not be reached or does not match.
     """
     m = len(addresses)
-    most = (m - 1) // (3 if verified else 2)
-    geometry = Geometry(m, most if threshold is None else threshold, verified)
+    threshold = largest_threshold(m, verified) if threshold is None else threshold
+    geometry = Geometry(m, threshold, verified)
     if not 1024 <= frame_bytes <= frames.MAX_PAYLOAD:
         raise LocalProtocolError('bad-frame-size', f'frame_bytes = {frame_bytes}', remedy=
                                  f'give 1024 to {frames.MAX_PAYLOAD}, the same at all parties')

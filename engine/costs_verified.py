@@ -64,10 +64,11 @@ def less_than(n: int, m: int, t: int) -> Prediction:
 
 
 def open_negative(n: int, m: int, t: int) -> Prediction:
-    """A sign bit that is opened at once: every party is told the components that it lacks."""
+    """A sign bit that is opened at once: the word of all parties, then every party is told the
+    components that it lacks."""
     sets = len(Geometry(m, t).sets)
     return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else costs.CARRY),
-                Prediction(1, sets * t * (-(-n // 8) + DIGEST * t)))
+                Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
 
 
 def equal(n: int, m: int, t: int) -> Prediction:

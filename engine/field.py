@@ -22,6 +22,7 @@ __all__ = ['P', 'add', 'add_masks', 'affine', 'broadcast', 'broadcast_to', 'comb
 P = (1 << 127) - 1
 _MASK64 = (1 << 64) - 1
 _HI_P = np.uint64(P >> 64)
+_LO_P = np.uint64(P & ((1 << 64) - 1))
 _SIGN = np.uint64(1 << 62)
 _ZERO = uint64(0)
 
@@ -276,6 +277,13 @@ def uniform(raw):
     """Field elements from uniformly random 128-bit limbs, in place: the top bit is dropped."""
     _uniform(raw.reshape(-1, 2))
     return raw
+
+
+def canonical(x) -> bool:
+    """Whether all limbs are those of field elements, that is below p."""
+    if x.size == 0 or x[..., 1].max() < _HI_P:
+        return True
+    return not ((x[..., 1] > _HI_P) | ((x[..., 1] == _HI_P) & (x[..., 0] == _LO_P))).any()
 
 
 # --- encoding ---

@@ -195,12 +195,21 @@ class Messaging(RuntimeBase):
         if future is not None and not future.done():
             future.set_result(None)
 
+    def _reported(self, peer, payload):
+        """The error of an ABORT: whom it names is the peer's word, in verified mode no evidence."""
+        error = reported(peer, payload)
+        if self.geometry.verified:
+            named = '' if error.party in (peer, None) else f' (it names party {error.party})'
+            return PeerLost('peer-stopped', f'{error.code}, {error.cause}{named}', party=peer,
+                            step=error.step, remedy='see the errors of the other parties too')
+        return error
+
     def delivered(self, peer: int, frame: frames.Frame, payload: np.ndarray) -> None:
         """A link hands over a frame."""
         if frame.kind == frames.BYE:
             self._goodbye(peer)
         elif frame.kind == frames.ABORT:
-            self.fail(reported(peer, payload.tobytes()))
+            self.fail(self._reported(peer, payload.tobytes()))
         elif frame.kind in (frames.HELLO, frames.KEYS):
             self.fail(RemoteProtocolError('bad-frame', 'a second hello', party=peer))
         else:

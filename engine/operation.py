@@ -15,11 +15,11 @@ import numpy as np
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
-from engine import frames
+from engine import field, frames
 from engine.costs import Prediction
 from engine.costs_verified import predict
 from engine.divergence import call_site, context_of
-from engine.errors import RemoteProtocolError
+from engine.errors import LocalProtocolError, RemoteProtocolError
 
 _DIGEST = 0xffff
 """In place of a frame's number within its array: the frame vouches for the whole array."""
@@ -63,6 +63,9 @@ class Operation:
         difference of the values under it.
         """
         self.pieces += count
+        if self.pieces > 1 << 15:
+            raise LocalProtocolError('too-many-pieces', f'{self.name}: {self.pieces} pieces',
+                                     remedy='split the array')
         return self.pieces - count
 
     def of_set(self, index: int, purpose: bytes, count: int, piece: int = 0,
@@ -105,14 +108,21 @@ class Operation:
         return whole.view(dtype).reshape(shape)
 
     async def receive_elements(self, peer: int, n: int, tag: int = 0) -> np.ndarray:
-        """Receive n field elements, shape (n, 2), each below 2^127."""
+        """Receive n field elements, shape (n, 2), each below p."""
         elements = await self.receive(peer, (n, 2), tag=tag)
-        if n and int(elements[:, 1].max()) >> 63:
+        self.check_elements(peer, elements)
+        return elements
+
+    def check_elements(self, peer: int, elements: np.ndarray) -> None:
+        """Raise RemoteProtocolError `bad-element` where one is not below p.
+
+        p itself would pass for zero in arithmetic, but not where shares are compared.
+        """
+        if not field.canonical(elements):
             raise RemoteProtocolError(
                 'bad-element', f'operation {self.name} got numbers that are not field elements',
                 party=peer, step='/'.join(self.path),
                 remedy='all parties must run the same SEPC version')
-        return elements
 
     def send_digest(self, peer: int, words: np.ndarray, tag: int = 0) -> None:
         """Vouch for what another party sends to `peer`: a one-time authenticator of the array.

@@ -27,7 +27,7 @@ from engine.errors import EngineError, LocalProtocolError, PeerLost
 from engine.event_loop import new_loop
 from engine.options import log_level, read_addresses, read_command_line
 from engine.runtime import Runtime
-from engine.shamir import Geometry
+from engine.shamir import Geometry, largest_threshold
 
 
 def setup() -> Runtime:
@@ -43,9 +43,9 @@ def setup() -> Runtime:
     if not 0 <= own < m:
         raise LocalProtocolError('bad-index', f'party index {own} of {m} parties',
                                  remedy=f'give -I between 0 and {m - 1}')
-    most = (m - 1) // (3 if options.verified else 2)
-    geometry = Geometry(m, most if options.threshold is None else options.threshold,
-                        options.verified)
+    threshold = options.threshold if options.threshold is not None else \
+        largest_threshold(m, options.verified)
+    geometry = Geometry(m, threshold, options.verified)
     folder = os.environ.get(ENVIRONMENT)
     local = _Local(options, m) if alone and options.M and m > 1 else None
     if local is not None and not options.ssl:

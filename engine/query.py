@@ -20,6 +20,7 @@ from engine.errors import RemoteProtocolError
 from engine.masking import MaskPlan
 from engine.opening import Opening
 from engine.operation import Operation
+from engine.verified import cheating
 
 
 def collapse_cost(n: int, m: int, t: int, degree: int) -> costs.Prediction:
@@ -179,6 +180,10 @@ def check_indicators(mpc, x: SecureArray, sizes, dealer: int):
         held = iter(got)
         stack = np.stack([own if p == mpc.pid else next(held) for p in senders])
         if field.combine(stack, g.recombination(tuple(senders))).any():
+            if g.verified:
+                # Three shares fix the value and nothing checks them: any of the three may lie.
+                raise cheating(op, f'the query of party {dealer} could not be confirmed',
+                               set(range(g.m)) - {mpc.pid})
             raise RemoteProtocolError(
                 'not-an-indicator', f'the query of party {dealer} does not select single places',
                 party=dealer, step='/'.join(op.path),

@@ -14,6 +14,7 @@ import secrets
 import numpy as np
 
 from engine import field
+from engine.errors import LocalProtocolError
 from engine.field import P
 
 STATISTICAL_SECURITY = 40
@@ -30,6 +31,18 @@ def lagrange(points, at: int) -> list[int]:
                 num, den = num * (at - xk) % P, den * (xj - xk) % P
         result.append(num * pow(den, -1, P) % P)
     return result
+
+
+def largest_threshold(m: int, verified: bool = False) -> int:
+    """The largest threshold that m parties allow.
+
+    Raises LocalProtocolError for verified mode with two or three parties: it would be 0, which
+    hides nothing from anybody. (A threshold of 0 can still be asked for by name.)
+    """
+    if verified and 1 < m < 4:
+        raise LocalProtocolError('too-few-parties', f'verified mode with {m} parties',
+                                 remedy='run at least 4 parties, or use the default mode')
+    return (m - 1) // (3 if verified else 2)
 
 
 class Geometry:
@@ -50,6 +63,9 @@ class Geometry:
         if verified and m < 3 * t + 1:
             raise ValueError(f'verified mode with {m} parties and threshold {t}: expected at least '
                              f'{3 * t + 1} parties, or a lower threshold')
+        if verified and m > 8:
+            # The number of intersections of two sets is part of a frame's tag (`verified_bits`).
+            raise ValueError(f'verified mode with {m} parties: expected at most 8')
         self.m, self.t, self.verified = m, t, verified
         self.sets = list(itertools.combinations(range(m), m - t))
         self.mask_bits = 127 - math.ceil(math.log2(len(self.sets) + 1))

@@ -36,7 +36,7 @@ def cheating(op, cause: str, suspects=()) -> RemoteProtocolError:
         cause += f'; one of the parties {suspects} deviated'
     return RemoteProtocolError(
         'cheating-detected', f'{op.name}: {cause}', party=party, step='/'.join(op.path),
-        remedy='nothing of the result was opened here; run again without that party')
+        remedy='nothing more is opened here; replace that party before running again')
 
 
 async def agree_on_keys(rt) -> None:
@@ -160,7 +160,7 @@ async def check_dealing(op, share: np.ndarray, dealer: int) -> None:
             if peer != pid:
                 shown[peer] = await op.receive_elements(peer, 1, _CHECK)
         if not _on_one_polynomial(g, shown):
-            raise cheating(op, f'the sharing dealt by party {dealer} is not consistent',
+            raise cheating(op, f'the sharing of party {dealer} could not be confirmed',
                            range(g.m) if g.t > 1 else (set(range(g.m)) - {pid}))
     op.round()
 
@@ -232,9 +232,11 @@ def send_jointly(op, group, receivers, words: np.ndarray, tag: int) -> None:
         send(receiver, words, tag)
 
 
-async def receive_jointly(op, group, shape, dtype, tag: int) -> np.ndarray:
-    """The words that the first of `group` sends, if all the others vouch for them."""
+async def receive_jointly(op, group, shape, dtype, tag: int, elements=False) -> np.ndarray:
+    """The words (field elements) that the first of `group` sends, if all others vouch for them."""
     words = await op.receive(group[0], shape, dtype, tag)
+    if elements:
+        op.check_elements(group[0], words)
     for voucher in group[1:]:
         if not op.vouches(voucher, await op.receive_digest(voucher, tag), words, tag):
             raise cheating(op, 'two parties that know the same words sent different ones',

@@ -17,7 +17,7 @@ import numpy as np
 
 from engine import field
 from engine.bits import BitNetwork
-from engine.verified import CheckedOpening, receive_jointly, send_jointly, speakers
+from engine.verified import CheckedOpening, confirm, receive_jointly, send_jointly, speakers
 
 
 class Common:
@@ -43,8 +43,6 @@ class Common:
 @functools.cache
 def _intersections(layout) -> list[Common]:
     groups = {tuple(sorted(a & b)) for a, b in itertools.combinations(layout.sets, 2)}
-    if len(groups) > 128:  # their number is part of a frame's tag
-        raise ValueError('verified mode: too many parties, expected at most 7')
     return [Common(layout, group, j) for j, group in enumerate(sorted(groups))]
 
 
@@ -65,7 +63,7 @@ class CheckedBitNetwork(BitNetwork):
         """
         step, waiting = self._next(), []
         for j, common in enumerate(groups):
-            tag = 0x8000 | (step & 0xff) << 7 | j
+            tag = 0x8000 | step << 7 | j
             draws = {k: draw(self.layout.keys[k], (step << 8) | j)
                      for k in common.drawn if k in self.mine}
             for k, drawn in draws.items():
@@ -78,8 +76,8 @@ class CheckedBitNetwork(BitNetwork):
             elif self.pid in common.receivers:
                 waiting.append((j, common, tag))
         for j, common, tag in waiting:
-            add(j, common.target,
-                await receive_jointly(self.op, common.speakers, shape, dtype, tag))
+            add(j, common.target, await receive_jointly(
+                self.op, common.speakers, shape, dtype, tag, elements=minus is field.sub))
         self.op.round()
 
     def _draw_words(self, shape, dtype):
@@ -89,6 +87,12 @@ class CheckedBitNetwork(BitNetwork):
             words = self.op.of_set(key, b'joint', -(-size // 8), label)
             return words.view(np.uint8)[:size].view(dtype).reshape(shape)
         return draw
+
+    def _next(self):
+        step = super()._next() & 0xfff
+        if step >= 0xf0:  # a step's number is part of the tags, which name one-time keys
+            raise ValueError(f'verified mode: {step} Boolean steps in one operation')
+        return step
 
     def _word_opening(self):
         return CheckedOpening(self.op, self.rt.geometry.t, self.layout.parts[0])
@@ -127,15 +131,17 @@ class CheckedBitNetwork(BitNetwork):
         return out
 
     async def open(self, bits):
-        """The values of bits (sets, n), given as uint8 components, to all parties; one round.
+        """The values of bits (sets, n), given as uint8 components, to all parties; two rounds.
 
-        Every party is told the components that it does not hold.
+        All parties confirm that they have come here; then every party is told the components that
+        it does not hold.
         """
+        await confirm(self.op)
         step, lay, t = self._next(), self.layout, self.rt.geometry.t
         total = np.packbits(functools.reduce(np.bitwise_xor, bits) & np.uint8(1))
         waiting = []
         for k, holders in enumerate(lay.holders):
-            tag = 0x8000 | (step & 0xff) << 7 | k
+            tag = 0x8000 | step << 7 | k
             group = speakers(holders, t, k)
             outside = [p for p in lay.group if p not in lay.sets[k]]
             if self.pid in group:

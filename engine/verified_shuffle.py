@@ -13,6 +13,7 @@ Sources: Laur, Willemson, Zhang, ISC 2011 (resharing-based shuffle); Dalskov, Es
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def _order(op, key, piece, rows):
 async def _by_turns(op, share):
     rt, pid, shape = op.runtime, op.runtime.pid, share.shape
     m, rows = rt.geometry.m, shape[0]
-    table = np.ascontiguousarray(share).reshape(rows, -1, 2)
+    table = np.ascontiguousarray(share).reshape(rows, math.prod(shape[1:-1]), 2)
     # The index of the set of all parties but one, by that one.
     key = {a: k for k, s in enumerate(rt.geometry.sets) for a in range(m) if a not in s}
     held = await _components(op, table, key)
@@ -65,7 +66,8 @@ async def _by_turns(op, share):
             if pid in group:
                 send_jointly(op, group, [a], new[y], a * m + y)
             elif pid == a:
-                new[y] = await receive_jointly(op, group, table.shape, np.uint64, a * m + y)
+                new[y] = await receive_jointly(op, group, table.shape, np.uint64, a * m + y,
+                                               elements=True)
         op.round()
         held = new if pid != b else {}
     values = [field.affine(c, rt.geometry.set_value(key[z], pid)) for z, c in held.items()]

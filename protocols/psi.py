@@ -132,7 +132,7 @@ async def intersect(mpc, ids: Sequence[str] | None, plan: Plan) -> Intersection 
     if mpc.geometry.verified:
         raise LocalProtocolError(
             'not-verifiable', 'private set intersection: what an owner puts in cannot be checked',
-            remedy='run this job in the default mode, or use the join with shared output')
+            remedy='run this job in the default mode')
     owner = mpc.pid in plan.owners
     mine = _Padded(ids if owner and ids is not None else [], plan.size_of(mpc.pid) if owner else 0)
     if plan.helper is not None:

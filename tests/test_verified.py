@@ -186,7 +186,8 @@ def test_an_inconsistent_dealing_stops_everything_before_a_share_is_used():
         return change(source, target, frame, payload)
     results = run_cluster(program, 4, tap=tap, raw_errors=True, verified=True, idle_deadline=2)
     codes = {r.code for r in results[1:]}
-    assert codes == {"cheating-detected"} and not product_frames
+    assert "cheating-detected" in codes <= {"cheating-detected", "peer-stopped"}
+    assert not product_frames
     assert all(isinstance(r, EngineError) for r in results[1:])
 
 
@@ -263,13 +264,63 @@ def test_a_leader_that_gives_two_parties_different_keys_is_found(monkeypatch):
     monkeypatch.setattr(Runtime, "adopt", deceived)
     results = run_cluster(multiply, 4, verified=True, raw_errors=True)
     assert all(isinstance(r, EngineError) for r in results)
-    assert {"cheating-detected"} == {r.code for r in results}
+    assert "cheating-detected" in {r.code for r in results}
     assert any("one of the parties [0, 2]" in r.cause for r in results)
 
 
 def test_too_few_parties():
     with pytest.raises(ValueError, match="expected at least 4 parties"):
         run_cluster(multiply, 3, 1, verified=True)
+    with pytest.raises(EngineError, match="too-few-parties"):
+        run_cluster(multiply, 3, verified=True)  # t = 0 would hide nothing
+    with pytest.raises(ValueError, match="expected at most 8"):
+        Geometry(9, 2, verified=True)
+
+
+def test_an_abort_is_no_evidence_against_whom_it_names():
+    """Party 3 accuses party 1: the others know only that party 3 stopped."""
+
+    async def program(mpc):
+        if mpc.pid == 3:
+            accusation = EngineError("cheating-detected", "it lied", party=1)
+            mpc._links[0].send(frames.ABORT, 0, 0, 0, accusation.report())
+            await mpc.output(mpc.array(X))
+        return await multiply(mpc)
+    for result in run_cluster(program, 4, verified=True, raw_errors=True)[:3]:
+        assert (result.code, result.party) in {("peer-stopped", 3), ("peer-stopped", 0)}
+
+
+def test_the_modulus_does_not_pass_for_zero():
+    """It would make an honest party's share look wrong where shares are compared."""
+    alias = np.array([2**64 - 1, 2**63 - 1], np.uint64)
+
+    def tap(source, target, frame, payload):
+        if source == 2 and frame.kind == frames.ARRAY and len(payload) == 16 * len(Y):
+            payload = np.tile(alias, (len(Y), 1)).view(np.uint8).reshape(-1)
+        return [(frame, payload)]
+    results = run_cluster(multiply, 4, tap=tap, raw_errors=True, verified=True)
+    assert "bad-element" in {getattr(r, "code", None) for r in results}
+
+
+def test_empty_arrays():
+    async def program(mpc):
+        empty = secret(mpc, np.zeros((0, 3)))
+        x = empty[:, 0]
+        return [(await mpc.output(r)).shape for r in (
+            mpc.shuffle(empty), x * x, x < 0, mpc.to_bits(x, 3), empty.T @ empty)]
+    assert run_cluster(program, 4, verified=True)[0] == [(0, 3), (0,), (0,), (0, 3), (3, 3)]
+
+
+def test_nobody_sees_opened_signs_unless_all_checks_before_have_passed():
+    """A lie in any frame before the opening: its author does not get the signs either."""
+    for cheater in (0, 1):
+        sent = frames_of(open_sign, cheater, verified=True)
+        for at in range(sent - 12, sent - 5):  # the confirmation and the opening follow
+            results = run_cluster(open_sign, 4, tap=Attack("wrong", at).tap(cheater),
+                                  raw_errors=True, verified=True, idle_deadline=2)
+            honest = [r for pid, r in enumerate(results) if pid != cheater]
+            if any(isinstance(r, EngineError) for r in honest):
+                assert isinstance(results[cheater], EngineError)
 
 
 def test_what_cannot_be_checked_is_refused():
