@@ -133,8 +133,11 @@ class BitNetwork:
         self.op.round()
         return [out for _, _, out in results]
 
-    async def open_words(self, share: np.ndarray, offset: int) -> dict[int, np.ndarray]:
+    async def open_words(self, share: np.ndarray, offset: int,
+                         wide: bool = False) -> dict[int, np.ndarray]:
         """Summands of x + offset mod 2^64, one per part, at the members of the parts; one round.
+
+        With `wide` summands mod 2^128, shape (2, n), low words first.
 
         c = x + offset + Σ r_A is opened to the first part, which subtracts the masks that it
         knows; the others have the remaining masks with a minus. x + offset must be in [0, 2^64).
@@ -150,7 +153,7 @@ class BitNetwork:
         masks = np.empty((len(needed), self.n, 2), np.uint64)
         for j, k in enumerate(needed):
             masks[j] = op.of_set(k, b'open', 2 * self.n).reshape(self.n, 2)
-        own, words = None, {j: np.zeros(self.n, np.uint64) for j in roles}
+        own, words = None, {j: np.zeros((2, self.n), np.uint64) for j in roles}
         if sends:
             coefs = field.table([g.set_value(k, pid) for k in needed])
             own = await op.compute(6 * self.n, field.add_masks, share, field.limbs(offset), masks,
@@ -160,12 +163,16 @@ class BitNetwork:
             shares, points = await opening.receive(own, _OPENING, self.n)
             opened = await op.compute(4 * self.n, field.combine, field.stack(shares),
                                       g.recombination(tuple(points)))
-            words[0] += opened[:, 0]
+            words[0] += opened.T
         op.round()
         for j, k in enumerate(needed):
             if assigned[k] in roles:
-                words[assigned[k]] -= masks[j, :, 0]
-        return words
+                low, high = words[assigned[k]]
+                if wide:  # else the high words are not looked at
+                    mask = masks[j, :, 1] & np.uint64((1 << (g.mask_bits - 64)) - 1)
+                    high -= mask + (low < masks[j, :, 0])
+                low -= masks[j, :, 0]
+        return words if wide else {j: low for j, (low, _) in words.items()}
 
     def _word_opening(self):
         [dealer] = self.layout.parts[0]

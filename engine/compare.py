@@ -117,11 +117,11 @@ async def _sign_components(net, share):
     top = words[0] >> np.uint64(63)
     if len(words) == 2:
         u, v = words
-        top = ((u ^ v) >> np.uint64(63)) ^ await _carry_into_top(net, u, v)
+        top = ((u ^ v) >> np.uint64(63)) ^ await carry_into_top(net, u, v)
     return net.xor_public(top.astype(np.uint8), 1)
 
 
-async def _carry_into_top(net, u, v):
+async def carry_into_top(net, u, v):
     """Component array of the carry of u + v into bit 63.
 
     Generate and propagate pairs of neighbouring bit ranges are merged level by level: 63 to 1 in

@@ -92,6 +92,14 @@ def random_bits(n: int, m: int, t: int) -> Prediction:
     return sequence(m, _to_field(n, m, t))
 
 
+def check_range(n: int, m: int, t: int) -> Prediction:
+    """A proof of range, for t < 2: the carry, the high words, and one opened bit per number."""
+    words = 1 if t == 0 else 3
+    deal = n * WORD * words * (t + 1) * (_active(m, t) - t - 1)
+    return sequence(m, Prediction(2, ELEMENT * t * n + deal),
+                    _and(n, m, t, range_ands(t)), Prediction(1, (t + 1) * (m - 1) * -(-n // 8)))
+
+
 # --- additive sharings, shuffle ---
 
 def input_additive(n: int, m: int, t: int, owner_receives: bool = False) -> Prediction:
@@ -139,7 +147,8 @@ COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
     'encode': product, 'truncate': truncate, 'less_than': less_than,
     'open_negative': open_negative, 'equal': equal, 'exponent': exponent,
     'signed_exponent': signed_exponent, 'to_bits': to_bits,
-    'random_bits': random_bits, 'input_additive': input_additive, 'to_shared': to_shared,
+    'random_bits': random_bits, 'check_range': check_range, 'input_additive': input_additive,
+    'to_shared': to_shared,
     'hand_over': hand_over, 'permute': permute, 'send_private': send_private,
 }
 
@@ -179,6 +188,11 @@ def _and(n, m, t, widths):
     """ANDs one after the other, of so many bytes per element each."""
     active = _active(m, t)
     return Prediction(len(widths), n * sum(widths) * active * (active - t - 1))
+
+
+def range_ands(t):
+    """Widths of the ANDs of a proof of range."""
+    return ZERO if t == 0 else (*CARRY, WORD, *(2 * w for w in ZERO), 2)
 
 
 def all_carries(t):

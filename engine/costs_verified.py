@@ -100,6 +100,14 @@ def random_bits(n: int, m: int, t: int) -> Prediction:
     return _sum(m, _to_field(n, m, t))
 
 
+def check_range(n: int, m: int, t: int) -> Prediction:
+    """A proof of range, for t < 2."""
+    words, sets = 1 if t == 0 else 3, len(Geometry(m, t).sets)
+    start = Prediction(2, _opening(n, m, t, t + 1) + _deal(words * WORD * n, m, t))
+    return _sum(m, start, _and(n, m, t, costs.range_ands(t)),
+                Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
+
+
 def shuffle(n: int, m: int, t: int) -> Prediction:
     """One phase per party (t = 1), see `engine.verified_shuffle`; n is rows times columns."""
     if t == 0:
@@ -120,7 +128,7 @@ COSTS = {
     'encode': product, 'truncate': truncate, 'less_than': less_than,
     'open_negative': open_negative, 'equal': equal, 'exponent': exponent,
     'signed_exponent': signed_exponent, 'to_bits': to_bits,
-    'random_bits': random_bits, 'shuffle': shuffle,
+    'random_bits': random_bits, 'check_range': check_range, 'shuffle': shuffle,
 }
 
 

@@ -34,6 +34,7 @@ from engine.numeric import NumericOperations
 from engine.operation import Operation
 from engine.prss import Randomness, derive
 from engine.public_values import PublicValues
+from engine.ranges import RangeOperations
 from engine.rendezvous import connect_all
 from engine.shamir import Geometry
 from engine.sorting import SortOperations
@@ -42,8 +43,8 @@ from engine.verified import agree_on_keys
 
 
 class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
-              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations, PublicValues,
-              MpycArrays, mpyc_runtime.Runtime):
+              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations, RangeOperations,
+              PublicValues, MpycArrays, mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
