@@ -127,9 +127,10 @@ def assert_right_or_stopped(outcome, expected, what):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
 def test_every_attack_on_every_operation(program, kind):
-    """A sample of the frames that each party sends; on some of them, all frames from there on."""
+    """A sample of the frames that two of the parties send; on some, all frames from there on."""
     places = 1 if kind in ("drop", "reorder") else 2
-    for cheater in range(4):
+    first = (KINDS.index(kind) + list(PROGRAMS).index(program)) % 2
+    for cheater in (first, first + 2):
         sent = frames_of(program, cheater, verified=True)
         for k in range(places):
             at = (2 * k + 1) * sent // (2 * places) + cheater
