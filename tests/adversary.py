@@ -71,7 +71,7 @@ class Attack:
         elif self.kind == "random":
             changed[:] = np.random.default_rng(self.at).integers(0, 127, len(payload))
         elif len(payload):
-            changed[0] += 1 if self.kind == "wrong" else 1 + target
+            changed[:1] += np.uint8(1 if self.kind == "wrong" else 1 + target)
         return [(frame, changed)]
 
 
