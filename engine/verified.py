@@ -95,9 +95,9 @@ class CheckedOpening:
     async def receive(self, own: np.ndarray, tag: int = 0, n: int | None = None):
         """(shares, parties): degree + 1 checked arrays (n, 2) that fix the opened values.
 
-        Raises RemoteProtocolError `cheating-detected`.
+        `n`, which `Opening` needs, is the length of `own` here. Raises RemoteProtocolError
+        `cheating-detected`.
         """
-        
         op, g, pid = self.op, self.geometry, self.pid
         shares, others = self._senders(pid)
         held = {pid: own}
