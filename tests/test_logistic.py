@@ -52,7 +52,8 @@ def test_weights_agree_with_scikit_learn(m):
     raw, odds = trained(x, y, iterations=30 if m == 4 else 8, m=m)
     bound = 1e-5 if m == 4 else 2e-2
     assert max(standardised(raw, plain)) < bound
-    np.testing.assert_allclose(odds, plain.log_odds(x), rtol=0, atol=5 * bound)
+    # Scores have 16 fractional bits: 2.5 units of truncation and half a unit of rounding on top.
+    np.testing.assert_allclose(odds, plain.log_odds(x), rtol=0, atol=7 * bound)
 
 
 def test_the_penalty_is_scikit_learns():
