@@ -159,7 +159,8 @@ def check_indicators(mpc, x: SecureArray, sizes, dealer: int):
     Every stretch of the given sizes must hold one 1 and zeros. The other parties open
     Σ ρ (x² - x) + Σ ρ' (sum of a stretch - 1) among themselves, with coefficients from a key that
     they share and the dealer lacks: it is zero for indicators, and for anything else with
-    probability 2^-126. A future of None that fails with RemoteProtocolError `not-an-indicator`.
+    probability 2^-126. A future of None that fails with RemoteProtocolError `not-an-indicator`,
+    in verified mode with `cheating-detected`, because any of the three that open may have lied.
     Reveals nothing about indicators. One round, `check_indicators_cost`; needs t = 1 and m >= 4.
     """
     g, sizes = mpc.geometry, list(sizes)
