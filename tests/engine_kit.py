@@ -39,6 +39,20 @@ def opened(expression: Callable[..., Any], *values: Any, m: int = 4, t: int | No
     return first
 
 
+async def primitives(mpc: Any, x: Any) -> None:
+    """One operation of every kind on a secret vector of n numbers (matmul: 2 by 3; 2n bits)."""
+    n = x.size
+    mpc.multiply(x, x)
+    mpc.matrix_product(x.reshape(1, n).T[:2], x[:3].reshape(1, 3))
+    mpc.truncate(x, 3, 17)
+    mpc.negative(x)
+    mpc.equal(x, 1.0)
+    mpc.to_bits(x, 5)
+    mpc.random_bits((n, 2))
+    await mpc.open_negative(x)
+    await mpc.output(x)
+
+
 def free_addresses(count: int) -> list[tuple[str, int]]:
     """Loopback addresses that nobody listens at, outside of the range that dialling draws from."""
     found: list[tuple[str, int]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_kit import SIZES, measured, secret
+from engine_kit import SIZES, measured, primitives, secret
 
 from engine import field
 from engine.costs import (
@@ -23,27 +23,13 @@ N = 7
 DEPLOYMENTS = [*SIZES, (3, 0), (5, 1), (7, 3)]
 
 
-async def _primitives(mpc):
-    """One operation of every kind, on N elements (matmul: 2 by 3, encode and clip: N)."""
-    x = secret(mpc, np.linspace(-2, 2, N))
-    mpc.multiply(x, x)
-    mpc.matrix_product(x.reshape(1, N).T[:2], x[:3].reshape(1, 3))
-    mpc.truncate(x, 3, 17)
-    mpc.negative(x)
-    mpc.equal(x, 1.0)
-    mpc.to_bits(x, 5)
-    mpc.random_bits((N, 2))
-    await mpc.open_negative(x)
-    await mpc.output(x)
-
-
 @pytest.mark.parametrize("m, t", DEPLOYMENTS)
 @pytest.mark.parametrize("rotation", [0, 3])
 def test_one_operation_of_each_kind(m, t, rotation):
     async def program(mpc):
         for _ in range(rotation):
             mpc.next_operation()
-        await _primitives(mpc)
+        await primitives(mpc, secret(mpc, np.linspace(-2, 2, N)))
 
     sizes = {"matmul": 6, "random_bits": 2 * N}
     costs = measured(program, m, t)

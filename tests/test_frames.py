@@ -65,23 +65,26 @@ def test_payloads_are_received_into_their_own_memory():
                                                               [0x0202020202020202]]
 
 
+def assert_refused_without_memory(reader, header, code):
+    tracemalloc.start()
+    try:
+        reader.get_buffer()[:] = header
+        with pytest.raises(RemoteProtocolError) as caught:
+            reader.advance(len(header))
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.code == code
+
+
 @pytest.mark.parametrize("kind, limit", [
     (frames.HELLO, 512), (frames.KEYS, 4096), (frames.ARRAY, frames.MAX_PAYLOAD),
     (frames.SCALAR, frames.MAX_PAYLOAD), (frames.ABORT, 4096), (frames.BYE, 0)])
 def test_oversized_lengths_are_refused_before_memory_is_allocated(kind, limit):
     assert frames.parse(frames.header(kind, 0, 0, 0, limit)).length == limit
     for length in (limit + 1, 2**32 - 1):
-        reader = frames.FrameReader()
         header = frames.header(kind, 0, 0, 0, length)
-        tracemalloc.start()
-        try:
-            reader.get_buffer()[:] = header
-            with pytest.raises(RemoteProtocolError) as caught:
-                reader.advance(len(header))
-            assert tracemalloc.get_traced_memory()[1] < 100_000
-        finally:
-            tracemalloc.stop()
-        assert caught.value.code == "frame-too-long"
+        assert_refused_without_memory(frames.FrameReader(), header, "frame-too-long")
 
 
 @settings(max_examples=200, deadline=None)
@@ -123,12 +126,4 @@ def test_frames_of_another_session_or_kind_are_refused_before_memory_is_allocate
         else:
             reader.session = 7
         header = frames.header(frames.ARRAY, 0, 0, 0, frames.MAX_PAYLOAD, 8)
-        tracemalloc.start()
-        try:
-            reader.get_buffer()[:] = header
-            with pytest.raises(RemoteProtocolError) as caught:
-                reader.advance(len(header))
-            assert tracemalloc.get_traced_memory()[1] < 100_000
-        finally:
-            tracemalloc.stop()
-        assert caught.value.code == code
+        assert_refused_without_memory(reader, header, code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from adversary import KINDS, Attack, attacked, frames_of
-from engine_kit import measured, secret
+from engine_kit import measured, primitives, secret
 
 from engine import frames
 from engine.cluster import run_cluster
@@ -222,17 +222,9 @@ def test_the_predicted_cost_is_the_measured_one(m, t, rotation):
         for _ in range(rotation):
             mpc.next_operation()
         x = secret(mpc, np.linspace(-2, 2, n))
-        mpc.multiply(x, x)
-        mpc.matrix_product(x.reshape(1, n).T[:2], x[:3].reshape(1, 3))
-        mpc.truncate(x, 3, 17)
-        mpc.negative(x)
-        mpc.equal(x, 1.0)
-        mpc.to_bits(x, 5)
-        mpc.random_bits((n, 2))
         if t < 2:
             mpc.shuffle(x.reshape(n, 1))
-        await mpc.open_negative(x)
-        await mpc.output(x)
+        await primitives(mpc, x)
 
     sizes, g = {"matmul": 6, "random_bits": 2 * n}, Geometry(m, t, verified=True)
     costs = measured(program, m, t, verified=True)
