@@ -54,7 +54,8 @@ class AdditiveArray(asyncoro.SecureObject):
             if not self.held:
                 return None
             if len(index) != rows:
-                raise ValueError(f'{len(index)} row positions, expected {rows}')
+                raise LocalProtocolError('bad-positions', f'{len(index)} row positions, expected '
+                                         f'{rows}', party=self.runtime.pid)
 
             def pick():
                 result = share[index]

@@ -61,11 +61,6 @@ class Messaging(RuntimeBase):
         self._ending: asyncio.Future | None = None
         self._program: asyncio.Task | None = None
 
-    @property
-    def queued(self) -> int:
-        """Bytes that wait to be sent, over all connections."""
-        return sum(link.queued for link in self._links.values())
-
     def run(self, f):
         """Run the program's coroutine until it is done, as MPyC's `run`.
 
@@ -94,9 +89,9 @@ class Messaging(RuntimeBase):
         return task.result()
 
     async def flushed(self) -> None:
-        """Wait a moment for what has been sent to leave this process."""
+        """Wait a moment for what has been sent to leave this process, and for the peers to part."""
         limit = self._loop.time() + _FLUSH
-        while self.queued and self._loop.time() < limit:
+        while any(link.lingers for link in self._links.values()) and self._loop.time() < limit:
             await asyncio.sleep(0.001)
 
     def end_after(self, seconds: float) -> None:

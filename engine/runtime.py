@@ -208,8 +208,11 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
                 future.set_result(result)
         except BaseException as exc:
             error = exc if isinstance(exc, EngineError) else LocalProtocolError(
-                'operation-failed', f'{op.name}: {type(exc).__name__}: {exc}', party=self.pid,
-                step='/'.join(op.path))
+                'operation-failed', f'{op.name} raised {type(exc).__name__}', party=self.pid,
+                step='/'.join(op.path), remedy="see that party's traceback")
+            if error is not exc:
+                # Its text stays here: it may quote data, and the peers are told the error.
+                error.__cause__ = exc
             self.fail(error)
             if not future.done():
                 future.set_exception(self._failure)

@@ -23,6 +23,9 @@ HELLO_BYTES = 8192
 """What a peer may send before it has proven who it is."""
 _AHEAD = 1 << 20
 """Bytes that the socket's buffer takes before the link waits; what follows stays unencrypted."""
+_LINGER = 1.0
+"""Seconds that a closed link goes on taking what the peer still sends, without looking at it."""
+_DISCARD = 1 << 16
 
 
 class Owner(Protocol):
@@ -65,8 +68,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._backlog: list = []
         self._transport: asyncio.Transport | None = None
         self._queue: collections.deque = collections.deque()
-        self._queued = 0
-        self._paused = self._greeted = self._failed = self._ended = False
+        self._paused = self._greeted = self._failed = self._ended = self._half = False
         self._key, self._session, self._early = b'', 0, 0
         self._error: EngineError | None = None
 
@@ -81,10 +83,9 @@ class TcpLink(asyncio.BufferedProtocol):
         return self._expected is not None
 
     @property
-    def queued(self) -> int:
-        """Bytes that wait to be sent."""
-        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        return self._queued + waiting
+    def lingers(self) -> bool:
+        """Whether the connection still stands, be it in one direction only."""
+        return self._transport is not None and not self._transport.is_closing()
 
     def attach(self, owner: Owner):
         """Deliver to `owner` from now on, beginning with what has arrived already."""
@@ -106,7 +107,6 @@ class TcpLink(asyncio.BufferedProtocol):
             self._queue.append(head + bytes(data))
         else:
             self._queue.extend((head, data))
-        self._queued += len(head) + len(data)
         self._pump()
 
     def close(self):
@@ -119,17 +119,26 @@ class TcpLink(asyncio.BufferedProtocol):
         transport, queue, channel = self._transport, self._queue, self._channel
         if transport is None or transport.is_closing():
             queue.clear()
-            self._queued = 0
             return
         while queue and not self._paused and channel.open:
             data = queue.popleft()
             if len(data) > channel.piece:
                 queue.appendleft(data[channel.piece:])
                 data = data[:channel.piece]
-            self._queued -= len(data)
             transport.write(channel.encode(data))
         if self._ended and (not queue or not channel.open):
-            transport.close()
+            self._hang_up()
+
+    def _hang_up(self):
+        """Close one's own direction, and the other one when the peer has done the same.
+
+        Closing both at once while the peer sends would make its own sending fail, before it has
+        read why.
+        """
+        if not self._half:
+            self._half = True
+            self._transport.write_eof()
+            asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
 
     # asyncio callbacks
 
@@ -158,6 +167,8 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint):
         """Memory that the next bytes are received into."""
+        if self._failed:
+            return bytearray(_DISCARD)
         buffer = self._channel.get_buffer()
         return buffer if self.proven else buffer[:HELLO_BYTES]
 
@@ -270,7 +281,7 @@ class MemoryLink:
     (frame, payload) to deliver.
     """
 
-    queued = 0
+    lingers = False
 
     def __init__(self, source: int, target: int, tap=None, session: int = 0):
         self.source, self.peer, self._tap, self._session = source, target, tap, session

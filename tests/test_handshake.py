@@ -18,6 +18,7 @@ from engine.errors import EngineError, LocalProtocolError, PeerLost, RemoteProto
 from engine.handshake import Session
 from engine.rendezvous import connect_all
 from engine.shamir import Geometry
+from engine.transport import TcpLink
 
 SESSION, PROGRAM = b"s" * 32, b"p" * 32
 
@@ -326,3 +327,44 @@ def test_a_port_in_use_is_said_so():
 
     [error] = asyncio.run(main())
     assert (error.code, error.party) == ("port-in-use", 1)
+
+
+def test_a_link_that_has_ended_still_takes_what_its_peer_sends():
+    """Or the peer's own sending would fail before it has read why."""
+
+    class Waiting:
+        credentials, taken, session = None, set(), sessions()[0]
+
+        def arrived(self, link):
+            self.link = link
+
+        def ready(self, link, error):
+            self.error = error
+
+    async def run():
+        meeting = Waiting()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: TcpLink(meeting), "127.0.0.1", 0)
+        peer = socket.create_connection(server.sockets[0].getsockname())
+        peer.settimeout(60)
+
+        def talk():
+            while peer.recv(1 << 16):
+                pass
+            for _ in range(64):
+                peer.sendall(bytes(1 << 16))
+            peer.shutdown(socket.SHUT_WR)
+
+        talking = loop.run_in_executor(None, talk)
+        async with asyncio.timeout(60), server:
+            while not hasattr(meeting, "link"):
+                await asyncio.sleep(0)
+            meeting.link.send(frames.ABORT, 0, 0, 0, b"why")
+            meeting.link.close()
+            assert meeting.link.lingers
+            await talking
+            while meeting.link.lingers:
+                await asyncio.sleep(0)
+        peer.close()
+
+    asyncio.run(run())
