@@ -50,6 +50,7 @@ class RuntimeBase:
     maximum: Callable[..., SecureArray]
     shuffle: Callable[..., SecureArray]
     sort_rows: Callable[..., Any]
+    _quicksort: Callable[..., Any]
     assign: Callable[..., SecureArray]
     moveaxis: Callable[..., SecureArray]
     to_bits: Callable[..., SecureArray]

@@ -149,7 +149,8 @@ COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
     'signed_exponent': signed_exponent, 'to_bits': to_bits,
     'random_bits': random_bits, 'check_range': check_range, 'input_additive': input_additive,
     'to_shared': to_shared,
-    'hand_over': hand_over, 'permute': permute, 'send_private': send_private,
+    'hand_over': hand_over, 'permute': permute, 'draw_order': permute,
+    'send_private': send_private,
 }
 
 

@@ -26,6 +26,7 @@ from engine.decompose import BitOperations
 from engine.errors import EngineError, LocalProtocolError
 from engine.functions import ArrayFunctions
 from engine.handshake import Session
+from engine.kept_order import KeptOrders
 from engine.linear_algebra import LinearAlgebra
 from engine.messaging import Messaging
 from engine.meter import Meter
@@ -43,8 +44,8 @@ from engine.verified import agree_on_keys
 
 
 class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
-              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations, RangeOperations,
-              PublicValues, MpycArrays, mpyc_runtime.Runtime):
+              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations, KeptOrders,
+              RangeOperations, PublicValues, MpycArrays, mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
