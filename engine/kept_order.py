@@ -2,9 +2,9 @@
 
 A `SecretOrder` is the composition of one order per group of t + 1 parties, as in the shuffle
 (`engine.sorting`), but drawn once. Any table of as many rows can be moved by it, or back, in the
-rounds and bytes of one shuffle, and each time under fresh masks. An `Ordering` is what a sort leaves:
-a secret order, and the public places of the rows after it. So a sort by a key that stays the same
-(Araki et al., CCS 2021, "Secure graph analysis at scale") is paid for once.
+rounds and bytes of one shuffle, and each time under fresh masks. An `Ordering` is what a sort
+leaves: a secret order, and the public places of the rows after it. So a sort by a key that stays
+the same (Araki et al., CCS 2021, "Secure graph analysis at scale") is paid for once.
 
 Not available in verified mode: additive sharings are not checked there.
 """

@@ -2,14 +2,14 @@
 
 Secret edges: the algorithm of Awerbuch and Shiloach (IEEE Trans. Computers C-36, 1987; "arbitrary"
 concurrent writes). Every node points to another of its component, at first to itself, so that the
-nodes form trees. In each iteration a tree of height one (a star) hooks its root on to a neighbouring
-tree of a lower number; a star that found none, and that nobody hooked on to, hooks on to any
-neighbour; then every node points to its parent's parent. The sum of the trees' heights in a
+nodes form trees. In each iteration a tree of height one (a star) hooks its root on to a
+neighbouring tree of a lower number; a star that found none, and that nobody hooked on to, hooks on
+to any neighbour; then every node points to its parent's parent. The sum of the trees' heights in a
 component of several trees falls by a third each time, so `iterations(n)` are always enough. The
 edges stay in the order of one sort; pointers change, so each iteration sorts the nodes twice.
 
-Nothing opens: traffic depends on the numbers of nodes and edges alone. With `stop_early` one bit per
-iteration opens, whether anything is left to do, and with it the number of iterations.
+Nothing opens but the comparisons of sorts, which are those of a random order. With `stop_early` one
+bit per iteration opens, whether anything is left to do, and with it the number of iterations.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ def iterations(nodes: int) -> int:
     return math.ceil(math.log(max(nodes, 2)) / math.log(1.5)) + 1
 
 
-async def components(mpc, edges, nodes: int, *, stop_early: bool = False):
+async def components(mpc, edges, nodes: int, *, stop_early: bool = False,
+                     fixed_shape: bool = False):
     """For each node the number of one node of its component, the same for all of them.
 
     `edges` (m, 2) are secret numbers of nodes, 0..nodes - 1; an edge from a node to itself is
     padding. Returns shared integers (nodes,). Cost per iteration: about 25 moves of a table of
-    2m + nodes rows, 5 comparisons per edge, and two sorts of 2·nodes rows.
+    2m + nodes rows, 5 comparisons per edge, and two sorts of 2·nodes rows (`fixed_shape` as in
+    `sort_rows`).
     """
     count = edges.shape[0]
     if edges.shape != (count, 2) or nodes < 1:
@@ -42,15 +44,15 @@ async def components(mpc, edges, nodes: int, *, stop_early: bool = False):
     parent, star = mpc.array(np.arange(nodes)), mpc.array(np.ones(nodes, np.int64))
     if not count:
         return parent
-    ends = await SecretIndex.of(mpc, edges.T.ravel(), nodes)
-    trees = await SecretIndex.of(mpc, parent, nodes)
+    ends = await SecretIndex.of(mpc, edges.T.ravel(), nodes, fixed_shape=fixed_shape)
+    trees = await SecretIndex.of(mpc, parent, nodes, fixed_shape=fixed_shape)
     for _ in range(iterations(nodes)):
         parent, left = await _hook(mpc, ends, trees, parent, star)
-        if stop_early and not await mpc.output((left.sum() >= 1)):
+        if stop_early and not await mpc.output(left.sum() >= 1):
             break
-        trees = await SecretIndex.of(mpc, parent, nodes)
+        trees = await SecretIndex.of(mpc, parent, nodes, fixed_shape=fixed_shape)
         parent = trees.look_up(parent.reshape(nodes, 1))[:, 0]
-        trees = await SecretIndex.of(mpc, parent, nodes)
+        trees = await SecretIndex.of(mpc, parent, nodes, fixed_shape=fixed_shape)
         star = _stars(mpc, trees, parent)
     return parent
 
@@ -102,10 +104,20 @@ def _swapped(mpc, values, count):
 def public_components(edges: npt.ArrayLike, nodes: int) -> npt.NDArray[np.int64]:
     """For each node the lowest number in its component; edges (m, 2) known to all. Local."""
     pairs = np.asarray(edges, np.int64).reshape(-1, 2)
-    if len(pairs) and not (0 <= pairs.min() and pairs.max() < nodes):
+    if len(pairs) and not (pairs.min() >= 0 and pairs.max() < nodes):
         raise ValueError(f'public_components: an edge leaves the nodes 0..{nodes - 1}')
     graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), (nodes, nodes))
     _, label = connected_components(graph, directed=False)
     lowest = np.full(label.max(initial=-1) + 1, nodes)
     np.minimum.at(lowest, label, np.arange(nodes))
     return lowest[label]
+
+
+async def with_edges(mpc, group, edges, *, stop_early: bool = False):
+    """Groups after further edges (k, 2) have arrived; `group` (n,) as `components` gave it.
+
+    The work is that of n + k edges, however many there were before.
+    """
+    nodes = group.shape[0]
+    known = mpc.stack([mpc.array(np.arange(nodes)), group], axis=1)
+    return await components(mpc, mpc.concatenate([known, edges]), nodes, stop_early=stop_early)

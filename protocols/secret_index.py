@@ -1,7 +1,7 @@
 """Rows that refer to numbered slots by a secret index: look-ups and sums in either direction.
 
-n slots and N rows; row i belongs to slot keys[i], which is secret. The rows are sorted by their slot
-once, each slot's own row behind them, and the order is kept (`engine.kept_order`). After that
+n slots and N rows; row i belongs to slot keys[i], which is secret. The rows are sorted by their
+slot once, each slot's own row behind them, and the order is kept (`engine.kept_order`). After that
 
 - a look-up x[keys] places the differences of neighbouring slots' values on the slots' rows and sums
   up from the end: no interaction but moving the table,
