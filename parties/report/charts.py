@@ -64,15 +64,21 @@ def curves(
             f'<line class="gap" x1="{_x(at):.1f}" x2="{_x(at):.1f}" y1="{_y(low):.1f}" '
             f'y2="{_y(high):.1f}"/>'
         )
-        parts.append(_text(_x(at) + 7, _y((low + high) / 2) + 4, (words, words), "gap-label"))
+        parts.append(text_at(_x(at) + 7, _y((low + high) / 2) + 4, (words, words), "gap-label"))
     for line in lines:
         at, height = line.label_at
-        parts.append(_text(_x(at), _y(height), line.label, f"curve-label {line.css}"))
-    return _svg(_WIDTH, _HEIGHT, title, parts)
+        parts.append(text_at(_x(at), _y(height), line.label, f"curve-label {line.css}"))
+    return svg(_WIDTH, _HEIGHT, title, parts)
 
 
-def bars(items: Sequence[Bar], marks: Sequence[tuple[float, Both]], *, title: Both) -> Markup:
-    """Horizontal bars with named thresholds across them."""
+def bars(
+    items: Sequence[Bar],
+    marks: Sequence[tuple[float, Both]],
+    *,
+    title: Both,
+    form: str = ".3f",
+) -> Markup:
+    """Horizontal bars with named thresholds across them; ``form`` is how values are written."""
     width, row, left, top, right = 980, 21, 330, 30, 60
     height = top + row * len(items) + 6
     largest = max([item.value for item in items] + [1e-9]) * 1.02
@@ -87,9 +93,9 @@ def bars(items: Sequence[Bar], marks: Sequence[tuple[float, Both]], *, title: Bo
             parts.append(
                 f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{height - 6}"/>'
             )
-            parts.append(_text(x, 10, (f"{at:g}", f"{at:g}"), "tick", "middle"))
+            parts.append(text_at(x, 10, (f"{at:g}", f"{at:g}"), "tick", "middle"))
         if (end - at) * scale > 45:
-            parts.append(_text(x + (end - at) * scale / 2, 22, name, "zone", "middle"))
+            parts.append(text_at(x + (end - at) * scale / 2, 22, name, "zone", "middle"))
     for index, item in enumerate(items):
         y = top + row * index
         parts.append(
@@ -97,11 +103,11 @@ def bars(items: Sequence[Bar], marks: Sequence[tuple[float, Both]], *, title: Bo
             f'width="{max(item.value * scale, 1):.1f}" rx="2"/>'
         )
         words = item.name if len(item.name) <= 46 else item.name[:45] + "…"
-        parts.append(_text(left - 8, y + row - 7, (words, words), "bar-name", "end"))
-        number = f"{item.value:.3f}"
+        parts.append(text_at(left - 8, y + row - 7, (words, words), "bar-name", "end"))
+        number = format(item.value, form)
         x = left + item.value * scale + 6
-        parts.append(_text(x, y + row - 7, (number, number), "bar-value"))
-    return _svg(width, height, title, parts, "wide")
+        parts.append(text_at(x, y + row - 7, (number, number), "bar-value"))
+    return svg(width, height, title, parts, "wide")
 
 
 def histogram(
@@ -129,13 +135,13 @@ def histogram(
         return height - _BOTTOM - share / top * plot_height
 
     parts = []
-    for tick in _ticks(0, top, 4):
+    for tick in ticks(0, top, 4):
         parts.append(_grid_line(_LEFT, width - _RIGHT, py(tick)))
         label = f"{tick:.0%}"
-        parts.append(_text(_LEFT - 6, py(tick) + 4, (label, label), "tick", "end"))
-    for tick in _ticks(low, high, 6):
+        parts.append(text_at(_LEFT - 6, py(tick) + 4, (label, label), "tick", "end"))
+    for tick in ticks(low, high, 6):
         label = f"{tick:g}"
-        parts.append(_text(px(tick), height - _BOTTOM + 16, (label, label), "tick", "middle"))
+        parts.append(text_at(px(tick), height - _BOTTOM + 16, (label, label), "tick", "middle"))
     for counts, css in ((good, "good"), (bad, "bad")):
         outline = [f"M{px(edges[0]):.1f},{py(0):.1f}"]
         for i, share in enumerate(densities(edges, counts)):
@@ -147,8 +153,8 @@ def histogram(
     for index, (words, css) in enumerate(zip(names, ("good", "bad"), strict=True)):
         x, y = width - _RIGHT - 90, _TOP + 2 + 19 * index
         parts.append(f'<rect class="area {css}" x="{x}" y="{y}" width="12" height="12"/>')
-        parts.append(_text(x + 19, y + 10, words, f"curve-label {css}"))
-    return _svg(width, height, title, parts)
+        parts.append(text_at(x + 19, y + 10, words, f"curve-label {css}"))
+    return svg(width, height, title, parts)
 
 
 def densities(edges: Sequence[float], counts: Sequence[float]) -> list[float]:
@@ -160,7 +166,7 @@ def densities(edges: Sequence[float], counts: Sequence[float]) -> list[float]:
     ]
 
 
-def _svg(width: int, height: int, title: Both, parts: Sequence[str], css: str = "") -> Markup:
+def svg(width: int, height: int, title: Both, parts: Sequence[str], css: str = "") -> Markup:
     label = escape(f"{title[0]} / {title[1]}")
     return Markup(
         f'<svg class="chart {css}" viewBox="0 0 {width} {height}" role="img" '
@@ -168,7 +174,7 @@ def _svg(width: int, height: int, title: Both, parts: Sequence[str], css: str = 
     )
 
 
-def _text(x: float, y: float, texts: Both, css: str, anchor: str = "start") -> str:
+def text_at(x: float, y: float, texts: Both, css: str, anchor: str = "start") -> str:
     where = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}"'
     if texts[0] == texts[1]:
         return f"<text {where}>{escape(texts[0])}</text>"
@@ -200,20 +206,20 @@ def _percent_grid(x_label: Both, y_label: Both) -> str:
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         label = f"{tick:.0%}"
         parts.append(_grid_line(_x(0), _x(1), _y(tick)))
-        parts.append(_text(_x(0) - 6, _y(tick) + 4, (label, label), "tick", "end"))
-        parts.append(_text(_x(tick), _y(0) + 16, (label, label), "tick", "middle"))
+        parts.append(text_at(_x(0) - 6, _y(tick) + 4, (label, label), "tick", "end"))
+        parts.append(text_at(_x(tick), _y(0) + 16, (label, label), "tick", "middle"))
     parts.append(_axis_titles(_WIDTH, _HEIGHT, x_label, y_label))
     return "".join(parts)
 
 
 def _axis_titles(width: int, height: int, x_label: Both, y_label: Both) -> str:
     middle = (_LEFT + width - _RIGHT) / 2
-    return _text(middle, height - 8, x_label, "axis", "middle") + _text(
+    return text_at(middle, height - 8, x_label, "axis", "middle") + text_at(
         _LEFT, _TOP - 4, y_label, "axis"
     )
 
 
-def _ticks(low: float, high: float, count: int) -> list[float]:
+def ticks(low: float, high: float, count: int) -> list[float]:
     """Round numbers from ``low`` to ``high``, about ``count`` of them."""
     if not high > low:
         return [low]

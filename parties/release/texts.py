@@ -1,0 +1,85 @@
+"""Every sentence of the page of a published table, in English and in simplified Chinese."""
+
+from __future__ import annotations
+
+LANGUAGES = ("en", "zh")
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "subtitle": (
+        "{institutions} institutions, one table, nobody’s records shown to anybody",
+        "{institutions} 家机构，一张表，谁的记录也不给谁看",
+    ),
+    "print": ("Print", "打印"),
+    "period": ("Period", "时期"),
+    "institutions": ("Institutions", "参与机构"),
+    "cells": ("Cells", "单元格"),
+    "withheld": ("Withheld", "未公布"),
+    "shown_share": ("{shown} of {all} cells are shown", "{all} 个单元格中公布 {shown} 个"),
+    "rows": ("number of records", "记录数"),
+    "total": ("total", "合计"),
+    "all_of": ("{dimension}: {category}", "{dimension}：{category}"),
+    "figure_in": ("{figure}, in {unit}", "{figure}（{unit}）"),
+    "heat_note": (
+        "The darker a cell, the larger its figure among the cells of this table. Totals are not "
+        "coloured.",
+        "颜色越深，数值在本表各单元格中越大；合计不着色。",
+    ),
+    "bars": ("{figure} by {dimension}", "按{dimension}的{figure}"),
+    "bars_of": (
+        "{figure} by {dimension}: {column}",
+        "按{dimension}的{figure}：{column}",
+    ),
+    "lines": ("{figure} over time", "{figure}的走势"),
+    "more": ("{n} more tables", "另外 {n} 张表"),
+    "rules": ("What is not shown, and why", "未公布的内容及原因"),
+    "rules_note": (
+        "The rules were applied to secret shares before anything opened: nobody, the publisher "
+        "included, has seen a withheld figure.",
+        "规则在秘密份额上先行判定，之后才公布：任何人（包括发布方）都没有见过未公布的数值。",
+    ),
+    "col_mark": ("Mark", "标记"),
+    "col_rule": ("Rule", "规则"),
+    "col_cells": ("Cells", "单元格数"),
+    "rule_minimum-cell": (
+        "fewer than {minimum} records (minimum cell)",
+        "记录少于 {minimum} 条（最小单元）",
+    ),
+    "rule_dominance": (
+        "the {n} largest contributions make more than {k} % (dominance)",
+        "最大的 {n} 项贡献超过 {k}%（支配规则）",
+    ),
+    "rule_p-ratio": (
+        "the largest contribution could be estimated within {p} % (p-ratio)",
+        "最大贡献可被估计到 {p}% 以内（p 比率）",
+    ),
+    "rule_secondary": (
+        "would let a withheld cell be worked out from totals (secondary suppression)",
+        "会使其他未公布单元格可由合计推算（次级抑制）",
+    ),
+    "refused": ("Refused institutions", "被拒绝的机构"),
+    "refused_note": (
+        "Their data did not pass the checks on shares and does not count.",
+        "其数据未通过份额上的检查，不计入本表。",
+    ),
+    "rounding": ("Rounded to multiples of {base}.", "数值取整为 {base} 的倍数。"),
+    "noise": (
+        "Random noise was added to every figure on shares; no party knows it (differential "
+        "privacy, ε = {epsilon}).",
+        "每个数值都在份额上加入了随机噪声，任何一方都不知道其值（差分隐私，ε = {epsilon}）。",
+    ),
+    "evidence": ("Evidence", "证据"),
+    "evidence_note": (
+        "Every party approved exactly this manifest and checked that its own code has exactly this "
+        "measurement. This is program approval, not hardware attestation.",
+        "每一方都批准了这份任务清单，并核对了本方代码的度量值。这是程序批准，不是硬件证明。",
+    ),
+    "manifest": ("Manifest (SHA-256)", "任务清单（SHA-256）"),
+    "measurement": ("Code measurement", "代码度量值"),
+    "approvals": ("Approved by", "批准方"),
+    "rules_version": ("Version of the rules", "规则版本"),
+}
+
+
+def text(key: str, language: str, **values: object) -> str:
+    """One sentence in one language."""
+    return TEXTS[key][LANGUAGES.index(language)].format(**values)

@@ -1,0 +1,195 @@
+"""What the page of a published table shows, from the document of `protocols.stats.release`.
+
+A table of up to four dimensions becomes planes of rows by columns: a dimension that looks like time
+makes the columns, the next longest one the rows, and every combination of the others a plane, the
+one with all totals first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from parties.release.texts import LANGUAGES, text
+from parties.report.charts import Both
+
+TOTAL = "total"
+TIMES = ("period", "month", "quarter", "year", "date")
+MARKS = {"minimum-cell": "m", "dominance": "d", "p-ratio": "p", "secondary": "s"}
+_MOST_LINES = 5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a plane: its figure, or the mark of the rule that withholds it."""
+
+    value: int | None
+    mark: str
+    heat: float
+    in_total_row: bool
+    in_total_column: bool
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One figure over rows by columns, for fixed categories of the other dimensions."""
+
+    heading: tuple[Both, ...]
+    figure: Both
+    rows: tuple[Both, ...]
+    columns: tuple[Both, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+
+    @property
+    def named_lines(self) -> list[tuple[Both, tuple[Cell, ...]]]:
+        """The rows' names with their cells."""
+        return list(zip(self.rows, self.cells, strict=True))
+
+
+class View:
+    """The page's content; every text in both languages."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document, self.record = document, document["record"]
+        self.dimensions = {d["name"]: tuple(d["categories"]) for d in document["dimensions"]}
+        self._cells = {tuple(c["place"].items()): c for c in document["cells"]}
+        self._places = {
+            name: tuple(dict.fromkeys(c["place"][name] for c in document["cells"]))
+            for name in self.dimensions
+        }
+        self.columns, self.rows = self._axes()
+        self.others = [d for d in self.dimensions if d not in (self.columns, self.rows)]
+        self.units = {m["name"]: m["unit"] for m in document["measures"] if m["kind"] == "amount"}
+
+    def t(self, key: str, **values: object) -> Both:
+        """A sentence in both languages; values that are pairs are taken by language."""
+        pick = [
+            {k: v[i] if isinstance(v, tuple) else v for k, v in values.items()} for i in (0, 1)
+        ]
+        return text(key, LANGUAGES[0], **pick[0]), text(key, LANGUAGES[1], **pick[1])
+
+    def _axes(self) -> tuple[str | None, str]:
+        names = list(self.dimensions)
+        times = [d for d in names if d.lower() in TIMES]
+        columns = times[0] if times else None
+        rest = sorted((d for d in names if d != columns), key=lambda d: -len(self.dimensions[d]))
+        if not rest:
+            return None, columns or names[0]
+        if columns is None and len(rest) > 1:
+            columns = rest[1]
+        return columns, rest[0]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures that are sums: the number of records and the measures."""
+        return ["rows", *[m["name"] for m in self.document["measures"]]]
+
+    def figure(self, name: str) -> Both:
+        """What a figure is called, with its unit."""
+        if name == "rows":
+            return self.t("rows")
+        if name in self.units:
+            return self.t("figure_in", figure=name, unit=self.units[name])
+        return name, name
+
+    def category(self, name: str) -> Both:
+        """What a category is called; the total in both languages."""
+        return self.t("total") if name == TOTAL else (name, name)
+
+    def planes(self, figure: str) -> list[Plane]:
+        """All planes of a figure, the one over all totals first."""
+        combinations = list(itertools.product(*(self._places[d] for d in self.others)))
+        combinations.sort(key=lambda c: -sum(x == TOTAL for x in c))
+        return [self._plane(figure, dict(zip(self.others, c, strict=True))) for c in combinations]
+
+    def _plane(self, figure: str, fixed: dict[str, str]) -> Plane:
+        rows = self._places[self.rows]
+        columns = self._places[self.columns] if self.columns else (TOTAL,)
+        found = [[self._find(fixed, row, column) for column in columns] for row in rows]
+        inner = [
+            abs(c["values"][figure])
+            for row, line in zip(rows, found, strict=True)
+            for column, c in zip(columns, line, strict=True)
+            if c["values"] and row != TOTAL and (column != TOTAL or not self.columns)
+        ]
+        largest = max([*inner, 1])
+        cells = tuple(
+            tuple(
+                self._shown(c, figure, largest, row == TOTAL, column == TOTAL and bool(self.columns))
+                for column, c in zip(columns, line, strict=True)
+            )
+            for row, line in zip(rows, found, strict=True)
+        )
+        heading = tuple(
+            self.t("all_of", dimension=d, category=self.category(c)) for d, c in fixed.items()
+        )
+        named = tuple(self.category(c) for c in columns) if self.columns else (("", ""),)
+        return Plane(
+            heading, self.figure(figure), tuple(self.category(r) for r in rows), named, cells
+        )
+
+    def _find(self, fixed: dict[str, str], row: str, column: str) -> Mapping[str, Any]:
+        place = {**fixed, self.rows: row}
+        if self.columns:
+            place[self.columns] = column
+        return self._cells[tuple((d, place[d]) for d in self.dimensions)]
+
+    @staticmethod
+    def _shown(
+        cell: Mapping[str, Any], figure: str, largest: int, row: bool, column: bool
+    ) -> Cell:
+        if not cell["values"]:
+            return Cell(None, MARKS[cell["status"]], 0.0, row, column)
+        value = cell["values"][figure]
+        heat = 0.0 if row or column else abs(value) / largest
+        return Cell(value, "", heat, row, column)
+
+    def bars(self, figure: str) -> list[tuple[str, float]]:
+        """The rows' figures over all columns, in descending order; where there is no total, those
+        of the last column. Withheld ones are left out."""
+        plane = self.planes(figure)[0]
+        found = [
+            (name[0], float(line[-1].value))
+            for name, line, row in zip(plane.rows, plane.cells, self._places[self.rows], strict=True)
+            if row != TOTAL and line[-1].value is not None
+        ]
+        return sorted(found, key=lambda item: -item[1])
+
+    def bars_title(self, figure: str) -> Both:
+        """What the bars show: where there is no total over the columns, which column."""
+        last = self._places[self.columns][-1] if self.columns else TOTAL
+        key = "bars" if last == TOTAL else "bars_of"
+        return self.t(key, figure=self.figure(figure), dimension=self.rows, column=last)
+
+    def lines(self, figure: str) -> list[tuple[Both, list[int | None]]]:
+        """Figures over time: the total if there is one, then the largest rows; None if withheld."""
+        if self.columns is None or self.columns.lower() not in TIMES:
+            return []
+        plane = self.planes(figure)[0]
+        count = len(self.dimensions[self.columns])
+        found = [
+            (name, [c.value for c in line[:count]])
+            for name, line in zip(plane.rows, plane.cells, strict=True)
+        ]
+        found.sort(key=lambda item: -sum(v or 0 for v in item[1]))
+        return found[:_MOST_LINES]
+
+    @property
+    def rules(self) -> list[tuple[str, Both, int]]:
+        """(mark, rule in words, number of cells) of every rule that withholds something."""
+        rules = self.record["rules"]
+        n, k = rules["dominance"]
+        words = {"minimum": rules["minimum"], "n": n, "k": k, "p": rules["p_ratio"]}
+        return [
+            (MARKS[name], self.t(f"rule_{name}", **words), count)
+            for name, count in self.record["withheld"].items()
+            if count
+        ]
+
+    @property
+    def institutions(self) -> int:
+        """How many institutions the table is about."""
+        named = self.record["institutions"]
+        return named if isinstance(named, int) else len(named)

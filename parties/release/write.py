@@ -1,0 +1,102 @@
+"""``release.html``, ``release.json`` and ``release.csv`` from a published table.
+
+The page is one self-contained file: no font, script, style or image from elsewhere, and a content
+security policy that would refuse them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from parties.release.charts import time_series
+from parties.release.texts import LANGUAGES
+from parties.release.view import View
+from parties.report.charts import Bar, bars, both
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_REPORT = Path(__file__).parent.parent / "report" / "templates"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_release(
+    document: Mapping[str, Any], folder: str | Path, language: str = "en"
+) -> dict[str, str]:
+    """Write the three files into ``folder``; returns their paths by "html", "json", "csv"."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "html": render_html(document, language),
+        "json": json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n",
+        "csv": render_csv(document),
+    }
+    paths = {}
+    for kind, content in texts.items():
+        path = folder / f"release.{kind}"
+        # The mark of UTF-8 makes spreadsheet programs read Chinese names in CSV files.
+        path.write_text(content, encoding="utf-8-sig" if kind == "csv" else "utf-8", newline="")
+        paths[kind] = str(path)
+    return paths
+
+
+def render_csv(document: Mapping[str, Any]) -> str:
+    """One line per cell: its categories, its status, its figures (empty where withheld)."""
+    names = [d["name"] for d in document["dimensions"]]
+    figures = list(dict.fromkeys(f for cell in document["cells"] for f in cell["values"]))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([_text(n) for n in [*names, "status", *figures]])
+    for cell in document["cells"]:
+        places = [_text(cell["place"][n]) for n in names]
+        writer.writerow([*places, cell["status"], *[cell["values"].get(f, "") for f in figures]])
+    return out.getvalue()
+
+
+def _text(value: str) -> str:
+    """A name that no spreadsheet program takes for a formula."""
+    return "'" + value if value.startswith(_FORMULA) else value
+
+
+def render_html(document: Mapping[str, Any], language: str = "en") -> str:
+    """The page as text; `language` is the one that it shows first."""
+    if language not in LANGUAGES:
+        raise ValueError(f"language is {language!r}, expected one of {', '.join(LANGUAGES)}")
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(_TEMPLATES), FileSystemLoader(_REPORT)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=lambda value: f"{value:,d}", both=lambda texts: both((texts[0], texts[1]))
+    )
+    view = View(document)
+    styles = (_REPORT / "style.css", _TEMPLATES / "release.css")
+    return environment.get_template("release.html.j2").render(
+        view=view,
+        t=view.t,
+        d=document,
+        record=view.record,
+        bars=lambda figure: bars(
+            [Bar(name, value, "p0") for name, value in view.bars(figure)],
+            (),
+            title=view.bars_title(figure),
+            form=",.0f",
+        ),
+        series=lambda figure: time_series(
+            view.lines(figure),
+            [view.category(c) for c in view.dimensions[view.columns]],
+            title=view.t("lines", figure=view.figure(figure)),
+        ),
+        language="zh-CN" if language == "zh" else "en",
+        style=Markup("".join(p.read_text(encoding="utf-8") for p in styles)),
+        script=Markup((_REPORT / "script.js").read_text(encoding="utf-8")),
+    )
