@@ -106,18 +106,18 @@ class View:
 
     def _plane(self, figure: str, fixed: dict[str, str]) -> Plane:
         rows = self._places[self.rows]
-        columns = self._places[self.columns] if self.columns else (TOTAL,)
+        columns = self._places[self.columns] if self.columns else ("",)
         found = [[self._find(fixed, row, column) for column in columns] for row in rows]
         inner = [
             abs(c["values"][figure])
             for row, line in zip(rows, found, strict=True)
             for column, c in zip(columns, line, strict=True)
-            if c["values"] and row != TOTAL and (column != TOTAL or not self.columns)
+            if c["values"] and TOTAL not in (row, column)
         ]
         largest = max([*inner, 1])
         cells = tuple(
             tuple(
-                self._shown(c, figure, largest, row == TOTAL, column == TOTAL and bool(self.columns))
+                self._shown(c, figure, largest, row == TOTAL, column == TOTAL)
                 for column, c in zip(columns, line, strict=True)
             )
             for row, line in zip(rows, found, strict=True)
@@ -152,8 +152,8 @@ class View:
         plane = self.planes(figure)[0]
         found = [
             (name[0], float(line[-1].value))
-            for name, line, row in zip(plane.rows, plane.cells, self._places[self.rows], strict=True)
-            if row != TOTAL and line[-1].value is not None
+            for name, line in plane.named_lines
+            if not line[-1].in_total_row and line[-1].value is not None
         ]
         return sorted(found, key=lambda item: -item[1])
 
