@@ -29,6 +29,11 @@ class Location:
         """The table's own short name: the file's without its suffix, or the table's."""
         return self.path.stem if self.path else self.table.rpartition(".")[2]
 
+    @property
+    def place(self) -> str:
+        """The whole location as `of` takes it, wherever it is read from; with the password."""
+        return str(self.path.absolute()) if self.path else f"{self.url}#{self.table}"
+
     def __repr__(self) -> str:
         # A default repr would print the URL's password into logs and tracebacks.
         return f"Location({self.shown!r})"
@@ -66,6 +71,9 @@ def _database(place: str) -> Location:
                 )
             ]
         )
+    relative = url.database and not url.database.startswith((":", "/", "file:"))
+    if url.get_backend_name() == "sqlite" and relative:
+        url = url.set(database=str(Path(url.database or "").absolute()))
     shown = url.set(query={}).render_as_string(hide_password=True)
     return Location(
         f"table {table}", f"{shown}#{table}", url=url.render_as_string(hide_password=False),

@@ -66,7 +66,7 @@ class Rules(Strict):
         low = "" if self.min is None else f"{self.min} ≤ "
         high = "" if self.max is None else f" ≤ {self.max}"
         bounds = f"{low}x{high}" if low or high else ""
-        return " ".join(part for part in (bounds, self.unit) if part)
+        return " · ".join(part for part in (bounds, self.unit) if part)
 
 
 class Standard(Strict):
