@@ -192,7 +192,7 @@ def test_aggregation_is_what_plain_python_gives(tmp_path: Path, rows: list[tuple
     assert ids == [*groups]
     for i, members in enumerate(groups.values()):
         known = [[int(m[c]) for m in members if m[c] != ""] for c in range(3)]
-        last = max(range(len(members)), key=lambda r, m=members: (m[r][4], r))
+        last = max((cells[4], r) for r, cells in enumerate(members))[1]
         expected = [len(known[0]), sum(known[1]) if known[1] else math.nan,
                     max(known[2], default=math.nan),
                     math.nan if members[last][3] == "" else members[last][3]]
