@@ -6,7 +6,7 @@ What stays in memory is one text per business and, where rows repeat, one number
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -93,18 +93,14 @@ def read_keys(reader: Reader, names: Sequence[str], profiles: Sequence[str]) -> 
     for block in reader.texts(names):
         columns = {
             name: normalise(cells, profile)
-            for name, profile, cells in zip(names, profiles, zip(*block, strict=True), strict=True)
+            for name, profile, cells in zip(names, profiles, block, strict=True)
         }
         found = composite(columns) if len(columns) > 1 else next(iter(columns.values()))
-        known = len(index)
-        # An identifier that is new gets the next number, so numbers rise at first occurrences.
-        numbers = [index.setdefault(i, len(index)) if i else -1 for i in found.ids]
-        group = np.array(numbers, np.int32)
-        before = np.maximum.accumulate(np.concatenate(([known - 1], group)))[:-1]
-        repeated.append(np.flatnonzero((group >= 0) & (group <= before)) + start)
+        group, again = _numbered(found.ids.tolist(), index)
+        repeated.append(again + start)
         groups.append(group)
-        parts.append((start, found))
-        start += len(block)
+        parts.append((start, replace(found, ids=np.empty(0, dtype=object))))
+        start += len(group)
     return Keys(
         tuple(names),
         tuple(profiles),
@@ -112,6 +108,23 @@ def read_keys(reader: Reader, names: Sequence[str], profiles: Sequence[str]) -> 
         _joined(groups, np.int32),
         _merged(parts, repeated),
     )
+
+
+def _numbered(
+    ids: list[str], index: dict[str, int]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The number of each identifier in `index` (new ones get the next, '' gets -1), and the
+    positions of those that were there before."""
+    known = len(index)
+    new = dict(zip(ids, range(known, known + len(ids)), strict=True))
+    if len(new) == len(ids) and "" not in new and new.keys().isdisjoint(index):
+        index |= new
+        return np.arange(known, known + len(ids), dtype=np.int32), np.empty(0, np.int64)
+    numbers = [index.setdefault(i, len(index)) if i else -1 for i in ids]
+    group = np.array(numbers, np.int32)
+    # Numbers rise where an identifier is new, and only there.
+    before = np.maximum.accumulate(np.concatenate(([known - 1], group)))[:-1]
+    return group, np.flatnonzero((group >= 0) & (group <= before))
 
 
 def _merged(

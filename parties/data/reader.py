@@ -168,7 +168,8 @@ class Reader:
             self._db.unregister("arriving")
 
     def texts(self, names: Sequence[str]) -> Iterator[list[tuple[str | None, ...]]]:
-        """The cells of some columns as text, missing ones None, in blocks of rows in order."""
+        """The cells of some columns as text, missing ones None: blocks of rows, in order, each
+        as one tuple per column."""
         self.stage()
         cells = ", ".join(self.text(name) for name in names)
         start = 0
@@ -176,10 +177,11 @@ class Reader:
             cursor = self._db.cursor()
             cursor.execute(f"SELECT row, {cells} FROM cells")
             while block := cursor.fetchmany(_FETCH):
-                if any(row[0] != i for i, row in enumerate(block, start)):
+                numbers, *columns = zip(*block, strict=True)
+                if numbers != tuple(range(start, start + len(block))):
                     raise RuntimeError("DuckDB returned the rows of a projection out of order")
                 start += len(block)
-                yield [row[1:] for row in block]
+                yield columns
 
     def numbers(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """The cells of some columns as an array (rows, len(names)): NaN for missing ones and for
