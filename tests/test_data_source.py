@@ -143,7 +143,7 @@ def test_duplicates_after_normalisation(tmp_path: Path) -> None:
 
 
 def test_repeats_are_found_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parties.data.reader._FETCH", 8)
+    monkeypatch.setattr("parties.data.reader._PIECE", 8)
     keys = [f"c{i % 23}" for i in range(ROWS)]
     path = _csv(tmp_path / "a.csv", ["id", "x"], [[k, i] for i, k in enumerate(keys)])
     finding = _problems(path, "id")["identifier-repeated"]

@@ -38,7 +38,7 @@ _NUMBERS = re.compile(r"BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*|FLO
 _TEXT = re.compile(r"VARCHAR|ENUM.*")
 _DATES = re.compile(r"DATE|TIMESTAMP.*")
 _DATE_FORMATS = "['%Y-%m', '%Y/%m/%d', '%Y/%m', '%Y%m%d', '%Y%m']"
-_FETCH = 1 << 16
+_PIECE = 1 << 19
 _GROUP_BYTES = 16 << 20
 
 
@@ -167,21 +167,17 @@ class Reader:
             self._db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM arriving")
             self._db.unregister("arriving")
 
-    def texts(self, names: Sequence[str]) -> Iterator[list[tuple[str | None, ...]]]:
-        """The cells of some columns as text, missing ones None: blocks of rows, in order, each
-        as one tuple per column."""
-        self.stage()
-        cells = ", ".join(self.text(name) for name in names)
-        start = 0
-        with self._errors():
-            cursor = self._db.cursor()
-            cursor.execute(f"SELECT row, {cells} FROM cells")
-            while block := cursor.fetchmany(_FETCH):
-                numbers, *columns = zip(*block, strict=True)
-                if numbers != tuple(range(start, start + len(block))):
-                    raise RuntimeError("DuckDB returned the rows of a projection out of order")
-                start += len(block)
-                yield columns
+    def texts(self, names: Sequence[str]) -> Iterator[list[list[str | None]]]:
+        """The cells of some columns as text, missing ones None: pieces of the table in the order
+        of its rows, each as one list per column."""
+        cells = ", ".join(f"{self.text(name)} AS t{i}" for i, name in enumerate(names))
+        # Every piece costs a look through the file, so a large table is read in a few of them.
+        size = max(_PIECE, -(-self.rows // 8))
+        for start in range(0, self.rows, size):
+            row, *columns = self.arrays(
+                f"SELECT row, {cells} FROM cells WHERE row >= {start} AND row < {start + size}"
+            )
+            yield [_placed(row - start, column) for column in columns]
 
     def numbers(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
         """The cells of some columns as an array (rows, len(names)): NaN for missing ones and for
@@ -321,6 +317,15 @@ class Reader:
                 ]
             )
         return DataError([_unreadable(self.location, str(error))])
+
+
+def _placed(row: npt.NDArray[np.int64], texts: npt.NDArray[Any]) -> list[str | None]:
+    """Texts in the order of their rows, None where they are masked."""
+    out = np.empty(len(row), dtype=object)
+    out[row] = np.ma.getdata(texts)
+    out[row[np.ma.getmaskarray(texts)]] = None
+    found: list[str | None] = out.tolist()
+    return found
 
 
 class _Translated:
