@@ -63,7 +63,8 @@ def _figure(value: float | str) -> str:
     if isinstance(value, str):
         return value.removesuffix(" 00:00:00")
     whole = value == int(value) or abs(value) >= 1000
-    return f"{value:,.0f}" if whole and abs(value) < 1e12 else f"{value:.4g}"
+    text = f"{value:,.0f}" if whole and abs(value) < 1e12 else f"{value:.4g}"
+    return text.replace("-", "−")
 
 
 def _spark(counts: Sequence[int]) -> Markup:
