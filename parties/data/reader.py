@@ -14,7 +14,6 @@ never passed on.
 
 from __future__ import annotations
 
-import csv
 import re
 import tempfile
 import threading
@@ -27,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from parties.data.check import DataError, Finding
-from parties.data.location import SUFFIXES, Location
+from parties.data.files import check_path, csv_header, unreadable
+from parties.data.location import Location
 
 MEMORY_MIB = 1024
 """What DuckDB may hold unless told otherwise. One block of columns comes on top."""
@@ -64,7 +64,7 @@ class Reader:
         self._staged = False
         self._database: Any = None
         if self.location.path is not None:
-            _check_path(self.location.path)
+            check_path(self.location.path)
         self._spill = tempfile.TemporaryDirectory(prefix="sepc-data-")
         # No extension is ever fetched: a data check must not open a network connection.
         self._db = duckdb.connect(
@@ -268,7 +268,7 @@ class Reader:
             self._database.as_text(self._keys)
             self.names, self._kinds = self._database.names, self._database.kinds()
         elif path.suffix.lower() == ".csv":
-            self._delimiter, self.names = _csv_header(path)
+            self._delimiter, self.names = csv_header(path)
             self._kinds = ["VARCHAR"] * len(self.names)
         else:
             self.names, self._kinds = self._parquet_header(path)
@@ -316,7 +316,7 @@ class Reader:
                     )
                 ]
             )
-        return DataError([_unreadable(self.location, str(error))])
+        return DataError([unreadable(self.location, str(error))])
 
 
 def _placed(row: npt.NDArray[np.int64], texts: npt.NDArray[Any]) -> list[str | None]:
@@ -339,63 +339,3 @@ class _Translated:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, duckdb.Error):
             raise self._reader._unreadable(error) from None
-
-
-def _check_path(path: Path) -> None:
-    def refuse(problem: str, expected: str, remedy: str) -> None:
-        raise DataError([Finding(path.name, problem, expected, remedy)])
-
-    if not path.exists():
-        refuse("the file is not there", f"a file {path}", "check the path")
-    if not path.is_file():
-        refuse("this is not a file", "a CSV or Parquet file", "check the path")
-    if path.suffix.lower() not in SUFFIXES:
-        refuse("the file is of an unknown kind", "a name ending in .csv or .parquet", "export it")
-    if path.stat().st_size == 0:
-        refuse("the file is empty", "a header and data rows", "export the table again")
-    if any(c in str(path) for c in "*?["):
-        # DuckDB would read the path as a pattern, and perhaps other files than this one.
-        refuse("the path contains one of * ? [", "a path without them", "rename the folder or file")
-
-
-def _csv_header(path: Path) -> tuple[str, list[str]]:
-    """The delimiter and the column names of a CSV file."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            first = lines.readline()
-            lines.seek(0)
-            delimiter = max(",;\t|", key=first.count)
-            names = next(csv.reader(lines, delimiter=delimiter), [])
-    except UnicodeDecodeError:
-        raise DataError([_unreadable(Location.of(path), "invalid unicode")]) from None
-    except (OSError, csv.Error) as error:
-        raise DataError([_unreadable(Location.of(path), type(error).__name__)]) from None
-    return delimiter, [name.strip() for name in names]
-
-
-def _unreadable(location: Location, message: str) -> Finding:
-    line = re.search(r"Line: (\d+)", message)
-    if re.search(r"unicode|utf-8|encod", message, re.IGNORECASE):
-        return Finding(
-            location.name,
-            "the file is not UTF-8 text",
-            "CSV in UTF-8",
-            "save it again as UTF-8 (in a spreadsheet: “CSV UTF-8”), or as Parquet",
-        )
-    if line:
-        return Finding(
-            location.name,
-            f"line {line[1]} does not fit the header (number of fields, or an unclosed quotation "
-            "mark)",
-            "as many fields in every line as in the header",
-            "correct the line or export the table again",
-        )
-    kind = location.path.suffix.lower().lstrip(".") if location.path else "database"
-    return Finding(
-        location.name,
-        "the table cannot be read" if kind == "database" else "the file cannot be read",
-        f"a well-formed {kind} file that this user may read"
-        if location.path
-        else "a table that this user may read",
-        "export the table again, and check its permissions",
-    )
