@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bench.cli import app as bench
+from parties.data_cli import app as data_commands
 
 app = typer.Typer(
     help="SEPC: joint credit decisions on data that stays where it is.",
@@ -24,6 +25,7 @@ app = typer.Typer(
 node = typer.Typer(help="The node of one organisation.", no_args_is_help=True)
 app.add_typer(node, name="node")
 app.add_typer(bench, name="bench")
+app.add_typer(data_commands, name="data")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

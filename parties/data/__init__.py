@@ -3,5 +3,6 @@
 from parties.data.check import DataError, Finding
 from parties.data.folder import load_folder
 from parties.data.load import load_table
+from parties.data.source import ColumnSource
 
-__all__ = ["DataError", "Finding", "load_folder", "load_table"]
+__all__ = ["ColumnSource", "DataError", "Finding", "load_folder", "load_table"]

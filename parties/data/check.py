@@ -2,7 +2,8 @@
 
 A finding names file, column and row numbers, never a value: findings end up in terminals, logs
 and support threads, and an identifier or a figure of a customer must not.
-Rows are counted as data rows: row 1 is the first one below the header.
+Rows are counted as data rows: row 1 is the first one below the header. Where rows of one business
+are aggregated, a finding about the result names the business's first row.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from protocols.identifiers import PROFILES, Identifiers, normalise
+from protocols.identifiers import PROFILES, Identifiers
 
 MIN_ROWS = 50
 MAX_COLUMN_NAME = 128
-_SHOWN_ROWS = 5
+SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with the data, where, and what to do about it."""
+    """One thing that is wrong with the data, where, and what to do about it.
+
+    `rule` is a key for the sentence in other languages, `limit` what the rule demands, in signs.
+    """
 
     file: str
     problem: str
@@ -32,6 +36,8 @@ class Finding:
     column: str | None = None
     rows: list[int] = field(default_factory=list)
     count: int = 0
+    rule: str = ""
+    limit: str = ""
 
     def __str__(self) -> str:
         where = self.file
@@ -72,10 +78,15 @@ class DataError(Exception):
         return {"code": self.code, "findings": [asdict(f) for f in self.findings]}
 
 
-def located(positions: npt.ArrayLike) -> dict[str, Any]:
+Origin = npt.NDArray[np.int64] | None
+"""For values that were aggregated: the first row behind each of them."""
+
+
+def located(positions: npt.ArrayLike, origin: Origin = None) -> dict[str, Any]:
     """The ``rows`` and ``count`` of a finding from zero-based positions."""
-    numbers = np.asarray(positions, dtype=np.int64) + 1
-    return {"rows": numbers[:_SHOWN_ROWS].tolist(), "count": int(numbers.size)}
+    found = np.asarray(positions, dtype=np.int64)
+    shown = found[:SHOWN_ROWS] if origin is None else origin[found[:SHOWN_ROWS]]
+    return {"rows": (shown + 1).tolist(), "count": int(found.size)}
 
 
 def check_names(file: str, names: Sequence[str]) -> Iterable[Finding]:
@@ -87,6 +98,7 @@ def check_names(file: str, names: Sequence[str]) -> Iterable[Finding]:
                 f"column number {position} has no name",
                 "a header row that names every column",
                 "add a header row or name the column",
+                rule="column-name",
             )
         elif not name.isprintable() or len(name) > MAX_COLUMN_NAME:
             yield Finding(
@@ -94,6 +106,7 @@ def check_names(file: str, names: Sequence[str]) -> Iterable[Finding]:
                 f"the name of column number {position} is malformed",
                 f"at most {MAX_COLUMN_NAME} printable characters",
                 "rename the column",
+                rule="column-name",
             )
     for name in dict.fromkeys(n for n in names if n and names.count(n) > 1):
         yield Finding(
@@ -102,6 +115,7 @@ def check_names(file: str, names: Sequence[str]) -> Iterable[Finding]:
             "every column name once",
             "rename or remove the repeated columns",
             column=name,
+            rule="column-repeated",
         )
 
 
@@ -113,56 +127,65 @@ def check_row_count(file: str, rows: int) -> Iterable[Finding]:
             f"{rows} rows",
             f"at least {MIN_ROWS} rows",
             "bring a larger table: so few rows neither train a model nor hide in a total",
+            rule="few-rows",
+            limit=f"≥ {MIN_ROWS}",
         )
 
 
 def check_identifiers(
-    file: str, column: str, raw: Sequence[str | None], profile: str = "plain"
-) -> tuple[Identifiers, list[Finding]]:
-    """Identifiers normalised by the agreed profile, and what is wrong with them."""
-    found = normalise(raw, profile)
-    findings = []
+    file: str,
+    column: str,
+    found: Identifiers,
+    profiles: Sequence[str] = ("plain",),
+    *,
+    unique: bool = True,
+) -> Iterable[Finding]:
+    """Every row has an identifier that its profile accepts, and none has it twice.
+
+    With ``unique`` off, rows of one identifier are left to an agreed aggregation.
+    """
     if found.missing.size:
-        findings.append(
-            Finding(
-                file,
-                "the identifier is missing",
-                "an identifier in every row",
-                "fill in the identifier or remove the row",
-                column=column,
-                **located(found.missing),
-            )
+        yield Finding(
+            file,
+            "the identifier is missing",
+            "an identifier in every row",
+            "fill in the identifier or remove the row",
+            column=column,
+            rule="identifier-missing",
+            **located(found.missing),
         )
     rejected = {rule: rows for rule, rows in found.rejected.items() if rows.size}
     if rejected:
         counts = ", ".join(f"{rule}: {rows.size}" for rule, rows in rejected.items())
-        findings.append(
-            Finding(
-                file,
-                f"the identifier is malformed ({counts})",
-                PROFILES[profile].expected,
-                "correct the identifier or remove the row",
-                column=column,
-                **located(np.sort(np.concatenate(list(rejected.values())))),
-            )
+        yield Finding(
+            file,
+            f"the identifier is malformed ({counts})",
+            "; ".join(dict.fromkeys(PROFILES[profile].expected for profile in profiles)),
+            "correct the identifier or remove the row",
+            column=column,
+            rule="identifier-malformed",
+            limit=", ".join(profiles),
+            **located(np.sort(np.concatenate(list(rejected.values())))),
         )
-    if found.duplicates.size:
-        findings.append(
-            Finding(
-                file,
-                f"the identifier occurs in an earlier row already (compared by the profile "
-                f"{profile})",
-                "one row per identifier",
-                "keep one row per business, for instance the latest",
-                column=column,
-                **located(found.duplicates),
-            )
+    if unique and found.duplicates.size:
+        yield Finding(
+            file,
+            "the identifier occurs in an earlier row already (compared by the profile "
+            f"{', '.join(profiles)})",
+            "one row per identifier, or an agreed aggregation per column",
+            "keep one row per business, for instance the latest, or agree on an aggregation",
+            column=column,
+            rule="identifier-repeated",
+            **located(found.duplicates),
         )
-    return found, findings
 
 
 def check_label(
-    file: str, column: str, values: npt.NDArray[np.float64], not_numeric: npt.NDArray[np.int64]
+    file: str,
+    column: str,
+    values: npt.NDArray[np.float64],
+    not_numeric: npt.NDArray[np.int64],
+    origin: Origin = None,
 ) -> Iterable[Finding]:
     """The label is 0 or 1 in every row, and both occur."""
     rule = "0 (repaid) or 1 (defaulted) in every row"
@@ -177,7 +200,8 @@ def check_label(
             rule,
             "fill in the outcome or remove the rows whose outcome is not known yet",
             column=column,
-            **located(missing),
+            rule="label-missing",
+            **located(missing, origin),
         )
     if wrong.size:
         yield Finding(
@@ -186,7 +210,8 @@ def check_label(
             rule,
             "recode the label, or name another label column",
             column=column,
-            **located(wrong),
+            rule="label-wrong",
+            **located(wrong, origin),
         )
     known = values[(values == 0) | (values == 1)]
     if known.size and known.min() == known.max():
@@ -196,23 +221,34 @@ def check_label(
             "both classes, 0 and 1",
             "bring rows of the other class: there is nothing to tell apart",
             column=column,
+            rule="label-one-class",
         )
+
+
+def not_a_number(file: str, column: str, positions: npt.ArrayLike) -> Finding:
+    """A column that should be numeric holds something else in these rows."""
+    return Finding(
+        file,
+        "the value is not a number",
+        "plain decimal numbers; empty, NA, N/A, NaN, null and none mean missing",
+        "remove the column, turn its categories into numbers, or strip units and thousands "
+        "separators",
+        column=column,
+        rule="not-a-number",
+        **located(positions),
+    )
 
 
 def check_feature(
-    file: str, column: str, values: npt.NDArray[np.float64], not_numeric: npt.NDArray[np.int64]
+    file: str,
+    column: str,
+    values: npt.NDArray[np.float64],
+    not_numeric: npt.NDArray[np.int64],
+    origin: Origin = None,
 ) -> Iterable[Finding]:
     """A feature is numeric and finite, and varies."""
     if not_numeric.size:
-        yield Finding(
-            file,
-            "the value is not a number",
-            "plain decimal numbers; empty, NA, N/A, NaN, null and none mean missing",
-            "remove the column, turn its categories into numbers, or strip units and thousands "
-            "separators",
-            column=column,
-            **located(not_numeric),
-        )
+        yield not_a_number(file, column, not_numeric)
         return
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
@@ -222,7 +258,8 @@ def check_feature(
             "finite numbers",
             "leave the value empty or correct it",
             column=column,
-            **located(infinite),
+            rule="infinite",
+            **located(infinite, origin),
         )
         return
     known = values[~np.isnan(values)]
@@ -233,6 +270,7 @@ def check_feature(
             "some values",
             "remove the column or fill it",
             column=column,
+            rule="empty",
         )
     elif values.size > 1 and known.size == values.size and known.min() == known.max():
         # One value beside missing ones still varies: missing is a bin of its own.
@@ -242,4 +280,5 @@ def check_feature(
             "at least two different values, or some missing ones",
             "remove the column: it cannot tell businesses apart",
             column=column,
+            rule="constant",
         )
