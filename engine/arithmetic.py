@@ -303,18 +303,18 @@ class ArrayOperations(RuntimeBase):
         pending = []
 
         async def complete():
-            k, lo, hi, own, masks = pending.pop(0)
-            shares, points = await opening.receive(own, k, hi - lo) if self.pid in group \
-                else ([], ())
-            out[lo:hi] = await op.compute(8 * (hi - lo), plan.finish, shares, points, masks)
+            k, own, rest = pending.pop(0)
+            if self.pid in group:
+                shares, points = await opening.receive(own, k, len(rest))
+                await op.compute(8 * len(rest), plan.finish, shares, points, rest)
 
         starts = range(0, max(n, 1), _PIECE)
         for k, lo in enumerate(starts, op.claim(len(starts))):
             hi = min(n, lo + _PIECE)
-            own, masks = await op.compute(
-                12 * (hi - lo), plan.start, op, piece, lo, hi, k, self.pid in opening.senders)
+            own, rest = await op.compute(12 * (hi - lo), plan.start, op, piece, lo, hi, k,
+                                         self.pid in opening.senders, out[lo:hi])
             opening.send(own, k)
-            pending.append((k, lo, hi, own, masks))
+            pending.append((k, own, rest))
             if len(pending) > _WINDOW:
                 await complete()
         while pending:

@@ -1,77 +1,30 @@
-"""Arrays over the field of p = 2^127 - 1 elements: kernels, encoding and decoding.
+"""Arrays over the field of p = 2^127 - 1 elements.
 
 An array of n elements is a C-contiguous ``uint64`` array of shape (n..., 2), low limb first, every
-element canonical (below p). The kernels are compiled by Numba without the interpreter lock, so a
-worker thread can run them while the event loop keeps frames moving. `engine.field_reference` holds
-the same operations over Python integers; the tests compare the two.
+element canonical (below p). The kernels (`engine.field_kernels`) are compiled by Numba without the
+interpreter lock, so a worker thread can run them while the event loop keeps frames moving.
+`engine.field_reference` holds the same operations over Python integers; the tests compare the two.
 
-Signed numbers are embedded as x mod p with |x| < 2^126. A fixed-point number is the integer
-round(value * 2^frac).
+Signed numbers are embedded as x mod p with |x| < 2^126; `engine.encoding` makes them of numbers.
 """
 
-import numpy as np
-from numba import njit, uint64
+import functools
 
-from engine.i128 import f_add, f_canonical, f_mul, f_sub, mac, reduce3
+import numpy as np
+
+from engine import field_kernels as kernels
+from engine.encoding import P, decode_float, decode_int, encode, limbs, table, to_ints
 from engine.matmul import matmul
 
-__all__ = ['P', 'add', 'add_masks', 'affine', 'broadcast', 'broadcast_to', 'combine', 'cumsum',
-           'decode_float', 'decode_int', 'encode', 'limbs', 'matmul', 'mul', 'neg', 'sub', 'table',
-           'to_ints', 'total', 'uniform', 'unmask']
-
-P = (1 << 127) - 1
-_MASK64 = (1 << 64) - 1
-_HI_P = np.uint64(P >> 64)
-_LO_P = np.uint64(P & ((1 << 64) - 1))
-_SIGN = np.uint64(1 << 62)
-_ZERO = uint64(0)
+__all__ = ['P', 'add', 'add_masks', 'add_opened', 'affine', 'broadcast', 'broadcast_to',
+           'canonical', 'combine', 'cumsum', 'decode_float', 'decode_int', 'encode', 'limbs',
+           'matmul', 'mul', 'neg', 'shifted_masks', 'stack', 'sub', 'table', 'to_ints', 'total',
+           'uniform']
 
 
-def _jit(*args, **kwargs):
-    return njit(*args, cache=True, nogil=True, boundscheck=False, **kwargs)
-
-
-def limbs(value: int) -> np.ndarray:
-    """The field element of a Python integer (reduced mod p), shape (2,)."""
-    value %= P
-    return np.array([value & _MASK64, value >> 64], dtype=np.uint64)
-
-
-def table(values) -> np.ndarray:
-    """Field elements of several Python integers, shape (k, 2)."""
-    return np.array([limbs(v) for v in values], dtype=np.uint64).reshape(-1, 2)
-
-
-def to_ints(x: np.ndarray) -> np.ndarray:
-    """Canonical values as an object array of Python integers, shape x.shape[:-1]."""
-    return x[..., 0].astype(object) + (x[..., 1].astype(object) << 64)
-
-
-# --- element-wise kernels over flat (n, 2) arrays ---
-
-@_jit()
-def _add(x, y, out):
-    for i in range(x.shape[0]):
-        out[i, 0], out[i, 1] = f_add(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
-
-
-@_jit()
-def _sub(x, y, out):
-    for i in range(x.shape[0]):
-        out[i, 0], out[i, 1] = f_sub(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
-
-
-@_jit()
-def _mul(x, y, out):
-    for i in range(x.shape[0]):
-        out[i, 0], out[i, 1] = f_mul(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
-
-
-@_jit()
-def _affine(x, a, b, out):
-    for i in range(x.shape[0]):
-        lo, hi = f_mul(x[i, 0], x[i, 1], a[0], a[1])
-        out[i, 0], out[i, 1] = f_add(lo, hi, b[0], b[1])
+@functools.lru_cache(1024)
+def _constant(value):
+    return table([value])
 
 
 def _flat(x):
@@ -111,23 +64,23 @@ def broadcast_to(x, shape):
 
 def add(x, y):
     """x + y, broadcasting."""
-    return _binary(_add, x, y)
+    return _binary(kernels.add, x, y)
 
 
 def sub(x, y):
     """x - y, broadcasting."""
-    return _binary(_sub, x, y)
+    return _binary(kernels.sub, x, y)
 
 
 def mul(x, y):
     """x * y, broadcasting."""
-    return _binary(_mul, x, y)
+    return _binary(kernels.mul, x, y)
 
 
 def affine(x, a: int, b: int = 0):
     """a * x + b for public integers a and b."""
     out = np.empty(x.shape, dtype=np.uint64)
-    _affine(_flat(x), limbs(a), limbs(b), out.reshape(-1, 2))
+    kernels.affine(_flat(x), _constant(a % P), _constant(b % P), out.reshape(-1, 2))
     return out
 
 
@@ -136,38 +89,13 @@ def neg(x):
     return affine(x, -1)
 
 
-@_jit()
-def _combine(stack, coefs, out):
-    for i in range(stack.shape[1]):
-        a0 = a1 = a2 = _ZERO
-        for j in range(stack.shape[0]):
-            a0, a1, a2 = mac(
-                    a0, a1, a2, stack[j, i, 0], stack[j, i, 1], coefs[j, 0], coefs[j, 1])
-        out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
-
-
 def combine(stack, coefs):
     """Sum over j of coefs[j] * stack[j]: stack (k, n, 2), coefs (k, 2), result (n, 2)."""
     out = np.empty(stack.shape[1:], dtype=np.uint64)
-    _combine(stack, coefs, out)
+    if not stack.flags.carray:
+        stack = np.require(stack, requirements='CW')
+    kernels.combine(stack, coefs, out)
     return out
-
-
-@_jit()
-def _sum_axis(x, out):
-    for i in range(x.shape[0]):
-        for j in range(x.shape[2]):
-            s0 = s1 = s2 = _ZERO
-            for k in range(x.shape[1]):
-                lo = x[i, k, j, 0]
-                s0 += lo
-                carry = uint64(s0 < lo)
-                hi = x[i, k, j, 1]
-                s1 += carry
-                s2 += uint64(s1 < carry)
-                s1 += hi
-                s2 += uint64(s1 < hi)
-            out[i, j, 0], out[i, j, 1] = reduce3(s0, s1, s2)
 
 
 def total(x, axis=None):
@@ -179,175 +107,62 @@ def total(x, axis=None):
     lead, tail = int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis + 1:-1]))
     x = np.ascontiguousarray(x).reshape(lead, x.shape[axis], tail, 2)
     out = np.empty((lead, tail, 2), dtype=np.uint64)
-    _sum_axis(x, out)
+    kernels.sum_axis(x, out)
     return out.reshape(shape)
-
-
-@_jit()
-def _cumsum(x, out):
-    for j in range(x.shape[1]):
-        lo = hi = _ZERO
-        for i in range(x.shape[0]):
-            lo, hi = f_add(lo, hi, x[i, j, 0], x[i, j, 1])
-            out[i, j, 0] = lo
-            out[i, j, 1] = hi
 
 
 def cumsum(x):
     """Running sums along the first axis."""
     out = np.empty(x.shape, dtype=np.uint64)
     columns = (x.shape[0], int(np.prod(x.shape[1:-1])), 2)
-    _cumsum(np.require(x, requirements='CW').reshape(columns), out.reshape(columns))
+    kernels.cumsum(np.require(x, requirements='CW').reshape(columns), out.reshape(columns))
     return out
-
-
-# --- masks of the one-round multiplication (design 3.2, 3.3) ---
-
-@_jit()
-def _add_masks(z, offset, draws, coefs, period, top, out):
-    """out = z + offset + sum_j coefs[j] * draws[j]; every `period`-th draw is cut to `top`."""
-    for i in range(z.shape[0]):
-        a0, a1 = f_add(z[i, 0], z[i, 1], offset[0], offset[1])
-        a2 = _ZERO
-        for j in range(draws.shape[0]):
-            lo, hi = draws[j, i, 0], draws[j, i, 1]
-            hi &= top if j % period == 0 else uint64(0x7fffffffffffffff)
-            a0, a1, a2 = mac(a0, a1, a2, lo, hi, coefs[j, 0], coefs[j, 1])
-        out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
-
-
-def add_masks(z, offset, draws, coefs, period: int, bits: int):
-    """z + offset + Σ coefs[j]·draws[j], where draws (k, n, 2) are raw pseudorandom limbs.
-
-    Draws 0, period, 2·period, ... are cut to `bits` bits, the others to 127.
-    """
-    out = np.empty_like(z)
-    _add_masks(z, offset, draws, coefs, period, np.uint64((1 << (bits - 64)) - 1), out)
-    return out
-
-
-@_jit()
-def _unmask(stack, lagrange, h, offset, draws, coefs, period, shift, top, out):
-    """out = h * ((Σ lagrange_j stack_j) >> shift) + offset + Σ coefs_j (draws_(j·period) >> shift).
-    """
-    left = uint64(64) - shift
-    for i in range(out.shape[0]):
-        lo, hi = _ZERO, _ZERO
-        if stack.shape[0] > 0:
-            a0 = a1 = a2 = _ZERO
-            for j in range(stack.shape[0]):
-                a0, a1, a2 = mac(
-                    a0, a1, a2, stack[j, i, 0], stack[j, i, 1], lagrange[j, 0], lagrange[j, 1])
-            lo, hi = reduce3(a0, a1, a2)
-            if shift > 0:
-                lo = (lo >> shift) | (hi << left)
-                hi = hi >> shift
-            lo, hi = f_mul(lo, hi, h[0], h[1])
-        a0, a1, a2 = offset[0], offset[1], _ZERO
-        for j in range(coefs.shape[0]):
-            dl, dh = draws[j * period, i, 0], draws[j * period, i, 1] & top
-            if shift > 0:
-                dl = (dl >> shift) | (dh << left)
-                dh = dh >> shift
-            a0, a1, a2 = mac(a0, a1, a2, dl, dh, coefs[j, 0], coefs[j, 1])
-        rl, rh = reduce3(a0, a1, a2)
-        out[i, 0], out[i, 1] = f_add(lo, hi, rl, rh)
-
-
-def unmask(stack, lagrange, h, offset, draws, coefs, period: int, shift: int, bits: int):
-    """Share of the (truncated) value from the opened masked shares and this party's masks.
-
-    stack (s, n, 2) holds the masked shares received (s = 0 where this party receives none),
-    every `period`-th of `draws` is a bounded mask, `coefs` are the negated values of f_A at this
-    party, `shift` < 64 the bits to drop.
-    """
-    out = np.empty(draws.shape[1:] if draws.size else stack.shape[1:], dtype=np.uint64)
-    _unmask(stack, lagrange, h, offset, draws, coefs, period, np.uint64(shift),
-            np.uint64((1 << (bits - 64)) - 1), out)
-    return out
-
-
-@_jit()
-def _uniform(x):
-    for i in range(x.shape[0]):
-        x[i, 0], x[i, 1] = f_canonical(x[i, 0], x[i, 1] & uint64(0x7fffffffffffffff))
 
 
 def uniform(raw):
     """Field elements from uniformly random 128-bit limbs, in place: the top bit is dropped."""
-    _uniform(raw.reshape(-1, 2))
+    kernels.uniform(raw.reshape(-1, 2))
     return raw
 
 
 def canonical(x) -> bool:
     """Whether all limbs are those of field elements, that is below p."""
-    if x.size == 0 or x[..., 1].max() < _HI_P:
-        return True
-    return not ((x[..., 1] > _HI_P) | ((x[..., 1] == _HI_P) & (x[..., 0] == _LO_P))).any()
+    return bool(kernels.canonical(_flat(x)))
 
 
-# --- encoding ---
+# --- masks of the one-round multiplication (design 3.2, 3.3) ---
 
-def encode(values, frac: int, bits: int = 64) -> np.ndarray:
-    """Field elements of numbers in fixed point with `frac` fractional bits.
+def _top(bits):
+    return np.uint64((1 << (bits - 64)) - 1)
 
-    Integers and booleans are exact; floats are rounded to the nearest multiple of 2^-frac.
-    Raises OverflowError where the magnitude reaches 2^(bits-1), ValueError for NaN or infinity.
+
+def add_masks(z, offset, draws, coefs, period: int, bits: int, out=None):
+    """z + offset + Σ coefs[j]·draws[j], where draws (k, n, 2) are raw pseudorandom limbs.
+
+    Draws 0, period, 2·period, ... are cut to `bits` bits, the others to 127; k is a multiple of
+    `period`. z is contiguous.
     """
-    x = np.asarray(values)
-    if x.dtype == object:
-        scaled = np.array([round(v * (1 << frac)) for v in x.ravel()], dtype=object)
-        if any(abs(v) >> (bits - 1) for v in scaled):
-            raise OverflowError(_overflow(frac, bits))
-        return table(scaled).reshape(*x.shape, 2)
-    if x.dtype.kind == 'b':
-        x = x.astype(np.int64)
-    if x.dtype.kind in 'iu':
-        limit = 1 << (bits - 1 - frac)
-        if x.size and (int(x.max()) >= limit or int(x.min()) <= -limit):
-            raise OverflowError(_overflow(frac, bits))
-        v = x.astype(np.int64) << frac
-    elif x.dtype.kind != 'f':
-        raise TypeError(f'encode: expected numbers, got an array of {x.dtype}')
-    else:
-        if not np.isfinite(x).all():
-            raise ValueError('encode: expected finite numbers, got NaN or infinity; '
-                             'give missing values their own bin or an explicit code')
-        v = np.rint(np.ldexp(x.astype(np.float64), frac))
-        if x.size and np.abs(v).max() >= 2.0 ** (bits - 1):
-            raise OverflowError(_overflow(frac, bits))
-        v = v.astype(np.int64)
-    out = np.empty((*v.shape, 2), dtype=np.uint64)
-    negative = v < 0
-    out[..., 0] = v.view(np.uint64) - negative
-    out[..., 1] = np.where(negative, _HI_P, np.uint64(0))
+    out = np.empty_like(z) if out is None else out
+    kernels.add_masks(_flat(z), offset.reshape(1, 2), draws, coefs, period, _top(bits), out)
     return out
 
 
-def _overflow(frac, bits):
-    return (f'encode: a value is outside the fixed-point range; expected magnitude below '
-            f'2^{bits - 1 - frac} for {frac} fractional bits of {bits}; rescale the data')
+def shifted_masks(draws, constant, coefs, period: int, shift: int, bits: int, out=None):
+    """constant + Σ coefs[j]·(draws[j·period] >> shift), the draws cut to `bits` bits before.
+
+    draws (k, n, 2) are raw pseudorandom limbs; shift < 64.
+    """
+    out = np.empty(draws.shape[1:], np.uint64) if out is None else out
+    kernels.shifted_masks(draws, constant.reshape(1, 2), coefs, period, np.uint64(shift),
+                          _top(bits), out)
+    return out
 
 
-def _split_sign(x):
-    negative = x[..., 1] >= _SIGN
-    lo = np.where(negative, ~x[..., 0], x[..., 0])
-    hi = np.where(negative, _HI_P - x[..., 1], x[..., 1])
-    return negative, lo, hi
-
-
-def decode_float(x, frac: int) -> np.ndarray:
-    """Signed fixed-point values as float64 (exact up to 53 significant bits)."""
-    negative, lo, hi = _split_sign(x)
-    v = np.ldexp(hi.astype(np.float64), 64 - frac) + np.ldexp(lo.astype(np.float64), -frac)
-    return np.where(negative, -v, v)
-
-
-def decode_int(x) -> np.ndarray:
-    """Signed integers as int64; raises OverflowError where one does not fit."""
-    negative, lo, hi = _split_sign(x)
-    if (hi != 0).any() or (lo >> np.uint64(63)).any():
-        raise OverflowError('output: an integer result needs more than 63 bits; '
-                            'open it with raw=True for Python integers')
-    v = lo.view(np.int64) if lo.flags.c_contiguous else lo.astype(np.int64)
-    return np.where(negative, -v, v)
+def add_opened(shares, weights, factor, shift: int, out) -> None:
+    """out += factor·((Σ weights[j]·shares[j]) >> shift) for a list of arrays; shift < 64."""
+    held = [_flat(s) for s in shares]
+    if any(len(s) != len(out) for s in held):
+        raise ValueError(f'arrays of {[len(s) for s in held]} elements, expected {len(out)}')
+    # One kernel for any number of arrays, without gathering them: it is given their addresses.
+    places = np.array([s.__array_interface__['data'][0] for s in held], np.uint64)
+    kernels.add_opened(places, weights, factor.reshape(1, 2), np.uint64(shift), out)

@@ -19,7 +19,8 @@ LIMBS, LIMB_BITS, ROOM = 6, 22, 1 << 10
 """Limbs of a field element, their bits, and how many products a lane can sum."""
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-_VECTOR = ir.VectorType(_I64, WIDTH)
+VECTOR = ir.VectorType(_I64, WIDTH)
+"""The type of a vector in LLVM."""
 
 
 class _Lanes(types.Type):
@@ -34,11 +35,16 @@ _SUMS = types.UniTuple(LANES, LIMBS)
 @register_model(_Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager, numba_type):
-        super().__init__(manager, numba_type, _VECTOR)
+        super().__init__(manager, numba_type, VECTOR)
 
 
-def _splat(value):
-    return ir.Constant(_VECTOR, [value] * WIDTH)
+def splat(b, value):
+    """A vector of one value: a Python integer, or a 64-bit value of the builder `b`."""
+    if isinstance(value, int):
+        return ir.Constant(VECTOR, [value] * WIDTH)
+    first = b.insert_element(ir.Constant(VECTOR, ir.Undefined), value, ir.Constant(_I32, 0))
+    every = ir.Constant(ir.VectorType(_I32, WIDTH), [0] * WIDTH)
+    return b.shuffle_vector(first, first, every)
 
 
 def _place(context, b, array_type, array, i, j):
@@ -49,7 +55,7 @@ def _place(context, b, array_type, array, i, j):
 
 
 def _load(context, b, array_type, array, i, j):
-    at = b.bitcast(_place(context, b, array_type, array, i, j), _VECTOR.as_pointer())
+    at = b.bitcast(_place(context, b, array_type, array, i, j), VECTOR.as_pointer())
     value = b.load(at)
     value.align = 8
     return value
@@ -67,7 +73,7 @@ def load(typingctx, array, i, j):
 def high_halves(typingctx, x):
     """The upper 32 bits of every lane."""
     def codegen(context, b, sig, args):
-        return b.lshr(args[0], _splat(32))
+        return b.lshr(args[0], splat(b, 32))
     return LANES(x), codegen
 
 
@@ -75,7 +81,7 @@ def high_halves(typingctx, x):
 def no_sums(typingctx):
     """LIMBS vectors of zeros."""
     def codegen(context, b, sig, args):
-        return context.make_tuple(b, sig.return_type, [_splat(0)] * LIMBS)
+        return context.make_tuple(b, sig.return_type, [splat(b, 0)] * LIMBS)
     return _SUMS(), codegen
 
 
@@ -97,7 +103,7 @@ def store_sums(typingctx, array, i, j, sums):
         array, i, j, sums = args
         for k in range(LIMBS):
             at = _place(context, b, sig.args[0], array, b.add(i, ir.Constant(i.type, k)), j)
-            b.store(b.extract_value(sums, k), b.bitcast(at, _VECTOR.as_pointer())).align = 8
+            b.store(b.extract_value(sums, k), b.bitcast(at, VECTOR.as_pointer())).align = 8
         return context.get_dummy_value()
     return types.void(array, types.intp, types.intp, _SUMS), codegen
 
@@ -107,7 +113,7 @@ def add_products(typingctx, sums, x, array, i, j):
     """sums[l] + (x mod 2^32)·array[i + l, j:j + WIDTH] for l < LIMBS, lane by lane."""
     def codegen(context, b, sig, args):
         sums, x, array, i, j = args
-        half = _splat((1 << 32) - 1)
+        half = splat(b, (1 << 32) - 1)
         x = b.and_(x, half)
         results = []
         for k in range(LIMBS):
@@ -122,7 +128,7 @@ def across(typingctx, sums):
     """The sum of the lanes of each of LIMBS vectors."""
     def codegen(context, b, sig, args):
         add = cgutils.get_or_insert_function(
-            b.module, ir.FunctionType(_I64, [_VECTOR]), f'llvm.vector.reduce.add.v{WIDTH}i64')
+            b.module, ir.FunctionType(_I64, [VECTOR]), f'llvm.vector.reduce.add.v{WIDTH}i64')
         return context.make_tuple(
             b, sig.return_type, [b.call(add, [b.extract_value(args[0], k)]) for k in range(LIMBS)])
     return types.UniTuple(types.uint64, LIMBS)(_SUMS), codegen

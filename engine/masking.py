@@ -7,6 +7,9 @@ import numpy as np
 
 from engine import field
 
+_BLOCK = 1 << 12
+"""Elements whose masks are drawn at a time."""
+
 
 class MaskPlan:
     """Constants and kernels of one masked opening at one party."""
@@ -28,29 +31,37 @@ class MaskPlan:
                                     if shift else 0)
         self.carrier = field.limbs(g.carrier(group, pid))
 
-    def start(self, op, piece, lo, hi, k, sends):
-        """Masked share to send (None if this party does not send) and the masks.
+    def start(self, op, piece, lo, hi, k, sends, rest=None):
+        """Masked share to send (None if this party does not send), and what `finish` adds to.
 
-        One expansion per set gives the bounded mask r_A and, for a sender, the coefficients of the
-        sharing of zero after it.
+        In blocks that stay in cache: one expansion per set gives the bounded masks r_A of a block
+        and, for a sender, the coefficients of the sharing of zero after them; both go at once into
+        the masked share of `piece(lo, hi)` and into `rest`, the negated sum of the truncated masks.
         """
         n = hi - lo
+        own = np.empty((n, 2), np.uint64) if sends else None
+        rest = np.empty((n, 2), np.uint64) if rest is None else rest
         period = self.period if sends else 1
-        masks = np.empty((len(self.sets) * period, n, 2), np.uint64)
-        for j, index in enumerate(self.sets):
-            op.of_set(index, b'mask', 2 * n * period, k, masks[j * period:(j + 1) * period])
-        if not sends:
-            return None, masks
-        own = field.add_masks(piece(lo, hi), self.offset, masks, self.coefs, period, self.bits)
-        return own, masks
+        memory = np.empty(2 * len(self.sets) * period * min(n, _BLOCK), np.uint64)
+        for at in range(0, n, _BLOCK):
+            size = min(_BLOCK, n - at)
+            draws = memory[:2 * len(self.sets) * period * size].reshape(-1, size, 2)
+            for j, index in enumerate(self.sets):
+                op.of_set(index, b'mask', 2 * size * period, k,
+                          draws[j * period:(j + 1) * period], self.period * at)
+            if own is not None:
+                field.add_masks(piece(lo + at, lo + at + size), self.offset, draws, self.coefs,
+                                period, self.bits, own[at:at + size])
+            field.shifted_masks(draws, self.constant, self.minus, period, self.shift, self.bits,
+                                rest[at:at + size])
+        return own, rest
 
-    def finish(self, shares, points, masks):
-        """This party's share of the result, from the shares of the parties `points` (if any)."""
-        n = masks.shape[1]
+    def finish(self, shares, points, rest):
+        """This party's share of the result, in the memory of `rest`.
+
+        `shares` are those of the parties `points`; none where this party receives none.
+        """
         if shares:
-            opened = field.stack(shares)
-            weights = self.g.recombination(tuple(points))
-        else:
-            opened, weights = np.empty((0, n, 2), np.uint64), np.empty((0, 2), np.uint64)
-        return field.unmask(opened, weights, self.carrier, self.constant, masks, self.minus,
-                            len(masks) // len(self.sets), self.shift, self.bits)
+            field.add_opened(shares, self.g.recombination(tuple(points)), self.carrier, self.shift,
+                             rest)
+        return rest

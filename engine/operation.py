@@ -69,10 +69,13 @@ class Operation:
         return self.pieces - count
 
     def of_set(self, index: int, purpose: bytes, count: int, piece: int = 0,
-               out: np.ndarray | None = None) -> np.ndarray:
-        """Fresh words known to the parties of one PRSS set (written into `out`, if given)."""
+               out: np.ndarray | None = None, start: int = 0) -> np.ndarray:
+        """Fresh words known to the parties of one PRSS set (written into `out`, if given).
+
+        Those of a purpose and piece may be drawn in parts: `start` counts elements (two words).
+        """
         name = _LABEL.pack(self.id, purpose, piece)
-        return self.runtime.randomness.of_set(index, name, count, out)
+        return self.runtime.randomness.of_set(index, name, count, out, start)
 
     def of_pair(self, peer: int, purpose: bytes, count: int, piece: int = 0) -> np.ndarray:
         """Fresh words known to this party and `peer` (this party alone if peer is itself)."""

@@ -18,9 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-_PIECE = 1 << 22
-_ZEROS = memoryview(bytes(_PIECE))
-_BLOCKS = 1 << 12
+_ZEROS = memoryview(bytes(1 << 17))
 
 
 def derive(key: bytes, *labels: bytes, length: int = 32) -> bytes:
@@ -28,42 +26,32 @@ def derive(key: bytes, *labels: bytes, length: int = 32) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=b'/'.join(labels)).derive(key)
 
 
-def expand(key: bytes, name: bytes, count: int, out: np.ndarray | None = None) -> np.ndarray:
-    """`count` pseudorandom uint64 words for a unique name under a key (into `out`, if given)."""
-    nonce = hashlib.blake2b(name, digest_size=12).digest()
+def expand(key: bytes, name: bytes, count: int, out: np.ndarray | None = None,
+           start: int = 0) -> np.ndarray:
+    """`count` pseudorandom uint64 words for a unique name under a key (into `out`, if given).
+
+    They are those of the name's stream from word 2·start on, start < 2^32.
+    """
     if out is None:
         out = np.empty(count, dtype=np.uint64)
-    if 0 < count <= 2 * _BLOCKS:
-        out.reshape(-1)[:] = _local.keystream(key, nonce, count)
-        return out
-    stream = Cipher(algorithms.AES(key), modes.CTR(nonce + bytes(4))).encryptor()
     view = out.reshape(-1).view(np.uint8).data
-    for start in range(0, len(view), _PIECE):
-        part = view[start:start + _PIECE]
+    stream = _local.stream(key)
+    stream.reset_nonce(hashlib.blake2b(name, digest_size=12).digest() + start.to_bytes(4, 'big'))
+    for at in range(0, len(view), len(_ZEROS)):
+        part = view[at:at + len(_ZEROS)]
         stream.update_into(_ZEROS[:len(part)], part)
     return out
 
 
-class _Short(threading.local):
-    """Short keystreams: the counter blocks are encrypted with a cipher that is set up once.
-
-    For a few thousand words the set-up of counter mode takes longer than the encryption.
-    """
+class _Streams(threading.local):
+    """Ciphers in counter mode by key: for short draws the set-up would take most of the time."""
 
     def __init__(self) -> None:
-        self.counters = np.zeros((_BLOCKS, 4), '<u4')
-        self.counters[:, 3] = np.arange(_BLOCKS, dtype='>u4').view('<u4')
-        self.cipher = functools.lru_cache(256)(
-            lambda key: Cipher(algorithms.AES(key), modes.ECB()).encryptor())
-
-    def keystream(self, key: bytes, nonce: bytes, count: int) -> np.ndarray:
-        """What counter mode gives from the nonce on."""
-        blocks = self.counters[:-(-count // 2)]
-        blocks[:, :3] = np.frombuffer(nonce, '<u4')
-        return np.frombuffer(self.cipher(key).update(blocks.data.cast('B')), np.uint64)[:count]
+        self.stream = functools.lru_cache(256)(
+            lambda key: Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor())
 
 
-_local = _Short()
+_local = _Streams()
 
 
 class Randomness:
@@ -81,10 +69,10 @@ class Randomness:
         self._pair_keys[pid] = derive(own_key, b'own', length=16)
         self._pair_secrets = dict(pair_keys)
 
-    def of_set(self, index: int, name: bytes, count: int,
-               out: np.ndarray | None = None) -> np.ndarray:
-        """Words known to all parties of one PRSS set."""
-        return expand(self._set_keys[index], name, count, out)
+    def of_set(self, index: int, name: bytes, count: int, out: np.ndarray | None = None,
+               start: int = 0) -> np.ndarray:
+        """Words known to all parties of one PRSS set (see `expand`)."""
+        return expand(self._set_keys[index], name, count, out, start)
 
     def of_pair(self, peer: int, name: bytes, count: int) -> np.ndarray:
         """Words known to this party and one peer (or to itself alone)."""

@@ -31,7 +31,8 @@ def same(x, y):
 
 
 def pairs():
-    return st.integers(0, 8).flatmap(lambda n: st.tuples(elements((n,)), elements((n,))))
+    """Lengths below, at and beyond the width of a vector (4 or 8 elements), and what is left."""
+    return st.integers(0, 19).flatmap(lambda n: st.tuples(elements((n,)), elements((n,))))
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "mul"])
@@ -58,7 +59,7 @@ def test_broadcasting(x, y):
 
 
 @fast
-@given(elements((5,)), ELEMENT, ELEMENT)
+@given(st.integers(0, 19).flatmap(lambda n: elements((n,))), ELEMENT, ELEMENT)
 @example(field.table(EDGES), P - 1, P - 1)
 def test_affine(x, a, b):
     expected = field.table([a * v + b for v in field.to_ints(x)])
@@ -67,9 +68,25 @@ def test_affine(x, a, b):
 
 
 @fast
-@given(st.integers(1, 5).flatmap(lambda k: st.tuples(elements((k, 4)), elements((k,)))))
+@given(st.tuples(st.integers(1, 5), st.integers(1, 17)).flatmap(
+    lambda s: st.tuples(elements(s), elements(s[:1]))))
 def test_combine(arguments):
     same(field.combine(*arguments), reference.combine(*arguments))
+
+
+@pytest.mark.parametrize("k", [1, 62, 63, 64, 65, 127, 128, 300])
+@pytest.mark.parametrize("value", [P - 1, P - 2**64, 2**104 - 1])
+def test_combinations_of_the_largest_values_never_overflow(k, value):
+    stack = np.broadcast_to(field.limbs(value), (k, 9, 2))
+    coefs = np.ascontiguousarray(np.broadcast_to(field.limbs(value), (k, 2)))
+    expected = field.table([k * value * value] * 9)
+    same(field.combine(stack, coefs), expected)
+    draws = np.ascontiguousarray(stack)
+    zero = np.zeros((9, 2), np.uint64)
+    same(field.add_masks(zero, field.limbs(0), draws, coefs, 1, 127), expected)
+    same(field.shifted_masks(draws, field.limbs(0), coefs, 1, 0, 127), expected)
+    field.add_opened(list(draws), coefs, field.limbs(1), 0, zero)
+    same(zero, expected)
 
 
 @fast
@@ -148,11 +165,12 @@ def test_long_inner_products_reduce_once_and_right():
 
 
 @fast
-@given(st.data(), st.integers(0, 63), st.integers(1, 4), st.integers(1, 3), st.integers(0, 3))
-def test_masks(data, shift, sets, period, opened):
-    """The two fused kernels of the one-round product, against the formulas of their docstrings."""
-    n, bits = 3, data.draw(st.integers(100, 127))
-    z, offset, h, constant = (data.draw(elements(s)) for s in ((n,), (), (), ()))
+@given(st.data(), st.sampled_from([1, 3, 8, 13]), st.integers(0, 63), st.integers(1, 4),
+       st.integers(1, 3), st.integers(0, 3))
+def test_masks(data, n, shift, sets, period, opened):
+    """The fused kernels of the one-round product, against the formulas of their docstrings."""
+    bits = data.draw(st.integers(100, 127))
+    z, out, offset, h, constant = (data.draw(elements(s)) for s in ((n,), (n,), (), (), ()))
     raw = st.lists(st.integers(0, 2**128 - 1), min_size=n, max_size=n)
     draws = [data.draw(raw) for _ in range(sets * period)]
     coefs = data.draw(elements((sets * period,)))
@@ -165,18 +183,40 @@ def test_masks(data, shift, sets, period, opened):
         [int(field.to_ints(z)[i]) + int(field.to_ints(offset))
          + sum(c[j] * cut[j][i] for j in range(len(cut))) for i in range(n)]))
 
-    stack, weights = data.draw(elements((opened, n))), data.draw(elements((opened,)))
-    result = field.unmask(stack, weights, h, constant, words, coefs[:sets], period, shift, bits)
-    w, s = field.to_ints(weights), field.to_ints(stack).reshape(opened, n)
-    same(result, field.table(
-        [int(field.to_ints(h)) * (sum(w[j] * s[j, i] for j in range(opened)) % P >> shift)
-         + int(field.to_ints(constant))
+    rest = field.shifted_masks(words, constant, coefs[:sets], period, shift, bits)
+    same(rest, field.table(
+        [int(field.to_ints(constant))
          + sum(c[j] * (cut[j * period][i] >> shift) for j in range(sets)) for i in range(n)]))
+
+    shares, weights = data.draw(elements((opened, n))), data.draw(elements((opened,)))
+    w, s = field.to_ints(weights), field.to_ints(shares).reshape(opened, n)
+    expected = field.table(
+        [int(field.to_ints(h)) * (sum(w[j] * s[j, i] for j in range(opened)) % P >> shift)
+         + int(v) for i, v in enumerate(field.to_ints(out))])
+    field.add_opened(list(shares), weights, h, shift, out)
+    same(out, expected)
+
+
+def test_opened_shares_must_all_be_there():
+    """The kernel reads them by address."""
+    shares = [np.zeros((9, 2), np.uint64), np.zeros((8, 2), np.uint64)]
+    with pytest.raises(ValueError, match="expected 9"):
+        field.add_opened(shares, field.table([1, 1]), field.limbs(1), 0,
+                         np.zeros((9, 2), np.uint64))
+
+
+@pytest.mark.parametrize("place", [0, 7, 8, 12])
+@pytest.mark.parametrize("value", [P, P + 1, 2**127, 2**128 - 1, 2**64 - 1, P - 1])
+def test_canonical(place, value):
+    x = np.zeros((13, 2), np.uint64)
+    assert field.canonical(x) and field.canonical(x[:0])
+    x[place] = value & 2**64 - 1, value >> 64
+    assert field.canonical(x) == (value < P)
 
 
 @fast
-@given(st.lists(st.integers(0, 2**128 - 1), max_size=6))
-@example([P, 2**127, 2**128 - 1, P - 1, 0])
+@given(st.lists(st.integers(0, 2**128 - 1), max_size=19))
+@example([P, 2**127, 2**128 - 1, P - 1, 0] * 3)
 def test_uniform_is_canonical(values):
     raw = np.array([[v & 2**64 - 1, v >> 64] for v in values], np.uint64).reshape(-1, 2)
     same(field.uniform(raw), field.table([v % 2**127 for v in values]))

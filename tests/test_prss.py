@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_shamir import degree
 
-from engine import field, prss
+from engine import field, masking, prss
 from engine.cluster import make_runtimes, run_cluster
 from engine.field import P
 from engine.masking import MaskPlan
@@ -45,9 +45,15 @@ def test_expansion_is_deterministic_and_a_prefix():
 
 def test_expansion_beyond_one_piece(monkeypatch):
     whole = expand(KEY, b"name", 1001)
-    monkeypatch.setattr(prss, "_PIECE", 1 << 10)
-    monkeypatch.setattr(prss, "_ZEROS", bytes(1 << 10))
+    monkeypatch.setattr(prss, "_ZEROS", memoryview(bytes(1 << 10)))
     np.testing.assert_array_equal(expand(KEY, b"name", 1001), whole)
+
+
+def test_expansion_in_parts():
+    whole = expand(KEY, b"name", 1001)
+    for start, count in ((0, 10), (5, 40), (300, 401), (500, 1), (77, 0)):
+        np.testing.assert_array_equal(expand(KEY, b"name", count, start=start),
+                                      whole[2 * start:2 * start + count])
 
 
 @given(st.lists(st.binary(max_size=40), min_size=2, max_size=6, unique=True))
@@ -108,31 +114,69 @@ def test_shares_of_a_random_value_lie_on_a_polynomial_of_degree_t(m, t):
 @pytest.mark.parametrize("shift", [0, 20, 63])
 def test_masked_opening_of_degree_2t(m, t, shift):
     """What the parties of one product send lies on one polynomial of degree at most 2t, whose
-    value is z + offset + Σ r_A with masks of the stated length."""
+    value is z + offset + Σ r_A with masks of the stated length; what they take away afterwards is
+    a sharing of degree t of Σ (r_A >> shift) and the constant."""
     async def main():
         runtimes = make_runtimes(m, t)
         g = runtimes[0].geometry
         z = {i: 7 * (i + 1) ** (2 * t) % P for i in range(m)}
-        shares, masks = {}, {}
+        shares, rests, masks = {}, {}, {}
         for rt in runtimes:
             op = Operation(rt, "multiply", (1,))
             plan = MaskPlan(g, rt.pid, tuple(range(m)), shift, 2 * t)
-            own, kept = plan.start(op, lambda lo, hi, i=rt.pid: field.table([z[i]]), 0, 1, 0, True)
-            shares[rt.pid] = int(field.to_ints(own)[0])
-            for k, mask in zip(g.sets_of(rt.pid), kept[::plan.period], strict=True):
-                bits = plan.bits
-                masks.setdefault(k, set()).add(int(field.to_ints(mask)[0]) % 2**bits)
+            own, rest = plan.start(op, lambda lo, hi, i=rt.pid: field.table([z[i]]), 0, 1, 0, True)
+            shares[rt.pid], rests[rt.pid] = (int(field.to_ints(v)[0]) for v in (own, rest))
+            for k in g.sets_of(rt.pid):
+                mask = int(field.to_ints(op.of_set(k, b"mask", 2).reshape(1, 2))[0])
+                masks.setdefault(k, set()).add(mask % 2**plan.bits)
         for rt in runtimes:
             rt.close()
         assert degree(shares) == 2 * t
         assert all(len(known) == 1 for known in masks.values())
-        hidden = sum(known.pop() for known in masks.values())
+        hidden = sum(sum(known) for known in masks.values())
+        taken = sum(mask >> shift for known in masks.values() for mask in known)
+        assert degree(rests) == t
+        assert reconstruct(rests) == (int(field.to_ints(plan.constant)) - taken) % P
         z0 = 0 if t else 7
         offset = int(field.to_ints(plan.offset))
         assert reconstruct(shares) == (z0 + offset + hidden) % P
         assert bool(offset) == bool(shift)
 
     asyncio.run(main())
+
+
+def test_masks_are_drawn_in_blocks_that_do_not_overlap(monkeypatch):
+    """A sender draws masks and coefficients, another party the same masks alone."""
+    drawn = []
+    monkeypatch.setattr(masking, "_BLOCK", 8)
+
+    async def main():
+        runtimes = make_runtimes(4, 1)
+        g, rests = runtimes[0].geometry, []
+        for sends in (True, False):
+            op = Operation(runtimes[0], "multiply", (20,))
+            op.id = 5
+            real, names = op.runtime.randomness.of_set, Counter()
+
+            def watch(index, name, count, out, start, names=names, real=real):
+                names.update((index, name, start + k) for k in range(-(-count // 2)))
+                return real(index, name, count, out, start)
+            monkeypatch.setattr(op.runtime.randomness, "of_set", watch)
+            plan = MaskPlan(g, 0, (0, 1, 2), 20, 2)
+            own, rest = plan.start(op, lambda lo, hi: np.zeros((hi - lo, 2), np.uint64), 0, 20, 0,
+                                   sends)
+            monkeypatch.undo()
+            monkeypatch.setattr(masking, "_BLOCK", 8)
+            rests.append(rest)
+            drawn.append(names)
+        for rt in runtimes:
+            rt.close()
+        np.testing.assert_array_equal(*rests)
+
+    asyncio.run(main())
+    assert [sum(names.values()) for names in drawn] == [3 * 20 * 2, 3 * 20]
+    assert all(max(names.values()) == 1 for names in drawn)
+    assert set(drawn[1]) < set(drawn[0])
 
 
 @pytest.mark.parametrize("m", [4, 5])
@@ -143,9 +187,10 @@ def test_every_draw_of_a_run_has_its_own_name(m, monkeypatch):
     def watch(method):
         real = getattr(Randomness, method)
 
-        def draw(self, which, name, *rest):
-            used[method, self.pid, which, name] += 1
-            return real(self, which, name, *rest)
+        def draw(self, which, name, count, out=None, start=0):
+            used[method, self.pid, which, name, start] += 1
+            more = () if method == "of_pair" else (out, start)
+            return real(self, which, name, count, *more)
         monkeypatch.setattr(Randomness, method, draw)
 
     watch("of_set")
@@ -158,7 +203,7 @@ def test_every_draw_of_a_run_has_its_own_name(m, monkeypatch):
         await mpc.output([x * x, x < 1.0, x == 1.0, mpc.log(x), mpc.sigmoid(x), 1 / x, ranked])
 
     run_cluster(program, m)
-    for (method, pid, which, name), times in used.items():
+    for (method, pid, which, name, _), times in used.items():
         # What a party deals to itself it draws once as giver and once as receiver.
         to_itself = which == pid if method == "of_pair" else b"bits" in name
         assert times == 1 or (times == 2 and m == 5 and to_itself), name

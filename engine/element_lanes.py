@@ -1,0 +1,276 @@
+"""Vectors of field elements for Numba: the element-wise kernels, several elements at a time.
+
+`WIDTH` elements of p = 2^127 - 1 lie in two vectors of 64-bit words, the low and the high ones (in
+an order of their own, which `store` undoes). For a product they are cut into five limbs of 26 bits,
+so that every product of limbs fits 52 bits and 25 vector multiplications of 32-bit halves give a
+product modulo p without a carry: limbs beyond bit 130 re-enter eightfold, because 2^130 = 8 mod p.
+A sum of up to `TERMS` products is reduced once. Where a processor has neither wide vectors nor many
+registers the same code is only slower; results do not depend on it.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from engine.lanes import LANES, VECTOR, WIDTH, splat
+
+BITS, LIMBS, TERMS = 26, 5, 64
+"""Bits of a limb, limbs of an element, and how many products a sum has room for."""
+CONSTANT = 2 * LIMBS
+"""Words of a constant factor as `constant_limbs` writes it."""
+
+_PAIR = types.UniTuple(LANES, 2)
+_SUM = types.UniTuple(LANES, LIMBS)
+_LOW = (1 << BITS) - 1
+_TOP = 127 - (LIMBS - 1) * BITS
+_HIGH_P = (1 << 63) - 1
+_HALF = (1 << 32) - 1
+_PLACES = ir.VectorType(ir.IntType(32), WIDTH)
+_EVEN = [k + WIDTH * odd for k in range(0, WIDTH, 2) for odd in (0, 1)]
+
+
+def _tuple(context, b, sig, values):
+    return context.make_tuple(b, sig.return_type, values)
+
+
+def _pair_at(b, words, i):
+    """Pointers to the two vectors that hold elements i to i + WIDTH, `words` being a pointer."""
+    first = b.mul(i, ir.Constant(i.type, 2))
+    return [b.bitcast(b.gep(words, [b.add(first, ir.Constant(i.type, k))]), VECTOR.as_pointer())
+            for k in (0, WIDTH)]
+
+
+def _woven(b, x, y):
+    """Even places of both, and odd places of both; twice applied it changes nothing."""
+    return [b.shuffle_vector(x, y, ir.Constant(_PLACES, [k + odd for k in _EVEN]))
+            for odd in (0, 1)]
+
+
+def _load(context, b, sig, words, i):
+    vectors = [b.load(at) for at in _pair_at(b, words, i)]
+    for vector in vectors:
+        vector.align = 8
+    return _tuple(context, b, sig, _woven(b, *vectors))
+
+
+def _address(b, value):
+    return b.inttoptr(value, ir.IntType(64).as_pointer())
+
+
+@intrinsic
+def load(typingctx, array, i):
+    """(low words, high words) of array[i:i + WIDTH], the array of shape (n, 2) and contiguous."""
+    def codegen(context, b, sig, args):
+        words = context.make_array(sig.args[0])(context, b, args[0]).data
+        return _load(context, b, sig, words, args[1])
+    return _PAIR(array, types.intp), codegen
+
+
+@intrinsic
+def load_at(typingctx, address, i):
+    """The same of the array whose memory is at `address`."""
+    def codegen(context, b, sig, args):
+        return _load(context, b, sig, _address(b, args[0]), args[1])
+    return _PAIR(types.uint64, types.intp), codegen
+
+
+@intrinsic
+def word_at(typingctx, address, k):
+    """Word k of the memory at `address`."""
+    def codegen(context, b, sig, args):
+        return b.load(b.gep(_address(b, args[0]), [args[1]]))
+    return types.uint64(types.uint64, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, array, i, x):
+    """The reverse of `load`."""
+    def codegen(context, b, sig, args):
+        array, i, x = args
+        words = context.make_array(sig.args[0])(context, b, array).data
+        woven = _woven(b, *cgutils.unpack_tuple(b, x, 2))
+        for vector, at in zip(woven, _pair_at(b, words, i), strict=True):
+            b.store(vector, at).align = 8
+        return context.get_dummy_value()
+    return types.void(array, types.intp, _PAIR), codegen
+
+
+@intrinsic
+def cut(typingctx, x, top):
+    """Every x with its high word ANDed with `top`."""
+    def codegen(context, b, sig, args):
+        lo, hi = cgutils.unpack_tuple(b, args[0], 2)
+        return _tuple(context, b, sig, [lo, b.and_(hi, splat(b, args[1]))])
+    return _PAIR(_PAIR, types.uint64), codegen
+
+
+@intrinsic
+def shifted(typingctx, x, bits):
+    """Every x >> bits, for 0 < bits < 64."""
+    def codegen(context, b, sig, args):
+        lo, hi = cgutils.unpack_tuple(b, args[0], 2)
+        right = splat(b, args[1])
+        left = splat(b, b.sub(ir.Constant(args[1].type, 64), args[1]))
+        low = b.or_(b.lshr(lo, right), b.shl(hi, left))
+        return _tuple(context, b, sig, [low, b.lshr(hi, right)])
+    return _PAIR(_PAIR, types.uint64), codegen
+
+
+def _carry(b, test):
+    return b.zext(test, VECTOR)
+
+
+def _settle(b, lo, hi):
+    """Canonical form of lo + hi 2^64 < 2^128 - 1, word vectors."""
+    top = b.lshr(hi, splat(b, 63))
+    low = b.add(lo, top)
+    high = b.add(b.and_(hi, splat(b, _HIGH_P)), _carry(b, b.icmp_unsigned('<', low, top)))
+    return _without_p(b, low, high)
+
+
+def _without_p(b, lo, hi):
+    """The same with 0 in the place of p."""
+    zero = splat(b, 0)
+    is_p = b.and_(b.icmp_unsigned('==', lo, splat(b, (1 << 64) - 1)),
+                  b.icmp_unsigned('==', hi, splat(b, _HIGH_P)))
+    return [b.select(is_p, zero, lo), b.select(is_p, zero, hi)]
+
+
+@intrinsic
+def add(typingctx, x, y):
+    """x + y mod p."""
+    def codegen(context, b, sig, args):
+        (xl, xh), (yl, yh) = (cgutils.unpack_tuple(b, v, 2) for v in args)
+        lo = b.add(xl, yl)
+        hi = b.add(b.add(xh, yh), _carry(b, b.icmp_unsigned('<', lo, xl)))
+        return _tuple(context, b, sig, _settle(b, lo, hi))
+    return _PAIR(_PAIR, _PAIR), codegen
+
+
+@intrinsic
+def sub(typingctx, x, y):
+    """x - y mod p."""
+    def codegen(context, b, sig, args):
+        (xl, xh), (yl, yh) = (cgutils.unpack_tuple(b, v, 2) for v in args)
+        # p - y has all 127 bits of y inverted.
+        yl, yh = b.not_(yl), b.xor(yh, splat(b, _HIGH_P))
+        lo = b.add(xl, yl)
+        hi = b.add(b.add(xh, yh), _carry(b, b.icmp_unsigned('<', lo, xl)))
+        return _tuple(context, b, sig, _settle(b, lo, hi))
+    return _PAIR(_PAIR, _PAIR), codegen
+
+
+@intrinsic
+def canonical(typingctx, x):
+    """Canonical form of values below 2^127."""
+    def codegen(context, b, sig, args):
+        return _tuple(context, b, sig, _without_p(b, *cgutils.unpack_tuple(b, args[0], 2)))
+    return _PAIR(_PAIR), codegen
+
+
+# --- sums of products ---
+
+def _limbs(b, x):
+    lo, hi = x
+    def part(value, right):
+        return b.lshr(value, splat(b, right)) if right else value
+    low = splat(b, _LOW)
+    middle = b.or_(part(lo, 2 * BITS), b.shl(hi, splat(b, 64 - 2 * BITS)))
+    return [b.and_(part(lo, 0), low), b.and_(part(lo, BITS), low), b.and_(middle, low),
+            b.and_(part(hi, 3 * BITS - 64), low), part(hi, 4 * BITS - 64)]
+
+
+def _add_product(b, total, x, y, y8):
+    out = []
+    for k, value in enumerate(total):
+        for i in range(LIMBS):
+            factor = y[k - i] if i <= k else y8[k - i + LIMBS]
+            value = b.add(value, b.mul(x[i], factor))
+        out.append(value)
+    return out
+
+
+@intrinsic
+def summand(typingctx, x):
+    """A sum that is x."""
+    def codegen(context, b, sig, args):
+        return _tuple(context, b, sig, _limbs(b, cgutils.unpack_tuple(b, args[0], 2)))
+    return _SUM(_PAIR), codegen
+
+
+@intrinsic
+def no_sum(typingctx):
+    """A sum that is zero."""
+    def codegen(context, b, sig, args):
+        return _tuple(context, b, sig, [splat(b, 0)] * LIMBS)
+    return _SUM(), codegen
+
+
+@intrinsic
+def element(typingctx, array, i):
+    """A sum that is array[i] everywhere."""
+    def codegen(context, b, sig, args):
+        words = context.make_array(sig.args[0])(context, b, args[0]).data
+        first = b.mul(args[1], ir.Constant(args[1].type, 2))
+        pair = [splat(b, b.load(b.gep(words, [b.add(first, ir.Constant(first.type, k))])))
+                for k in (0, 1)]
+        return _tuple(context, b, sig, _limbs(b, pair))
+    return _SUM(array, types.intp), codegen
+
+
+@intrinsic
+def plus(typingctx, total, x):
+    """total + x."""
+    def codegen(context, b, sig, args):
+        limbs = _limbs(b, cgutils.unpack_tuple(b, args[1], 2))
+        return _tuple(context, b, sig, [b.add(u, v) for u, v in
+                                        zip(cgutils.unpack_tuple(b, args[0], LIMBS), limbs, strict=True)])
+    return _SUM(_SUM, _PAIR), codegen
+
+
+@intrinsic
+def plus_product(typingctx, total, x, y):
+    """total + x·y."""
+    def codegen(context, b, sig, args):
+        total = cgutils.unpack_tuple(b, args[0], LIMBS)
+        x, y = (_limbs(b, cgutils.unpack_tuple(b, v, 2)) for v in args[1:])
+        y8 = [b.shl(v, splat(b, 3)) for v in y]
+        return _tuple(context, b, sig, _add_product(b, total, x, y, y8))
+    return _SUM(_SUM, _PAIR, _PAIR), codegen
+
+
+@intrinsic
+def plus_multiple(typingctx, total, x, table, j):
+    """total + x·c for the constant c in row j of a table that `constant_limbs` has written."""
+    def codegen(context, b, sig, args):
+        total, x, table, j = args
+        view = context.make_array(sig.args[2])(context, b, table)
+        first = b.mul(j, ir.Constant(j.type, CONSTANT))
+        words = [splat(b, b.and_(b.load(b.gep(view.data, [b.add(first, ir.Constant(j.type, k))])),
+                                 ir.Constant(ir.IntType(64), _HALF))) for k in range(CONSTANT)]
+        out = _add_product(b, cgutils.unpack_tuple(b, total, LIMBS), _limbs(b, cgutils.unpack_tuple(b, x, 2)),
+                           words[:LIMBS], words[LIMBS:])
+        return _tuple(context, b, sig, out)
+    return _SUM(_SUM, _PAIR, table, types.intp), codegen
+
+
+@intrinsic
+def reduced(typingctx, total):
+    """The elements, canonical, that a sum stands for."""
+    def codegen(context, b, sig, args):
+        a = cgutils.unpack_tuple(b, args[0], LIMBS)
+        low = splat(b, _LOW)
+        for _ in range(2):
+            for k in range(LIMBS - 1):
+                a[k + 1] = b.add(a[k + 1], b.lshr(a[k], splat(b, BITS)))
+                a[k] = b.and_(a[k], low)
+            # 2^127 = 1 mod p.
+            a[0] = b.add(a[0], b.lshr(a[-1], splat(b, _TOP)))
+            a[-1] = b.and_(a[-1], splat(b, (1 << _TOP) - 1))
+        # What is left of the second turn is 0 or 1, and 1 only beside small limbs.
+        lo = b.add(a[0], b.add(b.shl(a[1], splat(b, BITS)), b.shl(a[2], splat(b, 2 * BITS))))
+        hi = b.or_(b.lshr(a[2], splat(b, 64 - 2 * BITS)),
+                   b.or_(b.shl(a[3], splat(b, 3 * BITS - 64)), b.shl(a[4], splat(b, 4 * BITS - 64))))
+        return _tuple(context, b, sig, _without_p(b, lo, hi))
+    return _PAIR(_SUM), codegen

@@ -1,0 +1,239 @@
+"""The kernels of `engine.field`: element-wise operations over flat (n, 2) arrays, and sums.
+
+Each goes through whole vectors of elements first (`engine.element_lanes`) and through what is left
+over one by one (`engine.i128`). They are compiled without the interpreter lock.
+"""
+
+import numpy as np
+from numba import njit, uint64
+
+from engine import element_lanes as lanes
+from engine.i128 import f_add, f_canonical, f_mul, f_sub, mac, reduce3
+from engine.lanes import WIDTH
+
+_ZERO = uint64(0)
+_ALL = uint64(0x7fffffffffffffff)
+_LIMB = uint64((1 << lanes.BITS) - 1)
+
+
+def _jit(fn):
+    return njit(fn, cache=True, nogil=True, boundscheck=False)
+
+
+@_jit
+def add(x, y, out):
+    """out = x + y."""
+    n = x.shape[0]
+    whole = n - n % WIDTH
+    for i in range(0, whole, WIDTH):
+        lanes.store(out, i, lanes.add(lanes.load(x, i), lanes.load(y, i)))
+    for i in range(whole, n):
+        out[i, 0], out[i, 1] = f_add(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
+
+
+@_jit
+def sub(x, y, out):
+    """out = x - y."""
+    n = x.shape[0]
+    whole = n - n % WIDTH
+    for i in range(0, whole, WIDTH):
+        lanes.store(out, i, lanes.sub(lanes.load(x, i), lanes.load(y, i)))
+    for i in range(whole, n):
+        out[i, 0], out[i, 1] = f_sub(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
+
+
+@_jit
+def mul(x, y, out):
+    """out = x·y."""
+    n = x.shape[0]
+    whole = n - n % WIDTH
+    for i in range(0, whole, WIDTH):
+        z = lanes.plus_product(lanes.no_sum(), lanes.load(x, i), lanes.load(y, i))
+        lanes.store(out, i, lanes.reduced(z))
+    for i in range(whole, n):
+        out[i, 0], out[i, 1] = f_mul(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
+
+
+@_jit
+def constant_limbs(c):
+    """A table of constants (k, 2) for `lanes.plus_multiple`: limbs, and eightfold limbs."""
+    out = np.empty((c.shape[0], lanes.CONSTANT), np.uint64)
+    for j in range(c.shape[0]):
+        lo, hi = c[j, 0], c[j, 1]
+        for k in range(lanes.LIMBS):
+            out[j, k] = lo & _LIMB
+            out[j, k + lanes.LIMBS] = (lo & _LIMB) << uint64(3)
+            lo = (lo >> uint64(lanes.BITS)) | (hi << uint64(64 - lanes.BITS))
+            hi >>= uint64(lanes.BITS)
+    return out
+
+
+@_jit
+def affine(x, a, b, out):
+    """out = a·x + b for constants of shape (1, 2)."""
+    n = x.shape[0]
+    whole = n - n % WIDTH
+    table = constant_limbs(a)
+    for i in range(0, whole, WIDTH):
+        z = lanes.plus_multiple(lanes.element(b, 0), lanes.load(x, i), table, 0)
+        lanes.store(out, i, lanes.reduced(z))
+    for i in range(whole, n):
+        lo, hi = f_mul(x[i, 0], x[i, 1], a[0, 0], a[0, 1])
+        out[i, 0], out[i, 1] = f_add(lo, hi, b[0, 0], b[0, 1])
+
+
+@_jit
+def combine(stack, coefs, out):
+    """out = Σ coefs[j]·stack[j] for a stack (k, n, 2)."""
+    k, n = stack.shape[:2]
+    whole = n - n % WIDTH
+    table, rows = constant_limbs(coefs), stack.reshape(k * n, 2)
+    for i in range(0, whole, WIDTH):
+        z = lanes.no_sum()
+        for j in range(k):
+            if j % lanes.TERMS == lanes.TERMS - 1:
+                z = lanes.summand(lanes.reduced(z))
+            z = lanes.plus_multiple(z, lanes.load(rows, j * n + i), table, j)
+        lanes.store(out, i, lanes.reduced(z))
+    for i in range(whole, n):
+        a0 = a1 = a2 = _ZERO
+        for j in range(k):
+            a0, a1, a2 = mac(
+                a0, a1, a2, stack[j, i, 0], stack[j, i, 1], coefs[j, 0], coefs[j, 1])
+        out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
+
+
+@_jit
+def sum_axis(x, out):
+    """out[i, j] = Σ_k x[i, k, j]."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[2]):
+            s0 = s1 = s2 = _ZERO
+            for k in range(x.shape[1]):
+                lo = x[i, k, j, 0]
+                s0 += lo
+                carry = uint64(s0 < lo)
+                hi = x[i, k, j, 1]
+                s1 += carry
+                s2 += uint64(s1 < carry)
+                s1 += hi
+                s2 += uint64(s1 < hi)
+            out[i, j, 0], out[i, j, 1] = reduce3(s0, s1, s2)
+
+
+@_jit
+def cumsum(x, out):
+    """Running sums along the first axis."""
+    for j in range(x.shape[1]):
+        lo = hi = _ZERO
+        for i in range(x.shape[0]):
+            lo, hi = f_add(lo, hi, x[i, j, 0], x[i, j, 1])
+            out[i, j, 0] = lo
+            out[i, j, 1] = hi
+
+
+@_jit
+def uniform(x):
+    """In place: elements from uniformly random words, the top bit dropped."""
+    n = x.shape[0]
+    whole = n - n % WIDTH
+    for i in range(0, whole, WIDTH):
+        lanes.store(x, i, lanes.canonical(lanes.cut(lanes.load(x, i), _ALL)))
+    for i in range(whole, n):
+        x[i, 0], x[i, 1] = f_canonical(x[i, 0], x[i, 1] & _ALL)
+
+
+@_jit
+def canonical(x):
+    """Whether all are below p."""
+    wrong = False
+    for i in range(x.shape[0]):
+        wrong |= (x[i, 1] > _ALL) | ((x[i, 1] == _ALL) & (x[i, 0] == ~_ZERO))
+    return not wrong
+
+
+# --- masks of the one-round product (design 3.2, 3.3) ---
+
+@_jit
+def add_masks(z, offset, draws, coefs, period, top, out):
+    """out = z + offset + Σ coefs[j]·draws[j]; every `period`-th high word is ANDed with `top`."""
+    k, n = draws.shape[:2]
+    whole = n - n % WIDTH
+    table, rows = constant_limbs(coefs), draws.reshape(k * n, 2)
+    for i in range(0, whole, WIDTH):
+        total = lanes.plus(lanes.element(offset, 0), lanes.load(z, i))
+        for first in range(0, k, period):
+            for j in range(first, first + period):
+                if j % lanes.TERMS == lanes.TERMS - 1:
+                    total = lanes.summand(lanes.reduced(total))
+                cut = top if j == first else _ALL
+                draw = lanes.cut(lanes.load(rows, j * n + i), cut)
+                total = lanes.plus_multiple(total, draw, table, j)
+        lanes.store(out, i, lanes.reduced(total))
+    for i in range(whole, n):
+        a0, a1 = f_add(z[i, 0], z[i, 1], offset[0, 0], offset[0, 1])
+        a2 = _ZERO
+        for j in range(k):
+            lo, hi = draws[j, i, 0], draws[j, i, 1] & (_ALL if j % period else top)
+            a0, a1, a2 = mac(a0, a1, a2, lo, hi, coefs[j, 0], coefs[j, 1])
+        out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
+
+
+@_jit
+def shifted_masks(draws, constant, coefs, period, shift, top, out):
+    """out = constant + Σ coefs[j]·(draws[j·period] >> shift), high words ANDed with `top` before.
+    """
+    k, n = coefs.shape[0], draws.shape[1]
+    whole = n - n % WIDTH
+    table, rows = constant_limbs(coefs), draws.reshape(draws.shape[0] * n, 2)
+    left = uint64(64) - shift
+    for i in range(0, whole, WIDTH):
+        total = lanes.element(constant, 0)
+        for j in range(k):
+            if j % lanes.TERMS == lanes.TERMS - 1:
+                total = lanes.summand(lanes.reduced(total))
+            draw = lanes.cut(lanes.load(rows, j * period * n + i), top)
+            if shift > 0:
+                draw = lanes.shifted(draw, shift)
+            total = lanes.plus_multiple(total, draw, table, j)
+        lanes.store(out, i, lanes.reduced(total))
+    for i in range(whole, n):
+        a0, a1, a2 = constant[0, 0], constant[0, 1], _ZERO
+        for j in range(k):
+            lo, hi = draws[j * period, i, 0], draws[j * period, i, 1] & top
+            if shift > 0:
+                lo = (lo >> shift) | (hi << left)
+                hi = hi >> shift
+            a0, a1, a2 = mac(a0, a1, a2, lo, hi, coefs[j, 0], coefs[j, 1])
+        out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
+
+
+@_jit
+def add_opened(shares, weights, factor, shift, out):
+    """out += factor·((Σ weights[j]·s_j) >> shift), where s_j lies at the address shares[j]."""
+    k, n = shares.shape[0], out.shape[0]
+    whole = n - n % WIDTH
+    table, last = constant_limbs(weights), constant_limbs(factor)
+    left = uint64(64) - shift
+    for i in range(0, whole, WIDTH):
+        total = lanes.no_sum()
+        for j in range(k):
+            if j % lanes.TERMS == lanes.TERMS - 1:
+                total = lanes.summand(lanes.reduced(total))
+            total = lanes.plus_multiple(total, lanes.load_at(shares[j], i), table, j)
+        opened = lanes.reduced(total)
+        if shift > 0:
+            opened = lanes.shifted(opened, shift)
+        total = lanes.plus_multiple(lanes.summand(lanes.load(out, i)), opened, last, 0)
+        lanes.store(out, i, lanes.reduced(total))
+    for i in range(whole, n):
+        a0 = a1 = a2 = _ZERO
+        for j in range(k):
+            lo, hi = lanes.word_at(shares[j], 2 * i), lanes.word_at(shares[j], 2 * i + 1)
+            a0, a1, a2 = mac(a0, a1, a2, lo, hi, weights[j, 0], weights[j, 1])
+        lo, hi = reduce3(a0, a1, a2)
+        if shift > 0:
+            lo = (lo >> shift) | (hi << left)
+            hi = hi >> shift
+        lo, hi = f_mul(lo, hi, factor[0, 0], factor[0, 1])
+        out[i, 0], out[i, 1] = f_add(lo, hi, out[i, 0], out[i, 1])
