@@ -223,9 +223,9 @@ def element(typingctx, array, i):
 def plus(typingctx, total, x):
     """total + x."""
     def codegen(context, b, sig, args):
+        total = cgutils.unpack_tuple(b, args[0], LIMBS)
         limbs = _limbs(b, cgutils.unpack_tuple(b, args[1], 2))
-        return _tuple(context, b, sig, [b.add(u, v) for u, v in
-                                        zip(cgutils.unpack_tuple(b, args[0], LIMBS), limbs, strict=True)])
+        return _tuple(context, b, sig, [b.add(u, v) for u, v in zip(total, limbs, strict=True)])
     return _SUM(_SUM, _PAIR), codegen
 
 
@@ -249,9 +249,9 @@ def plus_multiple(typingctx, total, x, table, j):
         first = b.mul(j, ir.Constant(j.type, CONSTANT))
         words = [splat(b, b.and_(b.load(b.gep(view.data, [b.add(first, ir.Constant(j.type, k))])),
                                  ir.Constant(ir.IntType(64), _HALF))) for k in range(CONSTANT)]
-        out = _add_product(b, cgutils.unpack_tuple(b, total, LIMBS), _limbs(b, cgutils.unpack_tuple(b, x, 2)),
-                           words[:LIMBS], words[LIMBS:])
-        return _tuple(context, b, sig, out)
+        total, x = cgutils.unpack_tuple(b, total, LIMBS), cgutils.unpack_tuple(b, x, 2)
+        return _tuple(context, b, sig, _add_product(b, total, _limbs(b, x), words[:LIMBS],
+                                                    words[LIMBS:]))
     return _SUM(_SUM, _PAIR, table, types.intp), codegen
 
 
@@ -270,7 +270,7 @@ def reduced(typingctx, total):
             a[-1] = b.and_(a[-1], splat(b, (1 << _TOP) - 1))
         # What is left of the second turn is 0 or 1, and 1 only beside small limbs.
         lo = b.add(a[0], b.add(b.shl(a[1], splat(b, BITS)), b.shl(a[2], splat(b, 2 * BITS))))
-        hi = b.or_(b.lshr(a[2], splat(b, 64 - 2 * BITS)),
-                   b.or_(b.shl(a[3], splat(b, 3 * BITS - 64)), b.shl(a[4], splat(b, 4 * BITS - 64))))
+        upper = b.or_(b.shl(a[3], splat(b, 3 * BITS - 64)), b.shl(a[4], splat(b, 4 * BITS - 64)))
+        hi = b.or_(b.lshr(a[2], splat(b, 64 - 2 * BITS)), upper)
         return _tuple(context, b, sig, _without_p(b, lo, hi))
     return _PAIR(_SUM), codegen

@@ -16,10 +16,9 @@ from engine import field_kernels as kernels
 from engine.encoding import P, decode_float, decode_int, encode, limbs, table, to_ints
 from engine.matmul import matmul
 
-__all__ = ['P', 'add', 'add_masks', 'add_opened', 'affine', 'broadcast', 'broadcast_to',
-           'canonical', 'combine', 'cumsum', 'decode_float', 'decode_int', 'encode', 'limbs',
-           'matmul', 'mul', 'neg', 'shifted_masks', 'stack', 'sub', 'table', 'to_ints', 'total',
-           'uniform']
+__all__ = ['P', 'add', 'add_masks', 'affine', 'broadcast', 'broadcast_to', 'canonical', 'combine',
+           'cumsum', 'decode_float', 'decode_int', 'encode', 'limbs', 'matmul', 'mul', 'neg',
+           'stack', 'sub', 'table', 'to_ints', 'total', 'uniform']
 
 
 @functools.lru_cache(1024)
@@ -130,39 +129,13 @@ def canonical(x) -> bool:
     return bool(kernels.canonical(_flat(x)))
 
 
-# --- masks of the one-round multiplication (design 3.2, 3.3) ---
-
-def _top(bits):
-    return np.uint64((1 << (bits - 64)) - 1)
-
-
-def add_masks(z, offset, draws, coefs, period: int, bits: int, out=None):
+def add_masks(z, offset, draws, coefs, period: int, bits: int):
     """z + offset + Σ coefs[j]·draws[j], where draws (k, n, 2) are raw pseudorandom limbs.
 
     Draws 0, period, 2·period, ... are cut to `bits` bits, the others to 127; k is a multiple of
-    `period`. z is contiguous.
+    `period`.
     """
-    out = np.empty_like(z) if out is None else out
-    kernels.add_masks(_flat(z), offset.reshape(1, 2), draws, coefs, period, _top(bits), out)
+    out = np.empty_like(z)
+    kernels.add_masks(_flat(z), offset.reshape(1, 2), draws, coefs, period,
+                      np.uint64((1 << (bits - 64)) - 1), out)
     return out
-
-
-def shifted_masks(draws, constant, coefs, period: int, shift: int, bits: int, out=None):
-    """constant + Σ coefs[j]·(draws[j·period] >> shift), the draws cut to `bits` bits before.
-
-    draws (k, n, 2) are raw pseudorandom limbs; shift < 64.
-    """
-    out = np.empty(draws.shape[1:], np.uint64) if out is None else out
-    kernels.shifted_masks(draws, constant.reshape(1, 2), coefs, period, np.uint64(shift),
-                          _top(bits), out)
-    return out
-
-
-def add_opened(shares, weights, factor, shift: int, out) -> None:
-    """out += factor·((Σ weights[j]·shares[j]) >> shift) for a list of arrays; shift < 64."""
-    held = [_flat(s) for s in shares]
-    if any(len(s) != len(out) for s in held):
-        raise ValueError(f'arrays of {[len(s) for s in held]} elements, expected {len(out)}')
-    # One kernel for any number of arrays, without gathering them: it is given their addresses.
-    places = np.array([s.__array_interface__['data'][0] for s in held], np.uint64)
-    kernels.add_opened(places, weights, factor.reshape(1, 2), np.uint64(shift), out)

@@ -52,7 +52,6 @@ class Meter:
 
     def __init__(self) -> None:
         self.paths: dict[tuple[str, ...], Cost] = {}
-        self.total = Cost()
         self.depth = 0
         self._section: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar(
             'section', default=())
@@ -61,6 +60,15 @@ class Meter:
     def section(self) -> tuple[str, ...]:
         """Names of the open sections, outermost first."""
         return self._section.get()
+
+    @property
+    def total(self) -> Cost:
+        """Everything since the start."""
+        total = Cost()
+        for cost in self.paths.values():
+            for f in fields(Cost):
+                setattr(total, f.name, getattr(total, f.name) + getattr(cost, f.name))
+        return total
 
     @contextlib.contextmanager
     def open_section(self, name: str):
@@ -74,23 +82,25 @@ class Meter:
     def record(self, path, rounds, bytes_sent, messages, multiplications, seconds, depth,
                cpu_seconds=0.0, predicted=None):
         """Account for one finished operation."""
-        for cost in (self.paths.setdefault(path, Cost()), self.total):
-            cost.calls += 1
-            cost.rounds += rounds
-            cost.bytes_sent += bytes_sent
-            cost.messages += messages
-            cost.multiplications += multiplications
-            cost.seconds += seconds
-            cost.cpu_seconds += cpu_seconds
-            if predicted is not None:
-                cost.predicted_rounds += predicted[0]
-                cost.predicted_total_bytes += predicted[1]
+        cost = self.paths.get(path)
+        if cost is None:
+            cost = self.paths[path] = Cost()
+        cost.calls += 1
+        cost.rounds += rounds
+        cost.bytes_sent += bytes_sent
+        cost.messages += messages
+        cost.multiplications += multiplications
+        cost.seconds += seconds
+        cost.cpu_seconds += cpu_seconds
+        if predicted is not None:
+            cost.predicted_rounds += predicted[0]
+            cost.predicted_total_bytes += predicted[1]
         self.depth = max(self.depth, depth)
 
     @contextlib.contextmanager
     def measure(self):
         """Yield a Cost that holds, after the block, what the block cost (rounds = depth)."""
-        result, before = Cost(), Cost(**asdict(self.total))
+        result, before = Cost(), self.total
         depth, started = self.depth, time.perf_counter()
         try:
             yield result

@@ -11,7 +11,7 @@ truncation" stands for that of `engine.arithmetic`, 2.5 units of the result's la
 
 Functions are total, for every |x| < 2^63 units unless they say less. What lies outside of a domain
 is found by comparison, on the bits that the function needs anyway, and gets a defined value; the
-inverse of zero is zero, as in a pseudo-inverse. Only a quotient can be too large.
+inverse of zero is zero, as in a pseudo-inverse, and a quotient that is too large the largest one.
 """
 
 import functools
@@ -28,6 +28,8 @@ from engine.operation import Operation
 from engine.verified_bits import bit_network
 
 _EXPONENT_BITS = 6
+_QUOTIENT_BITS = 47
+"""A quotient of at least 2^_QUOTIENT_BITS units counts as that: what its products have room for."""
 SIGMOID_BOUND = 12.0
 _EXP_DOMAIN = (-21.0, 14.0)
 _EXP_BIAS = 31
@@ -62,9 +64,10 @@ class NumericOperations(RuntimeBase):
     def divide(self, a, b) -> SecureArray:
         """a / b for a public divisor, or a secret one with 1 <= |b·2^frac_b| < 2^48.
 
-        0 where b = 0, and for larger |b|. The quotient must be below 2^27 in magnitude. Relative
-        error 5e-7 plus one truncation and a quarter. 26 rounds for t = 1. Raises ZeroDivisionError
-        for a public zero.
+        0 where b = 0, and for larger |b|. A quotient of 2^47 units of the result or more (2^27 for
+        20 fractional bits) counts as ±2^47; the comparison that finds it is not sharp, so one of
+        less than twice that may still come out right. Relative error 5e-7 plus one truncation and
+        a quarter. 26 rounds for t = 1. Raises ZeroDivisionError for a public zero.
         """
         if not isinstance(b, SecureArray):
             if not np.all(b):
@@ -78,14 +81,40 @@ class NumericOperations(RuntimeBase):
 
     def _quotient(self, a, b):
         frac, bits = max(a.frac, self.frac), 48
-        s, _, _, scale = self._normalise(b, bits, signed=True)
-        y = self.chebyshev(s, _coefficients('reciprocal'), WORK)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        s, _, direction, scale = self._normalise(b, bits, signed=True)
+        y, scale, direction = (x.broadcast_to(shape) for x in (
+            self.chebyshev(s, _coefficients('reciprocal'), WORK), scale, direction))
+        a = a.broadcast_to(shape)
+        beyond = self._too_large(a, b.broadcast_to(shape), frac)
+        a = a * (1 - self.multiply(beyond, beyond))
         # a·2^(bits - k) is the quotient times u: small where the inverse of b has few digits.
         places = bits + a.frac - b.frac
         inner = min(places, frac + 4)
-        shape = np.broadcast_shapes(a.shape, b.shape)
-        scaled = self.product('multiply', [a, scale], field.mul, shape, places - inner, inner)
-        return self.multiply(scaled, y, frac)
+        scaled = self.product('multiply', [a, scale], field.mul, shape, places - inner, inner,
+                              elementwise=True)
+        shift = inner + WORK - frac
+
+        def kernel(scaled, y, beyond, direction):
+            largest = field.affine(field.mul(beyond, direction), 1 << _QUOTIENT_BITS + shift)
+            return field.add(field.mul(scaled, y), largest)
+        return self.product('multiply', [scaled, y, beyond, direction], kernel, shape, shift, frac,
+                            elementwise=True)
+
+    def _too_large(self, a, b, frac):
+        """The sign of a where |a / b| is at least 1.6·2^_QUOTIENT_BITS units, 0 where it is at most
+        1.4 times that, and either one between.
+
+        With |a| / 2^r against 3/2·2^j·|b|: only if the former is greater have their sum and their
+        difference the same sign, that of a. b is scaled up so far that the truncation's error,
+        (number of sets + 1) / 2, is a tenth of it at most.
+        """
+        j = (4 * len(self.geometry.sets) + 3).bit_length()
+        r = _QUOTIENT_BITS - frac + a.frac - b.frac - j
+        a, b = a.reinterpret(0), self.scale(b.reinterpret(0), 3 << j - 1)
+        a = self.truncate(a, r, 0) if r > 0 else a.shift(-r)
+        signs = self.negative(self.stack([a - b, a + b]))
+        return 1 - signs[0] - signs[1]
 
     @_blockwise
     def log(self, x: SecureArray, frac: int | None = None) -> SecureArray:
@@ -197,8 +226,8 @@ class NumericOperations(RuntimeBase):
         """(2u - 3, digits, inside, scale) of x = u·2^(bits - e) units, 1 <= u <= 2.
 
         `digits` (6, *x.shape) are the shared bits of e, `scale` is 2^e. The shared bit `inside` is
-        1 for x > 0. With `signed` it is 1 for 0 < |x| < 2^bits, and `scale` has the sign of x,
-        u that of |x|. Where it is 0, u is 1, e that of x = 1 unit (0 if signed), `scale` 0.
+        1 for x > 0. With `signed` it is the sign of x for 0 < |x| < 2^bits, which `scale` has too,
+        and u is that of |x|. Where it is 0, u is 1, e that of x = 1 unit (0 if signed), `scale` 0.
         """
         n = x.size
         planes = _EXPONENT_BITS + 1 + signed
@@ -209,8 +238,9 @@ class NumericOperations(RuntimeBase):
         found = self.issue(op, [x.ravel()], body, SecureArray(self, (planes, n), 0))
         found = found.reshape((planes, *x.shape))
         digits, inside = found[:_EXPONENT_BITS], found[_EXPONENT_BITS]
-        sign = [(found[_EXPONENT_BITS + 1], -2, 1)] if signed else []
-        scale = self._power(digits, 0, (inside, 1, 0), *sign)
+        direction = self._times((inside, 1, 0), (found[_EXPONENT_BITS + 1], -2, 1)) if signed \
+            else inside
+        scale = self._power(digits, 0, (direction, 1, 0))
 
         def kernel(x, scale, inside):
             # 2·2^bits·u - 3·2^bits, where u is 1 if not inside.
@@ -218,7 +248,7 @@ class NumericOperations(RuntimeBase):
             return field.add(field.affine(field.mul(x, scale), 2), outside)
         s = self.product('multiply', [x, scale, inside], kernel, x.shape, bits - WORK, WORK,
                          elementwise=True)
-        return s, digits, inside, scale
+        return s, digits, direction, scale
 
     def _power(self, digits, skip, *factors):
         """Π_j 2^(digit_j 2^(j - skip)) over j >= skip times the factors, an exact integer.

@@ -95,20 +95,23 @@ class Operation:
         dtype = np.dtype(dtype)
         size = math.prod(shape) * dtype.itemsize
         step = self.runtime.frame_bytes
-        whole = np.empty(size if size > step else 0, np.uint8)
-        for k, start in enumerate(range(0, max(1, size), step)):
-            expected = min(size - start, step)
-            data = await self.runtime.receive_frame(
-                peer, (tag << 16) | k, self.id, self.context, self.name)
-            if data.size != expected:
-                raise RemoteProtocolError(
-                    'wrong-length', f'operation {self.name} got {data.size} bytes, '
-                    f'expected {expected}', party=peer, step='/'.join(self.path),
-                    remedy='all parties must run the same program on the same public shapes')
-            if size <= step:
-                return data.view(dtype).reshape(shape)
-            whole[start:start + expected] = data
+        if size <= step:
+            whole = await self._frame(peer, tag << 16, size)
+        else:
+            whole = np.empty(size, np.uint8)
+            for k, start in enumerate(range(0, size, step)):
+                expected = min(size - start, step)
+                whole[start:start + expected] = await self._frame(peer, (tag << 16) | k, expected)
         return whole.view(dtype).reshape(shape)
+
+    async def _frame(self, peer, tag, expected):
+        data = await self.runtime.receive_frame(peer, tag, self.id, self.context, self.name)
+        if data.size != expected:
+            raise RemoteProtocolError(
+                'wrong-length', f'operation {self.name} got {data.size} bytes, '
+                f'expected {expected}', party=peer, step='/'.join(self.path),
+                remedy='all parties must run the same program on the same public shapes')
+        return data
 
     async def receive_elements(self, peer: int, n: int, tag: int = 0) -> np.ndarray:
         """Receive n field elements, shape (n, 2), each below p."""

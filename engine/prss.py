@@ -34,13 +34,19 @@ def expand(key: bytes, name: bytes, count: int, out: np.ndarray | None = None,
     """
     if out is None:
         out = np.empty(count, dtype=np.uint64)
-    view = out.reshape(-1).view(np.uint8).data
     stream = _local.stream(key)
-    stream.reset_nonce(hashlib.blake2b(name, digest_size=12).digest() + start.to_bytes(4, 'big'))
+    stream.reset_nonce(_nonce(name) + start.to_bytes(4, 'big'))
+    view = memoryview(out).cast('B') if count else b''
     for at in range(0, len(view), len(_ZEROS)):
         part = view[at:at + len(_ZEROS)]
         stream.update_into(_ZEROS[:len(part)], part)
     return out
+
+
+@functools.lru_cache(64)
+def _nonce(name):
+    # A name is used with several keys, and for the blocks of a long draw, in a row.
+    return hashlib.blake2b(name, digest_size=12).digest()
 
 
 class _Streams(threading.local):

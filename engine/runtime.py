@@ -60,7 +60,7 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
         self.randomness: Randomness
         self._begin_messaging()
         self.suspects: dict[int, str] = {}
-        self._tasks: set[asyncio.Task] = set()
+        self._unfinished: dict[asyncio.Future, asyncio.Task | None] = {}
         self.throttle = Throttle()
         options = options or make_options(geometry.t)
         super().__init__(pid, [mpyc_runtime.Party(i) for i in range(geometry.m)], options)
@@ -106,9 +106,9 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
 
     async def shutdown(self) -> None:
         """Wait for all parties to finish, then close the connections."""
-        while self._tasks or self._pc_level > self._program_counter[1]:
-            if self._tasks:
-                await asyncio.wait(set(self._tasks), timeout=self.idle_deadline)
+        while self._unfinished or self._pc_level > self._program_counter[1]:
+            if self._unfinished:
+                await asyncio.wait(set(self._unfinished), timeout=self.idle_deadline)
             else:
                 await asyncio.sleep(0)  # MPyC's coroutines are counted only
             self.check()
@@ -161,9 +161,24 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
         # The shares as they are now: an array may be assigned to while this operation waits.
         held = [(x.share, x.depth) for x in inputs]
         ticket = self._ticket(op, out)
-        task = self._loop.create_task(self._run(op, held, body, out, future, ticket))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._unfinished[future] = None
+        unknown = [share for share, _ in held
+                   if isinstance(share, asyncio.Future) and not share.done()]
+
+        def begin():
+            self._unfinished[future] = self._loop.create_task(
+                self._run(op, held, body, out, future, ticket))
+
+        def known(share):
+            # No task waits for inputs: most of a program's operations do, and each wait costs.
+            unknown.remove(share)
+            if not unknown:
+                begin()
+        if unknown:
+            for share in list(unknown):
+                share.add_done_callback(known)
+        else:
+            begin()
         return out
 
     def _ticket(self, op, out):
@@ -191,11 +206,8 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
             shares, op.depth = [], op.floor
             for share, depth in held:
                 if isinstance(share, asyncio.Future):
-                    shares.append(share.result() if share.done() else
-                                  await asyncio.shield(share))
-                    depth = share.depth
-                else:
-                    shares.append(share)
+                    share, depth = share.result(), share.depth
+                shares.append(share)
                 op.depth = max(op.depth, depth)
             if ticket is not None:
                 await self.throttle.admit(ticket)
@@ -221,6 +233,7 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
             if not isinstance(exc, Exception):
                 raise
         finally:
+            self._unfinished.pop(future, None)
             if ticket is not None:
                 self.throttle.release(ticket)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from engine import field
+from engine import field_kernels as kernels
 from engine import field_reference as reference
 from engine.field import P
 
@@ -74,6 +75,10 @@ def test_combine(arguments):
     same(field.combine(*arguments), reference.combine(*arguments))
 
 
+def addresses(arrays):
+    return np.array([x.ctypes.data for x in arrays], np.uint64)
+
+
 @pytest.mark.parametrize("k", [1, 62, 63, 64, 65, 127, 128, 300])
 @pytest.mark.parametrize("value", [P - 1, P - 2**64, 2**104 - 1])
 def test_combinations_of_the_largest_values_never_overflow(k, value):
@@ -84,8 +89,10 @@ def test_combinations_of_the_largest_values_never_overflow(k, value):
     draws = np.ascontiguousarray(stack)
     zero = np.zeros((9, 2), np.uint64)
     same(field.add_masks(zero, field.limbs(0), draws, coefs, 1, 127), expected)
-    same(field.shifted_masks(draws, field.limbs(0), coefs, 1, 0, 127), expected)
-    field.add_opened(list(draws), coefs, field.limbs(1), 0, zero)
+    out, one, no_shift = np.empty_like(zero), field.table([1]), np.uint64(0)
+    kernels.shifted_masks(draws, zero[:1], coefs, 1, no_shift, np.uint64(2**63 - 1), out)
+    same(out, expected)
+    kernels.add_opened(addresses(draws), coefs, one, no_shift, zero)
     same(zero, expected)
 
 
@@ -183,7 +190,9 @@ def test_masks(data, n, shift, sets, period, opened):
         [int(field.to_ints(z)[i]) + int(field.to_ints(offset))
          + sum(c[j] * cut[j][i] for j in range(len(cut))) for i in range(n)]))
 
-    rest = field.shifted_masks(words, constant, coefs[:sets], period, shift, bits)
+    rest, top = np.empty_like(z), np.uint64((1 << (bits - 64)) - 1)
+    kernels.shifted_masks(words, constant.reshape(1, 2), coefs[:sets], period, np.uint64(shift),
+                          top, rest)
     same(rest, field.table(
         [int(field.to_ints(constant))
          + sum(c[j] * (cut[j * period][i] >> shift) for j in range(sets)) for i in range(n)]))
@@ -193,16 +202,8 @@ def test_masks(data, n, shift, sets, period, opened):
     expected = field.table(
         [int(field.to_ints(h)) * (sum(w[j] * s[j, i] for j in range(opened)) % P >> shift)
          + int(v) for i, v in enumerate(field.to_ints(out))])
-    field.add_opened(list(shares), weights, h, shift, out)
+    kernels.add_opened(addresses(shares), weights, h.reshape(1, 2), np.uint64(shift), out)
     same(out, expected)
-
-
-def test_opened_shares_must_all_be_there():
-    """The kernel reads them by address."""
-    shares = [np.zeros((9, 2), np.uint64), np.zeros((8, 2), np.uint64)]
-    with pytest.raises(ValueError, match="expected 9"):
-        field.add_opened(shares, field.table([1, 1]), field.limbs(1), 0,
-                         np.zeros((9, 2), np.uint64))
 
 
 @pytest.mark.parametrize("place", [0, 7, 8, 12])

@@ -4,6 +4,8 @@ every other argument gives the stated value.
 
 from __future__ import annotations
 
+import pathlib
+
 import numpy as np
 import pytest
 from engine_kit import SIZES, opened, secret
@@ -150,6 +152,30 @@ def test_division_by_zero_and_by_too_much_gives_zero(m, t):
     assert_relative(got, np.zeros(8), 0, 1.25 * truncation(m))
 
 
+@deployments
+def test_a_quotient_that_is_too_large_counts_as_the_largest_one(m, t):
+    """Up to 1.4·2^27 it is right, from 1.6·2^27 on ±2^27; no product on the way is out of range."""
+    most = 2.0**27
+    small = np.array([1, 3, -1, -5, 2**10, -(2**20), 2**30, 2**47]) * 2.0**-20
+    a, b = (v.ravel() for v in np.meshgrid(
+        [0, 2.0**-20, -3.25, 100.0, -1000.0, 2.0**20, 2.0**42, -(2.0**42), 2.0**43 - 1], small))
+    edge = np.array([0.99, 1.38, 1.62, 3, -0.99, -1.38, -1.62, -3]) * most
+    a, b = np.concatenate([a, edge * 2.0**-7, edge * 2.0**-20]), np.concatenate(
+        [b, np.full(8, 2.0**-7), np.full(8, 2.0**-20)])
+    a = np.rint(a * 2**20) / 2**20
+    whole = np.array([2**40, -(2**40), 2**20, 5])
+
+    async def program(mpc):
+        x, y, n = (secret(mpc, v, k % m) for k, v in enumerate((a, b, whole)))
+        return await mpc.output([x / y, n / y[:4], n.reshape(4, 1) / y[:2]])
+
+    for got, x, y in zip(run_cluster(program, m, t, checking=True)[0],
+                         [a, whole, whole.reshape(4, 1)], [b, b[:4], b[:2]], strict=True):
+        quotient = x / y
+        want = np.where(np.abs(quotient) < 1.5 * most, quotient, np.sign(quotient) * most)
+        assert_relative(got, want, 5e-7, 1.25 * truncation(m))
+
+
 @pytest.mark.parametrize("zero", [0, 0.0, [1.0, 0.0]])
 def test_division_by_a_public_zero_is_refused(zero):
     async def program(mpc):
@@ -276,3 +302,36 @@ def test_products_along_an_axis():
     for axis in (0, 1):
         np.testing.assert_allclose(opened(lambda mpc, x, a=axis: mpc.prod(x, a), x),
                                    np.prod(x, axis), atol=1e-5)
+
+
+COSTS = {"mpc.reciprocal": lambda mpc, x: mpc.reciprocal(x), "a / b": lambda mpc, x: x / x,
+         "mpc.log": lambda mpc, x: mpc.log(x), "mpc.rsqrt": lambda mpc, x: mpc.rsqrt(x),
+         "mpc.sigmoid": lambda mpc, x: mpc.sigmoid(x), "mpc.tanh": lambda mpc, x: mpc.tanh(x),
+         "mpc.exp": lambda mpc, x: mpc.exp(x)}
+
+
+def test_documented_costs_are_the_measured_ones():
+    """Rounds, and bytes per element and party on average, of the table in docs/engine.md."""
+    n = 32
+
+    async def program(mpc):
+        x = secret(mpc, np.linspace(1, 2, n))
+        await x.ready()
+        costs = []
+        for function in COSTS.values():
+            mpc.floor = mpc.meter.depth
+            with mpc.meter.measure() as cost:
+                await function(mpc, x).ready()
+            costs.append((cost.rounds, cost.bytes_sent, cost.predicted_total_bytes))
+        return costs
+
+    results = run_cluster(program, 4)
+    table = (pathlib.Path(__file__).parents[1] / "docs" / "engine.md").read_text()
+    rows = {cells[0].split("`")[1]: cells for line in table.splitlines()
+            if line.startswith("| `") and len(cells := line[2:].split(" | ")) == 5}
+    for k, name in enumerate(COSTS):
+        sent = sum(party[k][1] for party in results)
+        rounds, _, predicted = results[0][k]
+        assert sent == predicted, name
+        documented = int(rows[name][3]), float(rows[name][4].rstrip(" |"))
+        assert documented == (rounds, sent / 4 / n), name
