@@ -36,7 +36,7 @@ def expand(key: bytes, name: bytes, count: int, out: np.ndarray | None = None,
         out = np.empty(count, dtype=np.uint64)
     stream = _local.stream(key)
     stream.reset_nonce(_nonce(name) + start.to_bytes(4, 'big'))
-    view = memoryview(out).cast('B') if count else b''
+    view = out.data.cast('B') if count else memoryview(b'')
     for at in range(0, len(view), len(_ZEROS)):
         part = view[at:at + len(_ZEROS)]
         stream.update_into(_ZEROS[:len(part)], part)
