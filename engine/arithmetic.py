@@ -1,4 +1,4 @@
-"""Arithmetic on secure arrays: sharing, opening, linear operations, one-round products.
+"""Arithmetic on secure arrays: linear operations and one-round products.
 
 The heart is `product`: any expression whose shares can be computed locally as a polynomial of
 degree 2t (an element-wise product, a matrix product, a selection) is brought back to degree t, and
@@ -24,13 +24,11 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
-from engine.costs_verified import predict
-from engine.dealing import DEAL, deal_roles, deal_shares
 from engine.errors import LocalProtocolError
 from engine.masking import MaskPlan
 from engine.opening import Opening
 from engine.operation import Operation
-from engine.verified import CheckedOpening, check_dealing, confirm
+from engine.verified import CheckedOpening
 
 _PIECE = 1 << 17
 _WINDOW = 4
@@ -94,78 +92,6 @@ class ArrayOperations(RuntimeBase):
         axis %= arrays[0].ndim + 1
         index = (slice(None),) * axis + (None,)
         return self.concatenate([a[index] for a in arrays], axis)
-
-    # --- sharing and opening ---
-
-    def deal(self, values, owner: int, shape, frac: int) -> SecureArray:
-        """Shares of the owner's field elements (`values` is used at the owner only).
-
-        t receivers derive their share from a pairwise key; the others are sent one element per
-        value: one round, 16 (m - 1 - t) n bytes in all. Reveals nothing to t parties. In verified
-        mode the receivers check that the shares are consistent before anything uses them.
-        """
-        shape = tuple(shape)
-        # The digest of shape and frac travels with the shares: reals must not be read as integers.
-        op = Operation(self, 'input', (*shape, frac))
-        op.expected = predict('input', math.prod(shape), self.geometry)
-
-        async def body(op):
-            n = math.prod(shape)
-            seeded, sent = deal_roles(self.geometry, owner, op.rotation)
-            if self.pid == owner:
-                if values.shape[:-1] != shape:
-                    raise LocalProtocolError(
-                        'wrong-shape', f'input of shape {values.shape[:-1]}, expected {shape}')
-                own = await op.compute(4 * n, deal_shares, op, self, values.reshape(-1, 2),
-                                       seeded, sent)
-                await op.exchange({peer: own[peer] for peer in sent}, [], n)
-                share = own[owner]
-            elif self.pid in seeded:
-                share = field.uniform(op.of_pair(owner, DEAL, 2 * n).reshape(n, 2))
-                op.round()
-            else:
-                [share] = await op.exchange({}, [owner], n)
-            if self.geometry.verified:
-                await check_dealing(op, share, owner)
-            return share.reshape(*shape, 2)
-        return self.issue(op, [], body, SecureArray(self, shape, frac))
-
-    def open_array(self, x: SecureArray, receivers=None, raw=False):
-        """Future of the opened value at the receivers, of None elsewhere.
-
-        Every receiver gets t shares: one round, 16 t n bytes per receiver. In verified mode twice
-        as many, after a round in which all parties confirm that they have got here: wrong shares
-        of up to t parties are corrected, their senders named in `Runtime.suspects`.
-        """
-        m, t = self.geometry.m, self.geometry.t
-        if receivers is None:
-            receivers = range(m)
-        receivers = {receivers} if isinstance(receivers, int) else set(receivers)
-        op = Operation(self, 'output', x.shape)
-        op.expected = predict('output', x.size, self.geometry, receivers=len(receivers))
-
-        async def body(op, share):
-            n = x.size
-            flat = np.ascontiguousarray(share).reshape(n, 2)
-            if self.geometry.verified:
-                await confirm(op)
-                opening = CheckedOpening(op, t, receivers, full=2 * t)
-                opening.send(flat)
-                shares, points = await opening.receive(flat) if self.pid in receivers else ([], ())
-                op.round()
-                return await decode(op, shares, points) if shares else None
-            targets = [(self.pid + k) % m for k in range(1, t + 1)]
-            sources = [(self.pid - k) % m for k in range(1, t + 1)]
-            mine = self.pid in receivers
-            others = await op.exchange({p: flat for p in targets if p in receivers},
-                                       sources if mine else [], n)
-            return await decode(op, [flat, *others], (self.pid, *sources)) if mine else None
-
-        async def decode(op, shares, points):
-            weights = self.geometry.recombination(tuple(points))
-            opened = await op.compute(4 * x.size, field.combine, field.stack(shares), weights)
-            return _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
-        return self.issue_value(op, [x], body)
 
     # --- products ---
 
@@ -368,11 +294,3 @@ def _public_frac(values, frac):
 def _check_shift(shift):
     if not 0 <= shift < 64:
         raise ValueError(f'truncation by {shift} bits: expected 0 to 63')
-
-
-def _decoded(x, frac, raw):
-    if raw:
-        signed = field.to_ints(x)
-        return np.where(signed > field.P // 2, signed - field.P, signed)
-    return field.decode_float(x, frac) if frac else field.decode_int(x)
-

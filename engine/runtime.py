@@ -28,9 +28,9 @@ from engine.functions import ArrayFunctions
 from engine.handshake import Session
 from engine.kept_order import KeptOrders
 from engine.linear_algebra import LinearAlgebra
-from engine.messaging import Messaging
 from engine.meter import Meter
 from engine.mpyc_arrays import MpycArrays
+from engine.mpyc_scalars import MpycScalars
 from engine.numeric import NumericOperations
 from engine.operation import Operation
 from engine.prss import Randomness, derive
@@ -38,14 +38,15 @@ from engine.public_values import PublicValues
 from engine.ranges import RangeOperations
 from engine.rendezvous import connect_all
 from engine.shamir import Geometry
+from engine.sharing import Sharing
 from engine.sorting import SortOperations
 from engine.throttle import Throttle
 from engine.verified import agree_on_keys
 
 
-class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, BitOperations,
-              NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations, KeptOrders,
-              RangeOperations, PublicValues, MpycArrays, mpyc_runtime.Runtime):
+class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOperations,
+              BitOperations, NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations,
+              KeptOrders, RangeOperations, PublicValues, MpycArrays, mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
@@ -237,37 +238,7 @@ class Runtime(Messaging, ArrayOperations, ArrayFunctions, CompareOperations, Bit
             if ticket is not None:
                 self.throttle.release(ticket)
 
-    # --- MPyC's scalar types on the same links ---
-
-    def _send_message(self, peer_pid, data):
-        if self.geometry.verified:
-            raise LocalProtocolError(
-                'not-verifiable', 'the protocols of MPyC\'s own types do not check the parties',
-                remedy='use secure arrays in verified mode, or run in the default mode')
-        self.send_frame(peer_pid, frames.SCALAR, 0, self._program_counter[0], 0, data)
-
-    def _receive_message(self, peer_pid):
-        self.check()
-        waiting = self._claim((peer_pid, frames.SCALAR, self._program_counter[0], 0))
-        if not isinstance(waiting, asyncio.Future):
-            return waiting[1].tobytes()
-        result = self._loop.create_future()
-
-        def silent():
-            self.fail(self._silence(peer_pid, 'scalar arithmetic'))
-
-        def hand_over(done):
-            deadline.cancel()
-            if result.done():
-                return
-            if done.exception():
-                result.set_exception(done.exception())
-                result.exception()
-            else:
-                result.set_result(done.result()[1].tobytes())
-        deadline = self._loop.call_later(self.idle_deadline, silent)
-        waiting.add_done_callback(hand_over)
-        return result
+    # --- both kinds of values ---
 
     def input(self, x, senders=None):
         """Share private values: a SecureArray as `mpc.array(values)` holds them, or MPyC's types.

@@ -248,8 +248,10 @@ STOPPED = """
         pid = int(sys.argv[sys.argv.index("-I") + 1])
         mpc = await connect(pid=pid, addresses=addresses, plain=True)
         install(mpc)
-        # All have arrived and loaded their kernels before the last one falls silent.
-        await mpc.output(mpc.input(mpc.array([1.0]), senders=0))
+        # All have arrived and, to come to the second round, loaded their kernels before the last
+        # one falls silent.
+        for _ in range(2):
+            await mpc.output(mpc.input(mpc.array([1.0]), senders=0))
         mpc.idle_deadline = 1.0
         if pid == 2:
             print("silent", flush=True)

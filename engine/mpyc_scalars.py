@@ -1,0 +1,45 @@
+"""Messages of MPyC's scalar types, on the engine's own links.
+
+MPyC's protocols of single numbers send and receive byte strings under its program counter; here
+each is a frame of its own, and waiting for one has a deadline.
+"""
+
+import asyncio
+
+from engine import frames
+from engine.errors import LocalProtocolError
+from engine.messaging import Messaging
+
+
+class MpycScalars(Messaging):
+    """What MPyC's runtime sends and receives by (a mix-in of `engine.runtime.Runtime`)."""
+
+    def _send_message(self, peer_pid, data):
+        if self.geometry.verified:
+            raise LocalProtocolError(
+                'not-verifiable', 'the protocols of MPyC\'s own types do not check the parties',
+                remedy='use secure arrays in verified mode, or run in the default mode')
+        self.send_frame(peer_pid, frames.SCALAR, 0, self._program_counter[0], 0, data)
+
+    def _receive_message(self, peer_pid):
+        self.check()
+        waiting = self._claim((peer_pid, frames.SCALAR, self._program_counter[0], 0))
+        if not isinstance(waiting, asyncio.Future):
+            return waiting[1].tobytes()
+        result = self._loop.create_future()
+
+        def silent():
+            self.fail(self._silence(peer_pid, 'scalar arithmetic'))
+
+        def hand_over(done):
+            deadline.cancel()
+            if result.done():
+                return
+            if done.exception():
+                result.set_exception(done.exception())
+                result.exception()
+            else:
+                result.set_result(done.result()[1].tobytes())
+        deadline = self._loop.call_later(self.idle_deadline, silent)
+        waiting.add_done_callback(hand_over)
+        return result
