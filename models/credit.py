@@ -93,8 +93,7 @@ class _Run:
             order = split_order(training, self.slots)
         self.joined = SecureJoin(mpc, self.rows, sum(self.slots))
         await self.joined.match(table.ids, order)
-        ones = np.ones((table.rows, 1), np.uint8)
-        match = [self.joined.columns(p, ones if mpc.pid == p else None, 1) for p in range(1, 4)]
+        match = [self.joined.presence(p) for p in range(1, 4)]
         own = np.column_stack([table.label, 1 - table.label]) if self._initiator else None
         classes = self.joined.columns(0, own, 2)
         # A row counts when all three partners have it: (n, 2) indicators of bad and good.

@@ -1,174 +1,309 @@
 """Secure join with shared output: common rows of several owners, and nobody learns which.
 
-For the initiator O1 and a partner O2 the two other parties help: H and Q. O1 and O2 tag their
-identifiers with a keyed hash under their pairwise key, which H and Q lack, and send the tags to H
-in secret random orders of public sizes (the initiator's list has two slots of padding). H sees
-pseudonyms only, finds the matching positions and tells Q. The partner's columns, in its secret
-order, are an additive sharing between H and Q (one summand is a key expansion); both apply the
-positions, then turn the rows into Shamir shares for everybody, with fresh randomness. Rows without
-a partner become zero rows, so a column of ones is the shared match bit. The initiator's rows keep
-the order that it drew for this job.
+Party 0 is the initiator; each partner's list is matched with its list by keyed tags in secret
+orders (`protocols.join_pair`). What comes out is one table in shares:
 
-Revealed: H and Q learn which positions of two secretly ordered lists match, that is, the
-size of the match; since a party helps in two joins of the same order, also how far these overlap.
-No identifier and no value. Two colluding parties are outside the model (t = 1). Linear cost,
-symmetric cryptography only.
+- `left` (default): the initiator's rows in the order that it drew for this job; a partner without a
+  row has zeros there and a shared match bit 0.
+- `inner`: only rows that all required partners have. The matching rows move to the front by a
+  secret shuffle; what follows is cut off. Either their number opens to everybody, or it stays
+  secret and the table is padded with zero rows to a public `bound`.
+- `full`: the initiator's rows, then for every partner its list in its own secret order. A row that
+  an earlier owner has too is a row of zeros there, so each business occurs once. Padded to
+  the public sum of all sizes. Here the partners' lists are matched with each other, too.
+
+Revealed: the helpers of two owners learn which positions of two secretly ordered lists match, that
+is, how many; and, since a party's list has one order for all its joins, how far the matches of the
+joins that they help with overlap. With `same_order=False` every join gets an order of its own and
+its rows are brought back by a secret shuffle, so not even that. No identifier and no value in any
+mode. docs/intersection.md says exactly who learns what. Linear cost, symmetric cryptography only.
 """
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
+import asyncio
+import functools
+import operator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import field
+from engine.array import SecureArray, constant
+from engine.errors import LocalProtocolError
+from protocols.arrange import arrange, front_places
+from protocols.column_source import ColumnSource
+from protocols.join_order import (
+    Order,
+    arranged,
+    checked_order,
+    permutation,
+    shuffled,
+    split_order,
+    training_slots,
+)
+from protocols.join_pair import Pair, helpers
 from protocols.tags import Packed
 
+__all__ = ['ColumnSource', 'SecureJoin', 'helpers', 'split_order', 'training_slots']
 
-def helpers(partner: int) -> tuple[int, int]:
-    """(H, Q) for the join of party `partner` (1, 2 or 3) with the initiator, party 0."""
-    first = partner % 3 + 1
-    return first, first % 3 + 1
-
-
-@dataclass(frozen=True)
-class _Link:
-    """What one join leaves at a party: its own order (at the partner), the positions (at H, Q)."""
-
-    own_order: npt.NDArray[np.int64] | None
-    positions: npt.NDArray[np.int64] | None
+KINDS = ('left', 'inner', 'full')
 
 
 class SecureJoin:
-    """The joined rows of four parties; `columns` brings features in, block by block.
+    """The joined rows; `columns` and `blocks` bring columns in, `presence` the shared bits.
 
-    `slots` is the public number of joined rows (the initiator's, padded), `rows` the public number
-    of rows per party.
+    `rows` are the public numbers of rows of all parties, at most so many each, and `slots` that of
+    the initiator's places. `partners` are the parties that are joined, `required` those that an
+    inner join asks for (both: all but the initiator). `size` is the number of joined rows, known
+    after `match`. m = 4 with t = 1, also in verified mode, or m = 3 with t = 1.
     """
 
-    def __init__(self, mpc, rows: list[int], slots: int):
-        if mpc.geometry.m != 4 or mpc.geometry.t != 1:
-            raise ValueError(
-                f'join with shared output: got {mpc.geometry.m} parties with threshold '
-                f'{mpc.geometry.t}, expected 4 with threshold 1')
-        self.mpc, self.rows, self.slots = mpc, rows, slots
-        self._order: npt.NDArray[np.int64] | None = None
-        self._links: dict[int, _Link] = {}
+    def __init__(self, mpc: Any, rows: Sequence[int], slots: int, *, kind: str = 'left',
+                 partners: Sequence[int] | None = None, required: Sequence[int] | None = None,
+                 bound: int | None = None, same_order: bool = True):
+        g = mpc.geometry
+        if g.m not in (3, 4) or g.t != 1:
+            raise LocalProtocolError(
+                'wrong-deployment', f'join with shared output among {g.m} parties with threshold '
+                f'{g.t}: expected 4 with threshold 1, or 3 with threshold 1')
+        self.mpc, self.rows, self.slots = mpc, list(rows), slots
+        self.partners = list(range(1, g.m)) if partners is None else sorted(partners)
+        self.required = list(self.partners) if required is None else sorted(required)
+        self.kind, self.bound, self.same_order = kind, bound, same_order
+        self.size = slots
+        self._check_plan(g.m)
+        self._home: Order | None = None
+        self._own_rows = 0
+        self._pairs: dict[tuple[int, int], Pair] = {}
+        self._places: dict[tuple[int, int, int], SecureArray] = {}
+        self._bits: dict[tuple[int, int, int], SecureArray] = {}
+        self._first: dict[int, SecureArray] = {}
+        self._front: Any = None
+        self._joint: Any = None
 
-    async def match(self, ids, order: npt.NDArray[np.int64] | None) -> None:
-        """Tag, match and agree on the positions for every partner.
+    def _check_plan(self, m):
+        wrong = None
+        if len(self.rows) != m or not self.partners or \
+                not set(self.partners) <= set(range(1, m)):
+            wrong = f'{len(self.rows)} sizes and the partners {self.partners} among {m} parties'
+        elif self.kind not in KINDS:
+            wrong = f'a join of the kind {self.kind!r}, expected one of {", ".join(KINDS)}'
+        elif not self.required or not set(self.required) <= set(self.partners):
+            wrong = f'required partners {self.required}, expected some of {self.partners}'
+        elif self.bound is not None and (self.kind != 'inner' or
+                                         not 0 < self.bound <= self.slots):
+            wrong = f'a bound of {self.bound} rows for a join of the kind {self.kind} with ' \
+                    f'{self.slots} slots, expected 1 to {self.slots}, and an inner join'
+        if wrong:
+            raise LocalProtocolError('bad-plan', wrong, remedy='correct the manifest')
 
-        `ids` are this party's identifiers (unique, normalised); `order` at the initiator gives, for
-        every slot, the row that goes there or -1 for padding. Three rounds for all partners.
+    def _slots_of(self, party):
+        return self.slots if party == 0 else self.rows[party]
+
+    # --- matching ---
+
+    async def match(self, ids: Any, order: npt.ArrayLike | None = None) -> None:
+        """Tag, match and agree on the positions for every pair of owners.
+
+        `ids` are this party's identifiers (unique, normalised; sliced, so a lazy sequence will do);
+        `order` at the initiator gives, for every slot, the row that goes there or -1 for padding.
+        Rounds and bytes: `protocols.join_costs`. Raises LocalProtocolError `too-many-rows`,
+        `repeated-identifiers`, `bad-order`, and `too-many-joint-rows` at all parties.
         """
-        mpc, pid = self.mpc, self.mpc.pid
-        if len(ids) > self.rows[pid]:
-            raise ValueError(f'{len(ids)} rows, but the manifest states at most {self.rows[pid]}')
-        if pid == 0:
-            self._order = _checked_order(order, len(ids), self.slots)
-        packed = Packed(ids)
-        pending = {}
-        for partner in range(1, 4):
-            h, q = helpers(partner)
-            mine, own = None, None
-            if pid in (0, partner):
-                key = mpc.randomness.pair_secret(partner if pid == 0 else 0, b'join-tags')
-                own = self._order if pid == 0 else _shuffled(len(ids), self.rows[partner])
-                mine = _tags(packed, own, key)
-            left = mpc.send_private(mine, 0, h, (self.slots, 2))
-            right = mpc.send_private(mine, partner, h, (self.rows[partner], 2))
-            pending[partner] = (own if pid == partner else None, left, right)
-        for partner, (own, left, right) in pending.items():
-            h, q = helpers(partner)
-            left, right = await left, await right
-            found = _positions(left, right) if pid == h else None
-            passed = await mpc.send_private(found, h, q, (self.slots,), np.int64)
-            self._links[partner] = _Link(own, found if pid == h else passed)
+        pid = self.mpc.pid
+        takes_part = pid == 0 or pid in self.partners
+        packed = None
+        if takes_part:
+            ids = [] if ids is None else ids
+            self._own_rows = len(ids)
+            if len(ids) > self.rows[pid]:
+                raise LocalProtocolError(
+                    'too-many-rows', f'{len(ids)} rows, but the manifest states at most '
+                    f'{self.rows[pid]}', party=pid, remedy='state a larger size in the manifest, '
+                    'or bring fewer rows')
+            self._home = checked_order(order, len(ids), self.slots) if pid == 0 else \
+                shuffled(len(ids), self.rows[pid])
+            packed = await asyncio.to_thread(Packed, ids)
+        lists = [0, *self.partners]
+        for k, left in enumerate(lists if self.kind == 'full' else lists[:1]):
+            for right in lists[k + 1:]:
+                await self._begin(left, right, packed)
+        await self._settle()
+        if self.kind == 'inner':
+            await self._cut()
+        elif self.kind == 'full':
+            self._find_first()
 
-    def columns(self, owner: int, values: npt.NDArray | None, width: int):
-        """Columns of one owner on the joined rows, as shared integers of shape (slots, width).
+    async def _begin(self, left, right, packed):
+        """Start a pair; where it has an order of its own, its owners share the way back."""
+        pair = Pair(self.mpc, left, right, self._slots_of(left), self._slots_of(right))
+        order = self._home
+        if not self.same_order:
+            for owner in (left, right):
+                # The right owner's own order matters only where its bits are asked for.
+                if owner == left or self.kind == 'full':
+                    count, way = self._slots_of(owner), None
+                    if self.mpc.pid == owner:
+                        way = permutation(count)
+                        order = self._home[way]
+                        way = field.encode(way, 0)
+                    self._places[left, right, owner] = self.mpc.deal(way, owner, (count,), 0)
+        await pair.tag(packed, order)
+        self._pairs[left, right] = pair
 
-        `values` (at the owner) is an integer array (rows, width) in the owner's own row order.
-        Two rounds; per element 16 bytes from the owner and 64 from the helpers together.
-        """
+    async def _settle(self):
+        """The steps of matching, each for all pairs, so that they share their rounds."""
+        pairs = list(self._pairs.values())
+        for pair in pairs:
+            pair.send()
+        agreed = [outcome for pair in pairs for outcome in await pair.receive()]
+        for outcome in agreed:
+            await outcome
+        for pair in pairs:
+            await pair.match()
+        told = [pair.tell() for pair in pairs]
+        for pair, outcome in zip(pairs, told, strict=True):
+            pair.settle(await outcome if outcome is not None else None)
+
+    def _home_again(self, table, left, right, owner):
+        """Rows in the owner's order in a pair, back in its order in the joined table."""
+        place = self._places.get((left, right, owner))
+        return table if place is None else arrange(self.mpc, table, place, owner=owner)
+
+    def _match_bits(self, owner, other):
+        """Shared bits on the owner's list: whether another owner has the row too."""
+        left, right = sorted((owner, other))
+        if (left, right, owner) not in self._bits:
+            pair = self._pairs[left, right]
+            bits = pair.left_bits() if owner == left else pair.right_bits()
+            self._bits[left, right, owner] = self._home_again(bits, left, right, owner)
+        return self._bits[left, right, owner]
+
+    def _real(self, owner):
+        """Shared bits on the owner's list: 0 for its padding."""
+        if (owner, owner, owner) not in self._bits:
+            size, bits = self._slots_of(owner), None
+            if self.mpc.pid == owner:
+                bits = field.encode((self._home >= 0).astype(np.uint8).reshape(size, 1), 0)
+            self._bits[owner, owner, owner] = self.mpc.deal(bits, owner, (size, 1), 0)
+        return self._bits[owner, owner, owner]
+
+    async def _cut(self):
+        """The places of the joint rows, and how many rows of the table are kept."""
         mpc = self.mpc
-        if owner == 0:
-            mine = _arranged(values, self._order, self.slots) if mpc.pid == 0 else None
-            return mpc.deal(mine, 0, (self.slots, width), 0)
-        link = self._links[owner]
-        rows = self.rows[owner]
-        mine = _arranged(values, link.own_order, rows) if mpc.pid == owner else None
-        held = mpc.deal_additive(mine, owner, helpers(owner), (rows, width), 0)
-        return held.take(link.positions, self.slots).to_shared()
+        joint = functools.reduce(operator.mul, [self._match_bits(0, p) for p in self.required])
+        self._front = front_places(mpc, joint.reshape(self.slots))
+        total = joint.sum()
+        if self.bound is None:
+            self.size = int(await mpc.output(total))
+            self._joint = constant(mpc, np.ones((self.size, 1), np.int64))
+        elif (await mpc.open_negative((self.bound - total).reshape(1)))[0]:
+            raise LocalProtocolError(
+                'too-many-joint-rows', f'more than {self.bound} rows in common, the bound that the '
+                'manifest states', remedy='state a larger bound')
+        else:
+            self.size = self.bound
+            self._joint = arrange(mpc, joint, self._front, self.bound)
 
+    def _find_first(self):
+        """Per partner, shared bits on its list: 1 for a row that no earlier owner has."""
+        for k, party in enumerate(self.partners):
+            bits = self._real(party)
+            for earlier in [0, *self.partners[:k]]:
+                bits = bits * (1 - self._match_bits(party, earlier))
+            self._first[party] = bits
+        self.size = self.slots + sum(self._slots_of(p) for p in self.partners)
 
-def _tags(packed, order, key) -> npt.NDArray[np.uint64]:
-    """Keyed 128-bit tags of the identifiers in a given order; padding gets random tags."""
-    tags, real = np.empty((len(order), 2), np.uint64), order >= 0
-    tags[real] = packed.tags(key)[order[real]]
-    padding = secrets.token_bytes(16 * int((~real).sum()))
-    tags[~real] = np.frombuffer(padding, np.uint64).reshape(-1, 2)
-    return tags
+    # --- what comes out ---
 
+    def presence(self, party: int) -> SecureArray:
+        """Shared bits (size, 1): whether a party has the row. For a left join a partner's bits cost
+        one round and 16 bytes per slot (m = 4), the initiator's those of an input."""
+        self._check_owner(party)
+        if self.kind == 'full':
+            return self._sections(party, lambda p: self._first.get(p, self._real(p)),
+                                  lambda p: self._match_bits(p, party), 1)
+        if self.kind == 'inner' and party in [0, *self.required]:
+            return self._joint
+        bits = self._match_bits(0, party) if party else self._real(0)
+        return self._cut_off(bits) if self.kind == 'inner' else bits
 
-def _positions(left, right) -> npt.NDArray[np.int64]:
-    """For every left tag the position of the equal right tag, or -1."""
-    if not len(right):
-        return np.full(len(left), -1)
-    # Both lists in order of the first word: the search then runs through memory once.
-    order, mine = np.argsort(right[:, 0]), np.argsort(left[:, 0])
-    place = np.searchsorted(right[order, 0], left[mine, 0])
-    candidate = order[np.minimum(place, len(right) - 1)]
-    # Distinct 128-bit tags agree in 64 bits with negligible probability; the check keeps it exact.
-    equal = (right[candidate] == left[mine]).all(axis=1)
-    positions = np.empty(len(left), np.int64)
-    positions[mine] = np.where(equal, candidate, -1)
-    return positions
+    def columns(self, owner: int, values: npt.ArrayLike | None, width: int) -> SecureArray:
+        """Columns of one owner on the joined rows, as shared integers of shape (size, width).
 
+        `values` (at the owner) is an integer array (rows, width) in the order of its identifiers.
+        A left join takes two rounds; per element 16 bytes from the partner and 64 from its helpers
+        together, for m = 4. In verified mode the selection is checked before it goes on.
+        """
+        self._check_owner(owner)
+        if self.kind == 'full':
+            own = self._own(owner, values, width)
+            return self._sections(
+                owner, lambda p: self._first[p] * own if p else own,
+                lambda p: self._of_partner(p, owner, values, width), width)
+        table = self._of_partner(0, owner, values, width) if owner else \
+            self._own(0, values, width)
+        return self._cut_off(table) if self.kind == 'inner' else table
 
-def _shuffled(rows: int, padded: int) -> npt.NDArray[np.int64]:
-    """A secret random order of rows and padding (-1)."""
-    slots = np.full(padded, -1, np.int64)
-    slots[:rows] = np.arange(rows)
-    return slots[np.argsort(np.frombuffer(secrets.token_bytes(8 * padded), np.uint64))]
+    async def blocks(self, owner: int, source: ColumnSource | None, width: int,
+                     count: int = 8) -> AsyncIterator[SecureArray]:
+        """All columns of one owner in blocks of `count`, each of shape (size, count or the rest).
 
+        At the owner one block is read while the one before travels, and no third one exists: memory
+        is that of two blocks, whatever `width` is. `source` is read at the owner only.
+        """
+        before: SecureArray | None = None
+        for first in range(0, width, count):
+            size, values = min(count, width - first), None
+            if self.mpc.pid == owner:
+                if source is None:
+                    raise LocalProtocolError('no-columns', f'the columns of party {owner}',
+                                             party=owner, remedy='give their source')
+                values = await asyncio.to_thread(source.read, first, size)
+                self.mpc.check()
+            block = self.columns(owner, values, size)
+            del values
+            if before is not None:
+                await before.ready()
+                yield before
+            before = block
+        if before is not None:
+            yield before
 
-def _arranged(values, order, slots):
-    """The owner's integer columns as field elements in slot order; padding is zero."""
-    if len(order) != slots:
-        raise ValueError(f'{len(order)} slots, expected {slots}')
-    values = np.asarray(values)
-    picked = np.zeros((slots, *values.shape[1:]), values.dtype)
-    picked[order >= 0] = values[order[order >= 0]]
-    return field.encode(picked, 0)
+    def _check_owner(self, party):
+        if party and party not in self.partners:
+            raise LocalProtocolError('not-joined', f'party {party} is none of the partners '
+                                     f'{self.partners}', remedy='correct the manifest')
 
+    def _own(self, owner, values, width):
+        """Columns on their owner's own list."""
+        size, mine = self._slots_of(owner), None
+        if self.mpc.pid == owner:
+            mine = arranged(values, self._home, self._own_rows, width)
+        return self.mpc.deal(mine, owner, (size, width), 0)
 
-def _checked_order(order, rows, slots):
-    order = np.asarray(order, np.int64)
-    used = np.sort(order[order >= 0])
-    if order.shape != (slots,) or not np.array_equal(used, np.arange(rows)):
-        raise ValueError('the order of the initiator must place each of its rows in one slot')
-    return order
+    def _of_partner(self, left, right, values, width):
+        """Columns of the right owner on the left owner's list."""
+        found = self._pairs[left, right].columns(values, width)
+        return self._home_again(found, left, right, left)
 
+    def _cut_off(self, table):
+        """The joint rows, and zero rows up to a bound."""
+        kept = arrange(self.mpc, table, self._front, self.size)
+        return kept if self.bound is None else self._joint * kept
 
-def training_slots(rows: int, test_share: float) -> tuple[int, int]:
-    """Public numbers of training and test slots for the initiator's rows.
-
-    A stratified split may put one row more or less on either side; one slot of padding on each
-    keeps the numbers independent of the data.
-    """
-    train = round((1 - test_share) * rows)
-    return train + 1, rows - train + 1
-
-
-def split_order(training: npt.NDArray[np.bool_], slots: tuple[int, int]) -> npt.NDArray[np.int64]:
-    """Secret order with the training rows in the first part and the others in the second."""
-    parts = []
-    for rows, size in zip((np.flatnonzero(training), np.flatnonzero(~training)), slots,
-                          strict=True):
-        if len(rows) > size:
-            raise ValueError(f'{len(rows)} rows for {size} slots of one part of the split')
-        parts.append(np.append(rows, -1)[_shuffled(len(rows), size)])
-    return np.concatenate(parts)
+    def _sections(self, party, own, earlier, width):
+        """The lists of all owners one below the other, for what one party has."""
+        parts = []
+        for p in [0, *self.partners]:
+            if p == party:
+                parts.append(own(p))
+            elif p < party:
+                found = earlier(p)
+                parts.append(self._first[p] * found if p else found)
+            else:
+                parts.append(constant(self.mpc, np.zeros((self._slots_of(p), width), np.int64)))
+        return self.mpc.concatenate(parts)

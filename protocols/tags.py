@@ -77,3 +77,43 @@ class Packed:
 
     def __repr__(self) -> str:
         return f'Packed(rows={self.rows})'
+
+
+def repetitions(tags: npt.NDArray[np.uint64]) -> int:
+    """How many tags (n, 2) occurred before in their list."""
+    first = np.sort(tags[:, 0])
+    if not (first[1:] == first[:-1]).any():
+        return 0
+    ordered = tags[np.lexsort(tags.T)]
+    return int((ordered[1:] == ordered[:-1]).all(axis=1).sum())
+
+
+def positions(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """For every left tag the position of the equal right tag, or -1; no list repeats a tag."""
+    found = np.full(len(left), -1, np.int64)
+    if not len(right):
+        return found
+    # Both lists in order of the first word: the search then runs through memory once.
+    order, mine = np.argsort(right[:, 0]), np.argsort(left[:, 0])
+    ordered = right[order]
+    if (ordered[1:, 0] == ordered[:-1, 0]).any():
+        # Distinct tags that agree in 64 bits: not with fewer than billions of them, but exact.
+        return _positions_by_both(left, right)
+    place = np.searchsorted(ordered[:, 0], left[mine, 0])
+    np.minimum(place, len(right) - 1, out=place)
+    equal = (ordered[place] == left[mine]).all(axis=1)
+    found[mine[equal]] = order[place[equal]]
+    return found
+
+
+def _positions_by_both(left, right):
+    """The same by a sort of both lists together on both words."""
+    tags = np.concatenate([left, right])
+    order = np.lexsort(tags.T)
+    ordered = tags[order]
+    first, second = order[:-1], order[1:]
+    # lexsort is stable: of two equal tags the left one comes first.
+    same = (ordered[1:] == ordered[:-1]).all(axis=1)
+    found = np.full(len(left), -1, np.int64)
+    found[first[same]] = second[same] - len(left)
+    return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from hashlib import blake2b, sha256
 
 import numpy as np
 import pytest
 
 from engine.cluster import run_cluster
-from engine.errors import EngineError
+from engine.errors import EngineError, LocalProtocolError
 from protocols.join import SecureJoin, helpers, split_order, training_slots
 
 NAMES = [f"company-{i:03d}" for i in range(40)] + ["名字", "Ünïcode AG", "x" * 500]
@@ -84,8 +85,32 @@ def test_more_rows_than_the_manifest_states_are_refused():
         join = SecureJoin(mpc, [2, 2, 2, 2], 3)
         await join.match(np.array(["a", "b", "c"], object), np.arange(3))
 
-    with pytest.raises(ValueError, match="3 rows, but the manifest states at most 2"):
-        run_cluster(program, 4)
+    results = run_cluster(program, 4, raw_errors=True)
+    assert all(isinstance(r, LocalProtocolError) and r.code == "too-many-rows" for r in results)
+    assert "3 rows, but the manifest states at most 2" in str(results[0])
+
+
+def test_one_party_that_holds_more_stops_all_and_all_know_which():
+    async def program(mpc):
+        join = SecureJoin(mpc, [2, 2, 2, 2], 2)
+        own = NAMES[:3] if mpc.pid == 1 else NAMES[:2]
+        await join.match(own, np.arange(2) if mpc.pid == 0 else None)
+
+    results = run_cluster(program, 4, raw_errors=True)
+    assert {r.party for r in results} == {1} and results[1].code == "too-many-rows"
+    assert {r.code for r in results} <= {"too-many-rows", "peer-stopped"}
+
+
+@pytest.mark.parametrize("party", range(4))
+def test_repeated_identifiers_are_refused_without_naming_them(party):
+    async def program(mpc):
+        join = SecureJoin(mpc, [4] * 4, 4)
+        own = ["a", "b", "a", "a"] if mpc.pid == party else ["a", "b", "c", "d"]
+        await join.match(own, np.arange(4) if mpc.pid == 0 else None)
+
+    error = run_cluster(program, 4, raw_errors=True)[party]
+    assert error.code == "repeated-identifiers"
+    assert "2 of 4 identifiers repeat" in str(error) and "aggregation" in error.remedy
 
 
 @pytest.mark.parametrize("order", [[0, 1], [0, 1, 1], [0, 1, 2, -1], [0, 1, 3], [-1, -1, -1]])
@@ -95,15 +120,15 @@ def test_an_order_that_loses_rows_is_refused(order):
         await join.match(np.array(["a", "b", "c"], object), np.array(order))
 
     error = run_cluster(program, 4, raw_errors=True, idle_deadline=5)[0]
-    assert isinstance(error, ValueError) and "each of its rows in one slot" in str(error)
+    assert error.code == "bad-order" and "each of its rows in one slot" in str(error)
 
 
-@pytest.mark.parametrize("m, t", [(3, 1), (5, 2), (4, 0), (1, 0)])
+@pytest.mark.parametrize("m, t", [(5, 2), (4, 0), (3, 0), (1, 0)])
 def test_other_deployments_are_refused(m, t):
     async def program(mpc):
         SecureJoin(mpc, [1] * m, 1)
 
-    with pytest.raises(ValueError, match="expected 4 with threshold 1"):
+    with pytest.raises(EngineError, match="expected 4 with threshold 1"):
         run_cluster(program, m, t)
 
 
@@ -118,10 +143,15 @@ def test_values_that_are_no_integers_or_of_the_wrong_length_are_refused():
         assert all(isinstance(r, (EngineError, ValueError, TypeError)) for r in results)
 
 
-@pytest.mark.parametrize("partner", [1, 2, 3])
-def test_the_helpers_are_the_two_parties_without_a_key(partner):
-    h, q = helpers(partner)
-    assert {0, partner, h, q} == {0, 1, 2, 3}
+@pytest.mark.parametrize("m", [3, 4])
+def test_the_helpers_are_the_parties_without_a_key(m):
+    first = []
+    for left, right in itertools.combinations(range(m), 2):
+        rest = helpers(right, left, m)
+        assert sorted({left, right, *rest}) == list(range(m))
+        first.append(rest[0])
+    # With four parties the initiator matches nobody's tags.
+    assert set(first) == set(range(m)) - ({0} if m == 4 else set())
 
 
 def test_the_wire_holds_no_identifier_nor_an_unkeyed_hash_of_one():
@@ -147,7 +177,7 @@ def test_what_the_helpers_see_is_in_a_new_order_every_time():
         join = SecureJoin(mpc, [8] * 4, 8)
         await join.match(np.array(NAMES[:8], object), split_order(np.ones(8, bool), (8, 0))
                          if mpc.pid == 0 else None)
-        return [link.positions.tolist() for p, link in join._links.items()
+        return [pair._index.tolist() for (_, p), pair in join._pairs.items()
                 if mpc.pid in helpers(p)]
 
     for _ in range(2):
@@ -155,6 +185,39 @@ def test_what_the_helpers_see_is_in_a_new_order_every_time():
     assert all(sorted(p) == list(range(8)) for p in seen)
     # H and Q agree, so each of the three joins of a run shows up twice.
     assert sorted(seen.count(p) for p in set(seen)) == [2] * 6
+
+
+def test_tags_of_two_joins_with_one_partner_cannot_be_linked():
+    """Every join of a job has a key of its own."""
+    seen = set()
+
+    async def program(mpc):
+        for _ in range(2):
+            join = SecureJoin(mpc, [3] * 4, 3, partners=[1])
+            with pytest.MonkeyPatch.context() as patch:
+                send = mpc.send_private
+
+                def watched(values, *args, send=send, **more):
+                    if mpc.pid == 1 and values is not None:
+                        seen.update(tuple(tag) for tag in np.asarray(values).tolist())
+                    return send(values, *args, **more)
+                patch.setattr(mpc, "send_private", watched)
+                await join.match(NAMES[:3], np.arange(3) if mpc.pid == 0 else None)
+
+    run_cluster(program, 4)
+    assert len(seen) == 6
+
+
+@pytest.mark.parametrize("options", [
+    {"kind": "outer"}, {"partners": [0, 1]}, {"partners": [4]}, {"partners": []},
+    {"partners": [1], "required": [2]}, {"required": []}, {"bound": 2},
+    {"kind": "inner", "bound": 0}, {"kind": "inner", "bound": 4}])
+def test_plans_that_contradict_themselves(options):
+    async def program(mpc):
+        SecureJoin(mpc, [3] * 4, 3, **options)
+
+    with pytest.raises(EngineError, match="bad-plan"):
+        run_cluster(program, 4)
 
 
 @pytest.mark.parametrize("rows, share", [(1, 0.3), (2, 0.3), (10, 0.5), (997, 0.3), (5, 0.95)])

@@ -1,0 +1,33 @@
+"""An opening to all parties as a step of a larger operation.
+
+What opens so is used inside of the operation only, so the program has not seen it and its later
+operations do not count as later rounds. Same cost as an output to all (`engine.costs_verified`).
+"""
+
+import numpy as np
+
+from engine import field
+from engine.verified import CheckedOpening, confirm
+
+
+async def open_inside(op, share: np.ndarray) -> np.ndarray:
+    """The n field elements (n, 2) of which `share` (n, 2) is this party's share of degree t.
+
+    Every party gets t shares of the others, in verified mode 2t after all have confirmed that they
+    have come so far. One round, in verified mode two. Opens to all parties.
+    """
+    g, pid = op.runtime.geometry, op.runtime.pid
+    share = np.ascontiguousarray(share)
+    if g.verified:
+        await confirm(op)
+        opening = CheckedOpening(op, g.t, range(g.m), full=2 * g.t)
+        opening.send(share)
+        shares, points = await opening.receive(share)
+        op.round()
+    else:
+        sources = [(pid - k) % g.m for k in range(1, g.t + 1)]
+        outgoing = {(pid + k) % g.m: share for k in range(1, g.t + 1)}
+        shares = [share, *await op.exchange(outgoing, sources, len(share))]
+        points = (pid, *sources)
+    weights = g.recombination(tuple(points))
+    return await op.compute(4 * len(share), field.combine, field.stack(shares), weights)
