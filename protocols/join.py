@@ -36,7 +36,6 @@ from engine.errors import LocalProtocolError
 from protocols.arrange import arrange, front_places
 from protocols.column_source import ColumnSource
 from protocols.join_order import (
-    Order,
     arranged,
     checked_order,
     permutation,
@@ -44,38 +43,30 @@ from protocols.join_order import (
     split_order,
     training_slots,
 )
-from protocols.join_pair import Pair, helpers
+from protocols.join_pair import Pair
+from protocols.join_plan import JoinPlan, helpers
 from protocols.tags import Packed
 
-__all__ = ['ColumnSource', 'SecureJoin', 'helpers', 'split_order', 'training_slots']
-
-KINDS = ('left', 'inner', 'full')
+__all__ = ['ColumnSource', 'JoinPlan', 'SecureJoin', 'helpers', 'split_order', 'training_slots']
 
 
 class SecureJoin:
     """The joined rows; `columns` and `blocks` bring columns in, `presence` the shared bits.
 
-    `rows` are the public numbers of rows of all parties, at most so many each, and `slots` that of
-    the initiator's places. `partners` are the parties that are joined, `required` those that an
-    inner join asks for (both: all but the initiator). `size` is the number of joined rows, known
-    after `match`. m = 4 with t = 1, also in verified mode, or m = 3 with t = 1.
+    The arguments are those of `JoinPlan`. `size` is the number of joined rows, known after `match`.
+    m = 4 with t = 1, also in verified mode, or m = 3 with t = 1.
     """
 
-    def __init__(self, mpc: Any, rows: Sequence[int], slots: int, *, kind: str = 'left',
-                 partners: Sequence[int] | None = None, required: Sequence[int] | None = None,
-                 bound: int | None = None, same_order: bool = True):
+    def __init__(self, mpc: Any, rows: Sequence[int], slots: int, **options: Any):
         g = mpc.geometry
         if g.m not in (3, 4) or g.t != 1:
             raise LocalProtocolError(
                 'wrong-deployment', f'join with shared output among {g.m} parties with threshold '
                 f'{g.t}: expected 4 with threshold 1, or 3 with threshold 1')
-        self.mpc, self.rows, self.slots = mpc, list(rows), slots
-        self.partners = list(range(1, g.m)) if partners is None else sorted(partners)
-        self.required = list(self.partners) if required is None else sorted(required)
-        self.kind, self.bound, self.same_order = kind, bound, same_order
+        self.mpc, self.plan = mpc, JoinPlan(g.m, list(rows), slots, **options)
         self.size = slots
-        self._check_plan(g.m)
-        self._home: Order | None = None
+        # What is known here, or shared, after `match`: see the methods that set it.
+        self._home: Any = None
         self._own_rows = 0
         self._pairs: dict[tuple[int, int], Pair] = {}
         self._places: dict[tuple[int, int, int], SecureArray] = {}
@@ -83,25 +74,6 @@ class SecureJoin:
         self._first: dict[int, SecureArray] = {}
         self._front: Any = None
         self._joint: Any = None
-
-    def _check_plan(self, m):
-        wrong = None
-        if len(self.rows) != m or not self.partners or \
-                not set(self.partners) <= set(range(1, m)):
-            wrong = f'{len(self.rows)} sizes and the partners {self.partners} among {m} parties'
-        elif self.kind not in KINDS:
-            wrong = f'a join of the kind {self.kind!r}, expected one of {", ".join(KINDS)}'
-        elif not self.required or not set(self.required) <= set(self.partners):
-            wrong = f'required partners {self.required}, expected some of {self.partners}'
-        elif self.bound is not None and (self.kind != 'inner' or
-                                         not 0 < self.bound <= self.slots):
-            wrong = f'a bound of {self.bound} rows for a join of the kind {self.kind} with ' \
-                    f'{self.slots} slots, expected 1 to {self.slots}, and an inner join'
-        if wrong:
-            raise LocalProtocolError('bad-plan', wrong, remedy='correct the manifest')
-
-    def _slots_of(self, party):
-        return self.slots if party == 0 else self.rows[party]
 
     # --- matching ---
 
@@ -114,43 +86,36 @@ class SecureJoin:
         `repeated-identifiers`, `bad-order`, and `too-many-joint-rows` at all parties.
         """
         pid = self.mpc.pid
-        takes_part = pid == 0 or pid in self.partners
         packed = None
-        if takes_part:
-            ids = [] if ids is None else ids
+        if pid in self.plan.lists:
+            ids, most = [] if ids is None else ids, self.plan.rows[pid]
             self._own_rows = len(ids)
-            if len(ids) > self.rows[pid]:
+            if len(ids) > most:
                 raise LocalProtocolError(
-                    'too-many-rows', f'{len(ids)} rows, but the manifest states at most '
-                    f'{self.rows[pid]}', party=pid, remedy='state a larger size in the manifest, '
-                    'or bring fewer rows')
-            self._home = checked_order(order, len(ids), self.slots) if pid == 0 else \
-                shuffled(len(ids), self.rows[pid])
+                    'too-many-rows', f'{len(ids)} rows, but the manifest states at most {most}',
+                    party=pid, remedy='state a larger size in the manifest, or bring fewer rows')
+            self._home = checked_order(order, len(ids), self.plan.slots) if pid == 0 else \
+                shuffled(len(ids), most)
             packed = await asyncio.to_thread(Packed, ids)
-        lists = [0, *self.partners]
-        for k, left in enumerate(lists if self.kind == 'full' else lists[:1]):
-            for right in lists[k + 1:]:
-                await self._begin(left, right, packed)
+        for left, right in self.plan.pairs:
+            await self._begin(left, right, packed)
         await self._settle()
-        if self.kind == 'inner':
+        if self.plan.kind == 'inner':
             await self._cut()
-        elif self.kind == 'full':
+        elif self.plan.kind == 'full':
             self._find_first()
 
     async def _begin(self, left, right, packed):
         """Start a pair; where it has an order of its own, its owners share the way back."""
-        pair = Pair(self.mpc, left, right, self._slots_of(left), self._slots_of(right))
-        order = self._home
-        if not self.same_order:
-            for owner in (left, right):
-                # The right owner's own order matters only where its bits are asked for.
-                if owner == left or self.kind == 'full':
-                    count, way = self._slots_of(owner), None
-                    if self.mpc.pid == owner:
-                        way = permutation(count)
-                        order = self._home[way]
-                        way = field.encode(way, 0)
-                    self._places[left, right, owner] = self.mpc.deal(way, owner, (count,), 0)
+        plan, order = self.plan, self._home
+        pair = Pair(self.mpc, left, right, plan.slots_of(left), plan.slots_of(right))
+        for owner in plan.own_orders(left, right):
+            count, way = plan.slots_of(owner), None
+            if self.mpc.pid == owner:
+                way = permutation(count)
+                order = self._home[way]
+                way = field.encode(way, 0)
+            self._places[left, right, owner] = self.mpc.deal(way, owner, (count,), 0)
         await pair.tag(packed, order)
         self._pairs[left, right] = pair
 
@@ -159,8 +124,9 @@ class SecureJoin:
         pairs = list(self._pairs.values())
         for pair in pairs:
             pair.send()
-        agreed = [outcome for pair in pairs for outcome in await pair.receive()]
-        for outcome in agreed:
+        for pair in pairs:
+            await pair.receive()
+        for outcome in [agreed for pair in pairs for agreed in pair.compare()]:
             await outcome
         for pair in pairs:
             await pair.match()
@@ -185,7 +151,7 @@ class SecureJoin:
     def _real(self, owner):
         """Shared bits on the owner's list: 0 for its padding."""
         if (owner, owner, owner) not in self._bits:
-            size, bits = self._slots_of(owner), None
+            size, bits = self.plan.slots_of(owner), None
             if self.mpc.pid == owner:
                 bits = field.encode((self._home >= 0).astype(np.uint8).reshape(size, 1), 0)
             self._bits[owner, owner, owner] = self.mpc.deal(bits, owner, (size, 1), 0)
@@ -194,28 +160,28 @@ class SecureJoin:
     async def _cut(self):
         """The places of the joint rows, and how many rows of the table are kept."""
         mpc = self.mpc
-        joint = functools.reduce(operator.mul, [self._match_bits(0, p) for p in self.required])
-        self._front = front_places(mpc, joint.reshape(self.slots))
+        joint = functools.reduce(operator.mul, [self._match_bits(0, p) for p in self.plan.asked])
+        self._front = front_places(mpc, joint.reshape(self.plan.slots))
         total = joint.sum()
-        if self.bound is None:
+        if self.plan.bound is None:
             self.size = int(await mpc.output(total))
             self._joint = constant(mpc, np.ones((self.size, 1), np.int64))
-        elif (await mpc.open_negative((self.bound - total).reshape(1)))[0]:
+        elif (await mpc.open_negative((self.plan.bound - total).reshape(1)))[0]:
             raise LocalProtocolError(
-                'too-many-joint-rows', f'more than {self.bound} rows in common, the bound that the '
-                'manifest states', remedy='state a larger bound')
+                'too-many-joint-rows', f'more than {self.plan.bound} rows in common, expected at '
+                'most that many, as the manifest states', remedy='state a larger bound')
         else:
-            self.size = self.bound
-            self._joint = arrange(mpc, joint, self._front, self.bound)
+            self.size = self.plan.bound
+            self._joint = arrange(mpc, joint, self._front, self.plan.bound)
 
     def _find_first(self):
         """Per partner, shared bits on its list: 1 for a row that no earlier owner has."""
-        for k, party in enumerate(self.partners):
+        for k, party in enumerate(self.plan.lists[1:]):
             bits = self._real(party)
-            for earlier in [0, *self.partners[:k]]:
+            for earlier in self.plan.lists[:k + 1]:
                 bits = bits * (1 - self._match_bits(party, earlier))
             self._first[party] = bits
-        self.size = self.slots + sum(self._slots_of(p) for p in self.partners)
+        self.size = sum(self.plan.slots_of(p) for p in self.plan.lists)
 
     # --- what comes out ---
 
@@ -223,13 +189,13 @@ class SecureJoin:
         """Shared bits (size, 1): whether a party has the row. For a left join a partner's bits cost
         one round and 16 bytes per slot (m = 4), the initiator's those of an input."""
         self._check_owner(party)
-        if self.kind == 'full':
+        if self.plan.kind == 'full':
             return self._sections(party, lambda p: self._first.get(p, self._real(p)),
                                   lambda p: self._match_bits(p, party), 1)
-        if self.kind == 'inner' and party in [0, *self.required]:
+        if self.plan.kind == 'inner' and party in [0, *self.plan.asked]:
             return self._joint
         bits = self._match_bits(0, party) if party else self._real(0)
-        return self._cut_off(bits) if self.kind == 'inner' else bits
+        return self._cut_off(bits) if self.plan.kind == 'inner' else bits
 
     def columns(self, owner: int, values: npt.ArrayLike | None, width: int) -> SecureArray:
         """Columns of one owner on the joined rows, as shared integers of shape (size, width).
@@ -239,14 +205,14 @@ class SecureJoin:
         together, for m = 4. In verified mode the selection is checked before it goes on.
         """
         self._check_owner(owner)
-        if self.kind == 'full':
+        if self.plan.kind == 'full':
             own = self._own(owner, values, width)
             return self._sections(
                 owner, lambda p: self._first[p] * own if p else own,
                 lambda p: self._of_partner(p, owner, values, width), width)
         table = self._of_partner(0, owner, values, width) if owner else \
             self._own(0, values, width)
-        return self._cut_off(table) if self.kind == 'inner' else table
+        return self._cut_off(table) if self.plan.kind == 'inner' else table
 
     async def blocks(self, owner: int, source: ColumnSource | None, width: int,
                      count: int = 8) -> AsyncIterator[SecureArray]:
@@ -274,13 +240,13 @@ class SecureJoin:
             yield before
 
     def _check_owner(self, party):
-        if party and party not in self.partners:
-            raise LocalProtocolError('not-joined', f'party {party} is none of the partners '
-                                     f'{self.partners}', remedy='correct the manifest')
+        if party not in self.plan.lists:
+            raise LocalProtocolError('not-joined', f'party {party} is none of the owners '
+                                     f'{self.plan.lists}', remedy='correct the manifest')
 
     def _own(self, owner, values, width):
         """Columns on their owner's own list."""
-        size, mine = self._slots_of(owner), None
+        size, mine = self.plan.slots_of(owner), None
         if self.mpc.pid == owner:
             mine = arranged(values, self._home, self._own_rows, width)
         return self.mpc.deal(mine, owner, (size, width), 0)
@@ -293,17 +259,17 @@ class SecureJoin:
     def _cut_off(self, table):
         """The joint rows, and zero rows up to a bound."""
         kept = arrange(self.mpc, table, self._front, self.size)
-        return kept if self.bound is None else self._joint * kept
+        return kept if self.plan.bound is None else self._joint * kept
 
     def _sections(self, party, own, earlier, width):
         """The lists of all owners one below the other, for what one party has."""
         parts = []
-        for p in [0, *self.partners]:
+        for p in self.plan.lists:
             if p == party:
                 parts.append(own(p))
             elif p < party:
                 found = earlier(p)
                 parts.append(self._first[p] * found if p else found)
             else:
-                parts.append(constant(self.mpc, np.zeros((self._slots_of(p), width), np.int64)))
+                parts.append(constant(self.mpc, np.zeros((self.plan.slots_of(p), width), np.int64)))
         return self.mpc.concatenate(parts)

@@ -36,26 +36,13 @@ from engine.permutation import random_order
 from engine.prss import expand
 from engine.verified_select import select_rows
 from protocols.join_order import Order, arranged
+from protocols.join_plan import helpers
 from protocols.tags import Packed, positions, repetitions
-
-
-def helpers(partner: int, other: int = 0, m: int = 4) -> tuple[int, ...]:
-    """The parties that help two owners: (H, Q) of four parties, (H,) of three.
-
-    In the joins with party 0 each of the others is H once and Q once.
-    """
-    left, right = sorted((partner, other))
-    rest = [p for p in range(m) if p not in (left, right)]
-    if m == 4 and left == 0:
-        first = right % 3 + 1
-        return first, first % 3 + 1
-    # Between two partners the initiator is the second helper: matching is the greater part.
-    return tuple(rest[::-1])
 
 
 class Pair:
     """Two owners' lists in one join; every party makes one and takes the steps `tag`, `send`,
-    `receive`, `match`, `tell`, `settle`.
+    `receive`, `compare`, `match`, `tell`, `settle`.
 
     `left` < `right` are the owners, `slots` and `rows` the public sizes of their lists.
     """
@@ -110,17 +97,20 @@ class Pair:
                         for h in self._matching] for owner, size in self._sizes]
         self._tags = None
 
-    async def receive(self) -> list[Any]:
-        """Wait for the tags; in verified mode, futures of the helpers' agreement on them."""
+    async def receive(self) -> None:
+        """Wait for the tags."""
         lists: list[Any] = []
         for sent in self._lists:
             got = [await s for s in sent]
             lists.append(got[self._matching.index(self.mpc.pid)] if self._matches else None)
         self._lists = lists
+
+    def compare(self) -> list[Any]:
+        """In verified mode, futures of the helpers' agreement on both lists; one round."""
         if not self.mpc.geometry.verified:
             return []
         return [agree(self.mpc, self.helpers, words, (size, 2))
-                for words, (_, size) in zip(lists, self._sizes, strict=True)]
+                for words, (_, size) in zip(self._lists, self._sizes, strict=True)]
 
     async def match(self) -> None:
         """Find the positions, where tags are; no message. Raises RemoteProtocolError

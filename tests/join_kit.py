@@ -37,7 +37,7 @@ class Case:
         join = SecureJoin(mpc, self.rows, self.rows[0], **self.options)
         await join.match(np.array(own, object),
                          shuffled(len(own), self.rows[0]) if mpc.pid == 0 else None)
-        parties = [0, *join.partners]
+        parties = join.plan.lists
         bits = [join.presence(p) for p in parties]
         columns = [join.columns(p, self.values(p) if mpc.pid == p else None, self.width)
                    for p in parties]
