@@ -6,6 +6,9 @@ receivers that the manifest names and nowhere else. Two ways to compute it:
 - With a helper H, which is neither owner: the owners tag their identifiers under a fresh pairwise
   key that H lacks and send H the tags, padded to the public sizes, in secret random orders. H tells
   each receiver which of its own slots match, or the size. H learns the size. One hash per row.
+  With a witness, a second helper, both get the lists, agree that they are the same, match them each
+  by itself, and tell each receiver, which compares: no helper alone can change the result. Verified
+  mode asks for one.
 - Without a helper. Identifiers: the client (the first owner that is a receiver) and the server run
   the OPRF of RFC 9497; the server also sends the PRF values of its own set in a secret order; the
   client compares, and tells the server its matching slots if the server is a receiver too. Only
@@ -27,15 +30,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import LocalProtocolError, RemoteProtocolError
+from engine.joint import agree
 from protocols import oprf
-from protocols.tags import Packed
+from protocols.psi_plan import Intersection, Plan
+from protocols.tags import Packed, repetitions
+
+__all__ = ['Intersection', 'Plan', 'intersect']
 
 CHUNK = 4096
 """Rows per message: while one party works on a chunk, the other works on the next."""
@@ -43,96 +49,24 @@ CHUNK = 4096
 Words = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What the manifest states about one intersection.
-
-    `rows` are the public sizes of the owners' sets, at most so many identifiers each. `receivers`
-    learn the result: owners their own matching rows, or with `size_only` any parties the size.
-    Raises ValueError for a plan that contradicts itself.
-    """
-
-    owners: tuple[int, int]
-    rows: tuple[int, int]
-    receivers: tuple[int, ...]
-    size_only: bool = False
-    helper: int | None = None
-    proved: bool = False
-
-    def __post_init__(self) -> None:
-        if len(set(self.owners)) != 2 or self.helper in self.owners:
-            raise ValueError(f'owners {self.owners} with helper {self.helper}, expected two '
-                             'different owners and a helper that is neither')
-        outsiders = sorted(set(self.receivers) - set(self.owners))
-        if not self.receivers or len(set(self.receivers)) < len(self.receivers):
-            raise ValueError(f'receivers {self.receivers}, expected one or more, each once')
-        if outsiders and not self.size_only:
-            raise ValueError(f'receivers {outsiders} own none of the sets, expected owners: others '
-                             'can only receive the size')
-        if self.helper is None and len(outsiders) == len(self.receivers):
-            raise ValueError('no receiver among the owners, expected one: without a helper an '
-                             'owner computes the result')
-        if self.proved and (self.helper is not None or self.size_only):
-            raise ValueError('a proof with a helper or for the size only, expected neither: the '
-                             'proof belongs to the OPRF')
-
-    @property
-    def client(self) -> int:
-        """The owner that computes the result where there is no helper."""
-        return next(o for o in self.owners if o in self.receivers)
-
-    @property
-    def server(self) -> int:
-        """The other owner."""
-        return self.owners[1 - self.owners.index(self.client)]
-
-    def size_of(self, owner: int) -> int:
-        """The public size of an owner's set."""
-        return self.rows[self.owners.index(owner)]
-
-    def disclosures(self, names: Sequence[str]) -> dict[str, str]:
-        """For every party that learns something, by name: what, in one sentence."""
-        first, second = (names[o] for o in self.owners)
-        told = {}
-        for party in self.receivers:
-            other = second if names[party] == first else first
-            told[names[party]] = (
-                f'learns how many identifiers {first} and {second} have in common, not which'
-                if self.size_only else
-                f'learns which of its own identifiers {other} has too, and nothing about the rest')
-        if self.helper is not None and self.helper not in self.receivers:
-            told[names[self.helper]] = (
-                f'learns how many identifiers {first} and {second} have in common, not which')
-        return told
-
-
-@dataclass(frozen=True, eq=False)
-class Intersection:
-    """What a receiver learns: the size and, unless only that was agreed, its own matching rows
-    in ascending order."""
-
-    size: int
-    rows: npt.NDArray[np.int64] | None
-
-    def __repr__(self) -> str:
-        return f'Intersection(rows={"not revealed" if self.rows is None else "…"})'
-
-
 async def intersect(mpc, ids: Sequence[str] | None, plan: Plan) -> Intersection | None:
     """Run a plan; every party of the job calls it, the owners with their identifiers.
 
-    `ids` are unique and normalised. None at parties that receive nothing. Raises ValueError at an
-    owner whose identifiers repeat or exceed the public size, and RemoteProtocolError
-    (`bad-element`, `repeated-element`, `bad-proof`, `wrong-length`) for what no correct peer sends.
+    `ids` are unique and normalised. None at parties that receive nothing. In verified mode it takes
+    a helper and a witness. Raises LocalProtocolError `repeated-identifiers` or `too-many-rows` at
+    an owner, and RemoteProtocolError (`bad-element`, `repeated-element`, `repeated-tag`,
+    `bad-proof`, `wrong-length`, `cheating-detected`) for what no correct peer sends.
 
     With n rows at each owner. Helper: a round, and one per receiver; 16n bytes from each owner, n/8
-    bytes to each receiver. OPRF: 32n bytes from the client, 48n from the server. Size only: 32n and
-    48n. Without a helper there are two to three rounds per chunk, which overlap.
+    bytes to each receiver; a witness costs the same again, a round and 64 bytes. OPRF: 32n bytes
+    from the client, 48n from the server. Size only: 32n and 48n. Without a helper there are two to
+    three rounds per chunk, which overlap.
     """
-    if mpc.geometry.verified:
+    if mpc.geometry.verified and plan.witness is None:
         raise LocalProtocolError(
-            'not-verifiable', 'private set intersection: what an owner puts in cannot be checked',
-            remedy='run this job in the default mode')
+            'not-verifiable', 'private set intersection without a witness: nobody checks who '
+            'computes the result', remedy='name a helper and a witness, or run this job in the '
+            'default mode')
     owner = mpc.pid in plan.owners
     mine = _Padded(ids if owner and ids is not None else [], plan.size_of(mpc.pid) if owner else 0)
     if plan.helper is not None:
@@ -145,10 +79,13 @@ class _Padded:
 
     def __init__(self, ids: Sequence[str], slots: int):
         if len(ids) > slots:
-            raise ValueError(f'{len(ids)} rows, but the manifest states at most {slots}')
+            raise LocalProtocolError(
+                'too-many-rows', f'{len(ids)} rows, but the manifest states at most {slots}',
+                remedy='state a larger size in the manifest, or bring fewer rows')
         if len(set(ids)) < len(ids):
-            raise ValueError(f'{len(ids) - len(set(ids))} of {len(ids)} identifiers repeat, '
-                             'expected each once: keep one row per identifier')
+            raise LocalProtocolError(
+                'repeated-identifiers', f'{len(ids) - len(set(ids))} of {len(ids)} identifiers '
+                'repeat, expected each once', remedy='keep one row per identifier')
         rows = np.full(slots, -1, np.int64)
         rows[:len(ids)] = np.arange(len(ids))
         draws = np.frombuffer(secrets.token_bytes(16 * slots), np.uint64).reshape(slots, 2)
@@ -166,44 +103,71 @@ class _Padded:
 # --- with a helper ---
 
 async def _with_helper(mpc, mine: _Padded, plan: Plan) -> Intersection | None:
-    helper, label = plan.helper, b'psi-%d' % mpc.next_operation()
+    helpers, label = plan.helpers, b'psi-%d' % mpc.next_operation()
     tags = None
     if mpc.pid in plan.owners:
         other = plan.owners[1 - plan.owners.index(mpc.pid)]
         key = mpc.randomness.pair_secret(other, label)
         tags = await _compute(mpc, lambda: Packed(mine.inputs).tags(key))
-    sent = [mpc.send_private(tags, owner, helper, (plan.size_of(owner), 2))
+    sent = [[mpc.send_private(tags, owner, helper, (plan.size_of(owner), 2)) for helper in helpers]
             for owner in plan.owners]
-    lists = [await s for s in sent]
-    found = await _compute(mpc, _matches, *lists) if mpc.pid == helper else None
+    got = [[await s for s in to_helpers] for to_helpers in sent]
+    lists: list[Any] = [to_helpers[helpers.index(mpc.pid)] if mpc.pid in helpers else None
+                        for to_helpers in got]
+    if plan.witness is not None:
+        # Before anything is matched: whether this stops says nothing about what matches.
+        for agreed in [agree(mpc, helpers, words, (plan.size_of(owner), 2))
+                       for words, owner in zip(lists, plan.owners, strict=True)]:
+            await agreed
+    found = None
+    if mpc.pid in helpers:
+        for owner, words in zip(plan.owners, lists, strict=True):
+            count = repetitions(words)
+            if count:
+                raise RemoteProtocolError(
+                    'repeated-tag', f'{count} of {len(words)} tags repeat', party=owner,
+                    remedy='that party must bring each identifier once')
+        found = await _compute(mpc, _matches, *lists)
     result = None
     for receiver in plan.receivers:
         if plan.size_only:
             size = None if found is None else len(found[0])
-            result = await _tell_size(mpc, size, helper, receiver) or result
+            result = await _tell_size(mpc, size, helpers, receiver) or result
         else:
             slots = None if found is None else found[plan.owners.index(receiver)]
-            result = await _tell_slots(mpc, slots, mine, plan, helper, receiver) or result
+            result = await _tell_slots(mpc, slots, mine, plan, helpers, receiver) or result
     return result
 
 
-async def _tell_size(mpc, size, sender, receiver) -> Intersection | None:
-    if sender != receiver:
-        values = None if size is None else np.array([size], np.uint64)
-        told = await mpc.send_private(values, sender, receiver, (1,))
-        size = None if told is None else int(told[0])
-    return Intersection(size, None) if mpc.pid == receiver else None
+async def _tell(mpc, words, senders, receiver):
+    """At the receiver: an array of words that each of the senders knows, if all say the same."""
+    told = [mpc.send_private(words, sender, receiver, words.shape)
+            for sender in senders if sender != receiver]
+    heard = [await t for t in told]
+    if mpc.pid != receiver:
+        return None
+    if receiver in senders:
+        heard.append(words)
+    if any(not np.array_equal(h, heard[0]) for h in heard):
+        raise RemoteProtocolError(
+            'cheating-detected', 'private set intersection: the helpers found different things; '
+            f'one of the parties {sorted(senders)} deviated',
+            remedy='replace that party before running again')
+    return heard[0]
 
 
-async def _tell_slots(mpc, slots, mine, plan, sender, receiver) -> Intersection | None:
+async def _tell_size(mpc, size, senders, receiver) -> Intersection | None:
+    told = await _tell(mpc, np.array([0 if size is None else size], np.uint64), senders, receiver)
+    return None if told is None else Intersection(int(told[0]), None)
+
+
+async def _tell_slots(mpc, slots, mine, plan, senders, receiver) -> Intersection | None:
     """Which of a receiver's slots match, as packed bits."""
     count = plan.size_of(receiver)
-    bits = None
-    if mpc.pid == sender:
-        bits = np.zeros(-(-count // 64) * 64, np.uint8)
+    bits = np.zeros(-(-count // 64) * 64, np.uint8)
+    if mpc.pid in senders:
         bits[slots] = 1
-        bits = np.packbits(bits).view(np.uint64)
-    told = await mpc.send_private(bits, sender, receiver, (-(-count // 64),))
+    told = await _tell(mpc, np.packbits(bits).view(np.uint64), senders, receiver)
     if told is None:
         return None
     return mine.result(np.flatnonzero(np.unpackbits(told.view(np.uint8))[:count]))
@@ -268,7 +232,7 @@ async def _by_oprf(mpc, mine: _Padded, plan: Plan) -> Intersection | None:
     result = None if found is None else mine.result(found[0])
     if server in plan.receivers:
         slots = None if found is None else found[1]
-        result = await _tell_slots(mpc, slots, mine, plan, client, server) or result
+        result = await _tell_slots(mpc, slots, mine, plan, (client,), server) or result
     return result
 
 
@@ -304,7 +268,7 @@ async def _size_only(mpc, mine: _Padded, plan: Plan) -> Intersection | None:
     size = None if back is None or mixed is None else len(_matches(back, mixed)[0])
     result = None
     for receiver in plan.receivers:
-        result = await _tell_size(mpc, size, client, receiver) or result
+        result = await _tell_size(mpc, size, (client,), receiver) or result
     return result
 
 

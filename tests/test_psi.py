@@ -7,6 +7,7 @@ from hashlib import blake2b, sha256
 
 import numpy as np
 import pytest
+from adversary import KINDS, Attack, attacked, frames_of
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
@@ -50,9 +51,9 @@ def plan_for(sets, receivers, slack=(0, 0), owners=(0, 1), **more):
     return Plan(owners, (len(sets[0]) + slack[0], len(sets[1]) + slack[1]), receivers, **more)
 
 
-def check(sets, plan, m=3):
+def check(sets, plan, m=3, **more):
     common = set(sets[0]) & set(sets[1])
-    for party, result in enumerate(run(sets, plan, m)):
+    for party, result in enumerate(run(sets, plan, m, **more)):
         if party not in plan.receivers:
             assert result is None
             continue
@@ -106,14 +107,14 @@ def test_random_sets():
 @pytest.mark.parametrize('mode', MODES)
 def test_more_rows_than_the_manifest_states_are_refused(mode):
     plan = Plan((0, 1), (3, 4), (0,), **MODES[mode])
-    with pytest.raises(ValueError, match='4 rows, but the manifest states at most 3'):
+    with pytest.raises(EngineError, match='4 rows, but the manifest states at most 3'):
         run((names(1, 2, 3, 4), names(1)), plan)
 
 
 @pytest.mark.parametrize('mode', MODES)
 def test_repeated_identifiers_are_refused_without_naming_them(mode):
     plan = Plan((0, 1), (5, 5), (0,), **MODES[mode])
-    with pytest.raises(ValueError, match='2 of 5 identifiers repeat') as caught:
+    with pytest.raises(EngineError, match='2 of 5 identifiers repeat') as caught:
         run((names(1, 2, 3, 2, 1), names(1)), plan)
     assert '公司' not in str(caught.value)
 
@@ -127,6 +128,8 @@ def test_repeated_identifiers_are_refused_without_naming_them(mode):
     ({'receivers': (2,), 'size_only': True}, 'no receiver among the owners'),
     ({'proved': True, 'helper': 2}, 'belongs to the OPRF'),
     ({'proved': True, 'size_only': True}, 'belongs to the OPRF'),
+    ({'witness': 2}, 'a fourth party'), ({'helper': 2, 'witness': 2}, 'a fourth party'),
+    ({'helper': 2, 'witness': 1}, 'a fourth party'),
 ])
 def test_plans_that_contradict_themselves(wrong, message):
     with pytest.raises(ValueError, match=message):
@@ -142,10 +145,84 @@ def test_disclosures_name_every_party_that_learns_something():
     assert set(Plan((0, 1), (1, 1), (0,), size_only=True).disclosures(who)) == {'bank'}
 
 
-def test_verified_mode_is_refused():
-    plan = plan_for(SETS['some'], (0,))
-    with pytest.raises(EngineError, match='not-verifiable'):
-        run(SETS['some'], plan, m=4, verified=True)
+def test_verified_mode_without_a_witness_is_refused():
+    for more in MODES.values():
+        with pytest.raises(EngineError, match='not-verifiable'):
+            run(SETS['some'], plan_for(SETS['some'], (0,), **more), m=4, verified=True)
+
+
+# --- two helpers that check each other ---
+
+WITNESSED = {'helper': 2, 'witness': 3}
+
+
+@pytest.mark.parametrize('case', SETS)
+@pytest.mark.parametrize('size_only', [True, False])
+@pytest.mark.parametrize('verified', [True, False])
+def test_with_a_witness(case, size_only, verified):
+    receivers = (0, 2, 3) if size_only else (0, 1)
+    plan = plan_for(SETS[case], receivers, (1, 2), size_only=size_only, **WITNESSED)
+    check(SETS[case], plan, 4, verified=verified)
+
+
+@pytest.mark.parametrize('cheater', [2, 3])
+@pytest.mark.parametrize('size_only', [True, False])
+def test_a_helper_that_reports_something_else_is_found(cheater, size_only):
+    plan = plan_for(SETS['some'], (0, 1), size_only=size_only, **WITNESSED)
+
+    async def program(mpc):
+        if mpc.pid == cheater:
+            send = mpc.send_private
+
+            def changed(values, sender, receiver, shape, *more):
+                if sender == cheater:
+                    values = values ^ np.uint64(1)
+                return send(values, sender, receiver, shape, *more)
+            mpc.send_private = changed
+        ids = SETS['some'][plan.owners.index(mpc.pid)] if mpc.pid in plan.owners else None
+        return await intersect(mpc, ids, plan)
+    results = run_cluster(program, 4, verified=True, raw_errors=True)
+    assert all(isinstance(r, EngineError) for r in results[:2])
+    assert 'cheating-detected' in {r.code for r in results[:2]}
+
+
+@pytest.mark.parametrize('owner', [0, 1])
+def test_an_owner_that_tells_the_helpers_different_lists_is_found(owner):
+    plan = plan_for(SETS['some'], (0, 1), **WITNESSED)
+
+    async def program(mpc):
+        send = mpc.send_private
+
+        def changed(values, sender, receiver, shape, *more):
+            if values is not None and sender == mpc.pid == owner and receiver == 3:
+                values = values.copy()
+                values[-1] += np.uint64(1)
+            return send(values, sender, receiver, shape, *more)
+        mpc.send_private = changed
+        ids = SETS['some'][plan.owners.index(mpc.pid)] if mpc.pid in plan.owners else None
+        return await intersect(mpc, ids, plan)
+    results = run_cluster(program, 4, verified=True, raw_errors=True)
+    assert all(isinstance(r, EngineError) for r in results)
+    assert any('told both helpers' in str(r) for r in results)
+
+
+@pytest.mark.parametrize('size_only', [True, False])
+@pytest.mark.parametrize('kind', KINDS)
+def test_attacks_on_the_frames_of_helpers(kind, size_only):
+    sets = SETS['very different sizes']
+    plan = plan_for(sets, (0, 1), size_only=size_only, **WITNESSED)
+
+    async def program(mpc):
+        ids = sets[plan.owners.index(mpc.pid)] if mpc.pid in plan.owners else None
+        result = await intersect(mpc, ids, plan)
+        return result and (result.size, None if size_only else result.rows.tolist())
+    right = run_cluster(program, 4, verified=True)
+    for cheater in plan.helpers:
+        sent = frames_of(program, cheater, verified=True)
+        at = sent - 1 - KINDS.index(kind) % 4  # the last ones are those of the result
+        outcome = attacked(program, Attack(kind, at), cheater, verified=True)
+        for pid, result in zip((p for p in range(4) if p != cheater), outcome, strict=True):
+            assert isinstance(result, EngineError) or result == right[pid]
 
 
 # --- what travels ---
