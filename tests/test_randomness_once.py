@@ -14,6 +14,7 @@ from engine.handshake import Session
 from engine.operation import _LABEL
 from engine.prss import Randomness
 from engine.shamir import Geometry
+from engine.verified_select import select_rows
 
 
 async def every_operation(mpc):
@@ -30,6 +31,9 @@ async def every_operation(mpc):
         held = mpc.deal_additive(own, 0, (0, 1), (5,), 0)
         results.append(held.permute().hand_over((1, 2)).to_shared())
         await mpc.send_private(np.arange(5) if mpc.pid == 0 else None, 0, 1, (5,), np.int64)
+    elif mpc.geometry.t == 1:
+        index = np.array([3, -1, 0]) if mpc.pid in (1, 3) else None
+        results.append(select_rows(mpc, x, (1, 3), index, 3))
     await mpc.open_negative(x[:, 0])
     await mpc.output(results)
     await mpc.output(await mpc.random_integers(10, 5))
