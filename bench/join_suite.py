@@ -56,23 +56,28 @@ async def _matched(mpc, operands):
 
 async def _join(mpc, operands):
     join = await _matched(mpc, operands)
-    ones = np.ones((len(operands[0]), 1), np.uint8)
-    return [join.columns(p, ones if mpc.pid == p else None, 1) for p in range(1, 4)]
+    return [join.presence(p) for p in range(1, 4)]
+
+
+class _Columns:
+    """The columns of a party, made when they are read."""
+
+    def __init__(self, n, party):
+        self.numbers, self.party = _numbers(n, party), party
+
+    def read(self, first, count):
+        return np.stack([_column(self.numbers, self.party, first + c) for c in range(count)], 1)
 
 
 def _join_columns(n):
     async def body(mpc, operands):
         join = await _matched(mpc, operands)
-        own = _numbers(n, mpc.pid)
-        shared = []
+        source, shared = _Columns(n, mpc.pid), []
         for party in range(4):
-            for first in range(0, _WIDTH, _BLOCK):
-                values = None
-                if mpc.pid == party:
-                    values = np.stack([_column(own, party, first + c) for c in range(_BLOCK)], 1)
-                block = join.columns(party, values, _BLOCK)
-                await block.ready()
+            async for block in join.blocks(party, source, _WIDTH, _BLOCK):
                 shared.append(block)
+        for block in shared:
+            await block.ready()
         return shared
     return body
 
@@ -104,14 +109,16 @@ def _check_columns(n):
 
 
 def _reveal(name, n, **options):
-    """The intersection of the first two owners."""
-    plan = Plan((0, 1), (n, n), (0, 1), **options)
+    """The intersection of the first two owners; in verified mode a helper gets a witness."""
+    def plan_for(mpc):
+        witness = 3 if mpc.geometry.verified and 'helper' in options else None
+        return Plan((0, 1), (n, n), (0, 1), witness=witness, **options)
 
     def prepare(mpc):
         return _texts(_numbers(n, mpc.pid)) if mpc.pid < 2 else None
 
     async def body(mpc, ids):
-        return await intersect(mpc, ids, plan)
+        return await intersect(mpc, ids, plan_for(mpc))
 
     async def check(mpc, ids, result):
         if result is None:
@@ -119,7 +126,7 @@ def _reveal(name, n, **options):
         own, other = _numbers(n, mpc.pid), _numbers(n, 1 - mpc.pid)
         rows = np.flatnonzero(np.isin(own, other))
         assert result.size == len(rows)
-        if not plan.size_only:
+        if not options.get('size_only'):
             np.testing.assert_array_equal(result.rows, rows)
     return Benchmark(name, n, prepare, body, 1, check)
 
