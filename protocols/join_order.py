@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from engine import field
 from engine.errors import LocalProtocolError
+from engine.permutation import random_order
 
 Order = npt.NDArray[np.int64]
 _ROWS = 1 << 18
@@ -22,9 +23,7 @@ _ROWS = 1 << 18
 
 def permutation(count: int) -> Order:
     """A uniformly random permutation from the operating system's generator."""
-    # Distinct draws of 64 bits are in uniformly random order; equal ones are a matter of 2^-24
-    # for a million rows, and then two rows keep their order.
-    return np.argsort(np.frombuffer(secrets.token_bytes(8 * count), np.uint64), kind='stable')
+    return random_order(lambda k: np.frombuffer(secrets.token_bytes(8 * k), np.uint64), count)
 
 
 def shuffled(rows: int, slots: int) -> Order:

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from join_kit import names
 
+from engine.cluster import run_cluster
 from engine.errors import EngineError
 from protocols.aggregate import aggregate
+from protocols.join import SecureJoin
 
 COLUMNS = {"loans": "count", "amount": "sum", "worst": "max", "rating": "latest"}
 FUNCTIONS = {"count": "size", "sum": lambda x: x.sum(min_count=1), "max": "max"}
@@ -27,7 +29,7 @@ def expected(ids, columns, when):
             for name, kind in COLUMNS.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.booleans())
 def test_what_pandas_makes_of_it(seed, rows, real):
     rng = np.random.default_rng(seed)
@@ -42,6 +44,27 @@ def test_what_pandas_makes_of_it(seed, rows, real):
     for name, values in expected(ids, columns, when).items():
         np.testing.assert_array_equal(reduced[name], values)
         assert real or reduced[name].dtype.kind == "i"
+
+
+def test_a_join_of_aggregated_rows_is_what_pandas_joins():
+    """Several loans per business at the partner, and one row per business at the initiator."""
+    rng = np.random.default_rng(4)
+    own, ids = names(*rng.permutation(20)[:12]), names(*rng.integers(0, 20, 60))
+    columns = {name: rng.integers(-9, 9, 60) for name in COLUMNS}
+    when = rng.integers(0, 9, 60)
+
+    async def program(mpc):
+        unique, reduced = aggregate(ids, columns, COLUMNS, when)
+        join = SecureJoin(mpc, [12, 60, 0, 0], 12, partners=[1])
+        await join.match([own, unique, None, None][mpc.pid],
+                         np.arange(12) if mpc.pid == 0 else None)
+        values = np.stack(list(reduced.values()), 1) if mpc.pid == 1 else None
+        return await mpc.output(join.columns(1, values, 4))
+
+    table = pd.DataFrame({"id": pd.unique(np.array(ids, object)), **expected(ids, columns, when)})
+    joined = pd.DataFrame({"id": own}).merge(table, on="id", how="left").fillna(0)
+    for result in run_cluster(program, 4):
+        np.testing.assert_array_equal(result, joined[list(COLUMNS)].to_numpy().astype(int))
 
 
 def test_all_rows_of_one_identifier_and_none_at_all():
