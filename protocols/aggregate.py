@@ -1,10 +1,11 @@
 """One row per identifier: rows that repeat one are aggregated by their owner, as agreed.
 
 A partner may know several rows of one business, such as one per loan. The manifest names for each
-of its columns how they become one: `count` (rows), `sum`, `max`, or `latest` (the value of the row
-with the greatest time; of several, the last). NaN is a missing value: `sum` and `max` leave it out
-and are NaN where nothing is left, `latest` may be NaN. All of it happens at the owner, before
-anything is tagged or shared. (Tables in DuckDB are aggregated there, to the same result.)
+of its columns how they become one: `count` (rows that have a value), `sum` and `max` (of the values
+that are there; missing where there is none), or `latest` (the value of the row with the greatest
+time, even if it is missing there; of rows with one time the last, rows without a time come first).
+NaN is a missing value. All of it happens at the owner, before anything is tagged or shared. Tables
+in DuckDB are aggregated there, by the same rules.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def aggregate(ids: Sequence[str], columns: Mapping[str, npt.NDArray],
     """(identifiers, columns) with each identifier once, in the order of first occurrence.
 
     `columns` are number arrays of one value per row; `agreed` says how each becomes one value;
-    `when` gives the times for `latest`, as numbers or datetimes without missing ones. Integers stay
-    integers. Raises LocalProtocolError `repeated-identifiers` where identifiers repeat and nothing
-    was agreed for a column, `bad-aggregation` for what is no aggregation, and `overflow` for a sum
-    of integers beyond 63 bits.
+    `when` gives the times for `latest`, as numbers or datetimes. Integers stay integers. Raises
+    LocalProtocolError `repeated-identifiers` where identifiers repeat and nothing was agreed for a
+    column, `bad-aggregation` for what is no aggregation, `wrong-shape` for what are no columns of
+    numbers, and `overflow` for a sum of integers beyond 63 bits.
     """
     agreed = agreed or {}
     _check(columns, agreed, when, len(ids))
@@ -46,25 +47,39 @@ def aggregate(ids: Sequence[str], columns: Mapping[str, npt.NDArray],
     unique[:] = list(place)
     if groups == len(ids):
         # Nothing repeats: every aggregate but a count is the value itself.
-        return unique, {name: np.ones(groups, np.int64) if agreed.get(name) == 'count'
+        return unique, {name: _known(values).astype(np.int64) if agreed.get(name) == 'count'
                         else np.array(values) for name, values in columns.items()}
     by_group = np.argsort(group, kind='stable')
     starts = np.searchsorted(group[by_group], np.arange(groups))
     ends = np.append(starts[1:], len(ids))
     last = None
     if when is not None:
-        in_time = np.lexsort((np.asarray(when), group))
+        in_time = np.lexsort((_times(when), group))
         last = in_time[ends - 1]
     reduced = {}
     for name, values in columns.items():
         kind, values = agreed[name], np.asarray(values)
         if kind == 'count':
-            reduced[name] = ends - starts
+            reduced[name] = np.add.reduceat(_known(values)[by_group].astype(np.int64), starts)
         elif kind == 'latest':
             reduced[name] = values[last]
         else:
             reduced[name] = _reduced(kind, values[by_group], starts, name)
     return unique, reduced
+
+
+def _known(values):
+    """Which values are there."""
+    values = np.asarray(values)
+    return ~np.isnan(values) if values.dtype.kind == 'f' else np.ones(values.shape, bool)
+
+
+def _times(when):
+    """Times as sortable numbers, missing ones first."""
+    when = np.asarray(when)
+    if when.dtype.kind in 'mM':
+        return when.view(np.int64)  # NaT is the smallest
+    return np.where(_known(when), when, -np.inf) if when.dtype.kind == 'f' else when
 
 
 def _reduced(kind, values, starts, name):
@@ -98,6 +113,3 @@ def _check(columns, agreed, when, rows):
                 'wrong-shape', f'{name} of shape {np.shape(values)} and type '
                 f'{np.asarray(values).dtype}, expected ({rows},) numbers',
                 remedy='give one number per identifier')
-    if when is not None and (np.isnat(when) if np.asarray(when).dtype.kind in 'mM' else
-                             np.isnan(np.asarray(when, float))).any():
-        raise LocalProtocolError('bad-aggregation', 'missing times', remedy='drop rows without one')

@@ -15,7 +15,7 @@ from protocols.aggregate import aggregate
 from protocols.join import SecureJoin
 
 COLUMNS = {"loans": "count", "amount": "sum", "worst": "max", "rating": "latest"}
-FUNCTIONS = {"count": "size", "sum": lambda x: x.sum(min_count=1), "max": "max"}
+FUNCTIONS = {"sum": lambda x: x.sum(min_count=1), "max": "max"}
 
 
 def expected(ids, columns, when):
@@ -24,7 +24,7 @@ def expected(ids, columns, when):
     groups = frame.groupby("id", sort=False)
     return {name: (by_time.groupby("id", sort=False).nth(-1).set_index("id")[name]
                    .reindex(frame["id"].unique()) if kind == "latest" else
-                   groups.size() if kind == "count" else
+                   groups[name].count() if kind == "count" else
                    groups[name].agg(FUNCTIONS[kind])).to_numpy()
             for name, kind in COLUMNS.items()}
 
@@ -80,6 +80,14 @@ def test_dates_order_the_latest():
                      when)[1]["x"].tolist() == pytest.approx([np.nan], nan_ok=True)
 
 
+def test_rows_without_a_time_come_first():
+    values = {"x": np.arange(3)}
+    dates = np.array(["NaT", "2023-09-01", "NaT"], "datetime64[D]")
+    for when in (dates, np.array([np.nan, 5.0, np.nan])):
+        assert aggregate(["a"] * 3, values, {"x": "latest"}, when)[1]["x"].tolist() == [1]
+    assert aggregate(["a"] * 3, values, {"x": "latest"}, dates[[0, 2, 0]])[1]["x"].tolist() == [2]
+
+
 def test_repetitions_without_an_agreement_are_refused_without_naming_them():
     ids = ["secret-1", "secret-2", "secret-1"]
     columns = {"x": np.arange(3), "y": np.arange(3)}
@@ -92,8 +100,7 @@ def test_repetitions_without_an_agreement_are_refused_without_naming_them():
 
 @pytest.mark.parametrize("agreed, when, code", [
     ({"x": "mean"}, None, "bad-aggregation"), ({"z": "sum"}, None, "bad-aggregation"),
-    ({"x": "latest"}, None, "bad-aggregation"), ({"x": "latest"}, [1], "wrong-shape"),
-    ({"x": "latest"}, [1.0, np.nan], "bad-aggregation")])
+    ({"x": "latest"}, None, "bad-aggregation"), ({"x": "latest"}, [1], "wrong-shape")])
 def test_what_is_no_aggregation_is_refused(agreed, when, code):
     with pytest.raises(EngineError, match=code):
         aggregate(["a", "a"], {"x": np.arange(2)}, agreed, when and np.array(when))
