@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from engine import costs, field
+
 _DIRECT = 32
 
 
@@ -44,6 +46,32 @@ def choice_rounds(n: int) -> int:
         return 0 if n == 1 else 11 + (n - 2).bit_length()
     groups = math.isqrt(n - 1) + 1
     return choice_rounds(-(-n // groups)) + 1 + choice_rounds(groups) + 1
+
+
+def choice_cost(n: int, m: int, t: int) -> costs.Prediction:
+    """Rounds and bytes over all parties of `first_best` among n keys (t = 1 for the rounds)."""
+    if n <= _DIRECT:
+        sent = (costs.less_than(n * (n - 1) // 2, m, t).total_bytes
+                + costs.product(n * max(0, n - 2), m, t).total_bytes)
+    else:
+        groups = math.isqrt(n - 1) + 1
+        size = -(-n // groups)
+        sent = (groups * choice_cost(size, m, t).total_bytes + choice_cost(groups, m, t).total_bytes
+                + 2 * costs.product(groups * size, m, t).total_bytes)
+    return costs.Prediction(choice_rounds(n), sent)
+
+
+def inner(mpc, a, b):
+    """Sums over the last axis of a·b for integers or fixed point times integers; one round.
+
+    The traffic is that of the sums, not of the products.
+    """
+    shape = np.broadcast_shapes(a.shape, b.shape)
+
+    def kernel(x, y):
+        return field.total(field.mul(x, y), len(shape) - 1)
+    return mpc.product('multiply', [a, b], kernel, shape[:-1], 0, max(a.frac, b.frac),
+                       work=8 * math.prod(shape))
 
 
 def _best_of_few(mpc, keys):
