@@ -100,6 +100,46 @@ async def private_counts(mpc, index, classes, features, bins: int):
             if p in sums else None for p in range(len(features))]
 
 
+async def label_counts(mpc, index, label, features, bins: int, label_owner: int | None = None,
+                       own_label=None):
+    """Shared counts (features[p], bins, 2) [bad, good] where every row counts; see `private_counts`.
+
+    `label` (rows,) are shared bits, 1 for bad. An owner counts its rows per bin itself, so that only
+    the bad ones are computed jointly; `label_owner`, whose `own_label` is what it has shared,
+    counts both itself and only deals the counts. One round more at most, 8 bytes per party and
+    count.
+    """
+    rows = label.shape[0]
+    _check(index, rows, features[mpc.pid], bins)
+    joint = [0 if p == label_owner else count for p, count in enumerate(features)]
+    mine = index if joint[mpc.pid] else None
+    bad = await private_counts(mpc, mine, label.reshape(rows, 1), joint, bins) if any(joint) \
+        else [None] * len(features)
+    tables = []
+    for p, count in enumerate(features):
+        if not count:
+            tables.append(None)
+            continue
+        own = np.zeros((count, bins, 2), np.int64)
+        if mpc.pid == p:
+            own[:, :, 1] = _histogram(index, np.ones(rows, np.int64), bins)
+            if p == label_owner:
+                own[:, :, 0] = _histogram(index, np.asarray(own_label).astype(np.int64), bins)
+        dealt = mpc.deal(field.encode(own, 0), p, own.shape, 0)
+        known = dealt[:, :, :1] if p == label_owner else bad[p]
+        tables.append(mpc.concatenate([known, dealt[:, :, 1:] - known], axis=2))
+    return tables
+
+
+@njit(cache=True, nogil=True)
+def _histogram(index, weights, bins):
+    out = np.zeros((index.shape[1], bins), np.int64)
+    for r in range(index.shape[0]):
+        for f in range(index.shape[1]):
+            out[f, np.int64(index[r, f])] += weights[r]
+    return out
+
+
 def private_counts_cost(rows: int, features, bins: int, classes: int, m: int) -> costs.Prediction:
     """Rounds and bytes over all parties of `private_counts` for t = 1, given shared classes."""
     plan, total = packing(rows, bins), 0
