@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine import costs, field
-from protocols.binning_merge import small_bits
+from protocols.binning_merge import CHI_PLACE, small_bits
 from protocols.choice import choice_cost, choice_rounds, first_best, inner
 from protocols.costs import products, reciprocal, total
 
@@ -68,7 +68,7 @@ def _step(mpc, table, alive, rows, threshold, max_bins, min_share):
     for_size = rest * small
     for_number = (rest - for_size) * (1 - limits[:, 1])
     # Which boundary: the lowest chi-square, and the lower one beside the smallest group.
-    chi = pair * _chi_square(mpc, groups)
+    chi = pair * (_chi_square(mpc, groups) + CHI_PLACE * np.arange(bins - 1))
     keys = -chi - _NEVER * (1 - pair)
     best = first_best(mpc, keys)
     left = inner(mpc, least[:, 1:], keys) - _NEVER * least[:, 0]

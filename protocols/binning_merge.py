@@ -13,6 +13,9 @@ from engine import costs
 from protocols.costs import log, products, reciprocal, total
 from protocols.woe import woe_terms
 
+CHI_PLACE, IV_PLACE = 2.0**-18, 2.0**-20
+"""What a boundary's place counts among equal chi-squares and IVs, so that of equals the first is
+taken in spite of the truncation error (and an empty pre-bin joins the one before it)."""
 SHARE_UNIT = 10_000
 """A minimum share of the rows is a whole number of ten-thousandths."""
 

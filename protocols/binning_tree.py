@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine import costs
-from protocols.binning_merge import SHARE_UNIT, woe_cost
+from protocols.binning_merge import IV_PLACE, SHARE_UNIT, woe_cost
 from protocols.choice import choice_cost, choice_rounds, first_best, inner
 from protocols.costs import products, total
 from protocols.woe import woe_terms
@@ -51,7 +51,7 @@ async def tree_merge(mpc, counts, *, stop: float = 0.1, max_bins: int = 8,
         fits = inner(mpc, begin, left_ok) * inner(mpc, end, right_ok)
         able = fits * (1 - chosen)
         gain = halves.sum(2) - inside
-        best = first_best(mpc, mpc.multiply(able, gain + 1))
+        best = first_best(mpc, able * (gain + (1 - IV_PLACE * np.arange(gaps))))
         taken = inner(mpc, best, able) * going
         at = best * taken.reshape(-1, 1)
         chosen = chosen + at

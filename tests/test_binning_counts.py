@@ -111,11 +111,12 @@ def test_all_rows_count_and_the_owner_of_the_label_counts_alone():
 
 def test_wrong_bins_are_refused():
     async def program(mpc):
-        index = np.full((10, 1), 3) if mpc.pid == 0 else None
-        with pytest.raises(ValueError, match="expected 0 to 2"):
-            if mpc.pid:
-                raise ValueError("bins expected 0 to 2")
-            await private_counts(mpc, index, secret(mpc, np.ones((10, 1), int)), [1], 3)
+        label = secret(mpc, np.ones((10, 1), int))
+        for index, text in ((np.full((10, 1), 3), "expected 0 to 2"),
+                            (np.zeros((9, 1), int), r"expected \(10, 1\)"),
+                            (None, r"expected \(10, 1\)")):
+            with pytest.raises(ValueError, match=text):
+                await private_counts(mpc, index, label, [1], 3)
         return True
     assert run_cluster(program, 1) == [True]
 

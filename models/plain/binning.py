@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from models.plain.woe import bin_table, class_counts, is_monotone, woe_iv
 from protocols.binning import bin_index, fit_breaks, given_breaks, width_breaks
+from protocols.binning_merge import CHI_PLACE, IV_PLACE
 
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
@@ -60,7 +61,7 @@ def chi_merge(counts: npt.ArrayLike, *, threshold: float = CHI_LIMIT, max_bins: 
     ends = list(range(len(groups)))
     total = sum(float(g.sum()) for g in groups)
     while len(groups) > 1:
-        chi = chi_square(groups)
+        chi = chi_square(groups) + CHI_PLACE * np.arange(len(groups) - 1)
         sizes = [float(g.sum()) for g in groups]
         smallest = int(np.argmin(sizes))
         if any(forced):
@@ -100,7 +101,7 @@ def tree_merge(counts: npt.ArrayLike, *, stop: float = 0.1, max_bins: int = 8,
     running = np.vstack([np.zeros(2), table.cumsum(0)])
     bits, floor = np.zeros(n - 1, bool), FIRST_IV
     for _ in range(min(max_bins, n) - 1):
-        best, gain = -1, -np.inf
+        best, gain, key = -1, 0.0, -np.inf
         for k in np.flatnonzero(~bits):
             trial = bits.copy()
             trial[k] = True
@@ -108,8 +109,8 @@ def tree_merge(counts: npt.ArrayLike, *, stop: float = 0.1, max_bins: int = 8,
             if any(too_small(size, total, min_share) for size in parts.sum(1)):
                 continue
             value = float(woe_iv(parts[:, 0], parts[:, 1], smoothing=smoothing)[1].sum())
-            if value > gain:
-                best, gain = int(k), value
+            if value - IV_PLACE * k > key:
+                best, gain, key = int(k), value, value - IV_PLACE * k
         if best < 0:
             break
         bits[best] = True
