@@ -15,8 +15,9 @@ import math
 
 import numpy as np
 
-
-from protocols.choice import first_best, inner
+from engine import costs
+from protocols.choice import choice_cost, choice_rounds, first_best, inner
+from protocols.costs import products, reciprocal, rsqrt, total
 
 FRAC = 28
 _COUNT = 40
@@ -25,21 +26,21 @@ RIDGE = 2.0**-13
 """Added to the diagonal before VIF: no factor exceeds 2^13, and one of 10 is 10 within 0.5 %."""
 
 
-def correlation(mpc, columns, total):
+def correlation(mpc, columns, rows):
     """Correlation matrix (d, d) of shared columns (n, d) over the rows that count.
 
-    Rows that do not count must be zero throughout; `total` is their shared number, from 1 on.
-    Columns that are constant (variance below 1e-5) correlate with nothing. About 60 rounds;
-    4 d^2 products. Absolute error 1e-5 for variances above 0.01 and values below 16.
+    Rows that do not count must be zero throughout; `rows` is their shared number, from 1 on.
+    Columns that are constant (variance below 1e-5) correlate with nothing. 70 rounds, 5 d^2
+    products (`correlation_cost`). Absolute error 1e-5 for variances above 0.01, values below 16.
     """
     d = columns.shape[1]
     # Of one place each: a mean square keeps all its digits when the sum is scaled by 1 / total.
-    inverse = mpc.reciprocal(total, _COUNT)
+    inverse = mpc.reciprocal(rows, _COUNT)
     mean = mpc.multiply(columns.sum(0), inverse, FRAC)
     gram = mpc.matrix_product(columns.T, columns, min(columns.frac, FRAC))
     square = mpc.multiply(gram, inverse, FRAC)
     covariance = square - mpc.multiply(mean.reshape(d, 1), mean.reshape(1, d), FRAC)
-    variance = mpc.local('diagonal', [covariance], _diagonal, (d,), FRAC)
+    variance = _diagonal(covariance)
     usable = 1 - (variance < _SMALLEST_VARIANCE)
     scale = usable * mpc.rsqrt(usable * variance + (1 - usable), FRAC)
     once = mpc.multiply(covariance, scale.reshape(d, 1), FRAC)
@@ -51,8 +52,8 @@ def drop_correlated(mpc, matrix, ranking, alive, limit: float):
     """Shared bits (d,): the living features that stay when, from the highest `ranking` (d,) down,
     each drops the ones after it whose |correlation| exceeds `limit`.
 
-    Of equal rankings the first comes first. 2 d + 29 rounds; d^2 comparisons and as many tests of
-    equality. Nothing is revealed.
+    Of equal rankings the first comes first. 2 d + 22 rounds; d^2 comparisons and as many tests of
+    equality (`drop_correlated_cost`). Nothing is revealed.
     """
     d = len(alive)
     if d < 2:
@@ -87,15 +88,15 @@ async def drop_collinear(mpc, matrix, alive, limit: float, steps: int):
 
     `steps` times the living feature with the largest factor goes, if that exceeds the limit; `more`
     is 1 if one still does. The factors are the diagonal of the inverse of the living features'
-    correlation matrix, by Newton-Schulz iteration. 2 ceil(log2(d 2^13) + 4) rounds, and per step
-    `17 + choice_rounds(d)`; d^2 products each. Nothing is revealed.
+    correlation matrix, by Newton-Schulz iteration. Rounds and bytes: `drop_collinear_cost`; d^2
+    products per step, and 2 d^2 for each of log2(d 2^13) + 4 iterations. Nothing is revealed.
     """
     d = len(alive)
     living = alive.reshape(d, 1) * alive.reshape(1, d)
     off = mpc.multiply(living * (1 - np.eye(d, dtype=np.int64)), matrix, FRAC)
     inverse = await _inverse(mpc, off + np.eye(d) * (1 + RIDGE), d)
     for _ in range(steps):
-        factors = mpc.local('diagonal', [inverse], _diagonal, (d,), FRAC)
+        factors = _diagonal(inverse)
         reciprocals = mpc.reciprocal(factors, FRAC)
         keys = mpc.multiply(alive, factors)
         best = first_best(mpc, keys)
@@ -106,9 +107,13 @@ async def drop_collinear(mpc, matrix, alive, limit: float, steps: int):
         inverse = inverse - mpc.multiply(column.reshape(d, 1), scaled.reshape(1, d), FRAC)
         alive = alive - gone
         await inverse.ready()
-    factors = mpc.local('diagonal', [inverse], _diagonal, (d,), FRAC)
+    factors = _diagonal(inverse)
     above = alive * (factors > limit)
     return alive, 1 - (above.sum() < 1)
+
+
+def _iterations(d):
+    return math.ceil(math.log2((d + 1) / RIDGE)) + 4
 
 
 async def _inverse(mpc, matrix, d):
@@ -116,15 +121,39 @@ async def _inverse(mpc, matrix, d):
     bound = d + 1
     inverse = mpc.array(np.eye(d) / bound, FRAC)
     twice = mpc.array(2 * np.eye(d), FRAC)
-    for _ in range(math.ceil(math.log2(bound / RIDGE)) + 4):
+    for _ in range(_iterations(d)):
         inverse = mpc.matrix_product(
             inverse, twice - mpc.matrix_product(matrix, inverse, FRAC), FRAC)
         await inverse.ready()
     return inverse
 
 
-def _diagonal(x):
-    d = x.shape[0]
-    return np.ascontiguousarray(x[np.arange(d), np.arange(d)])
+def _diagonal(matrix):
+    places = np.arange(matrix.shape[0])
+    return matrix[places, places]
 
 
+def correlation_cost(d: int, m: int, t: int) -> costs.Prediction:
+    """Rounds (t = 1) and bytes over all parties of `correlation`, whatever the number of rows."""
+    return total(70, reciprocal(1, m, t), costs.less_than(d, m, t), rsqrt(d, m, t),
+                 products(3 * d + 5 * d * d, m, t))
+
+
+def drop_correlated_cost(d: int, m: int, t: int) -> costs.Prediction:
+    """Rounds (t = 1) and bytes over all parties of `drop_correlated`."""
+    if d < 2:
+        return costs.Prediction(0, 0)
+    pairs = d * (d - 1) // 2
+    return total(2 * d + 22, costs.less_than(2 * pairs, m, t), costs.equal(d * d, m, t),
+                 products(3 * pairs + 2 * d * d + 2 * d, m, t))
+
+
+def drop_collinear_cost(d: int, steps: int, m: int, t: int) -> costs.Prediction:
+    """Rounds (t = 1) and bytes over all parties of `drop_collinear`."""
+    turns = _iterations(d)
+    step = total(max(choice_rounds(d) + 14, 26) + 3, reciprocal(d, m, t), choice_cost(d, m, t),
+                 costs.less_than(1, m, t), products(4 * d + 2 + d * d, m, t))
+    return costs.Prediction(
+        2 + 2 * turns + steps * step.rounds + 23,
+        steps * step.total_bytes + costs.less_than(d + 1, m, t).total_bytes
+        + costs.product(d + (2 + 2 * turns) * d * d, m, t).total_bytes)

@@ -19,7 +19,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.choice import first_best, inner
+from engine import costs
+from protocols.choice import choice_cost, choice_rounds, first_best, inner
+from protocols.costs import products, reciprocal
+from protocols.costs import total as summed
 
 FRAC = 30
 _STATISTIC = 40
@@ -39,8 +42,7 @@ async def stepwise(mpc, matrix, inside, allowed, total, *, steps: int, enter: fl
     below `leave` (never if None), else adds the allowed one outside with the highest, if that is at
     least `enter` and at least `tolerance` of its variance is not explained by the features inside.
     The statistic is total·m_jy² / |m_jj|: chi-square with one degree of freedom, so that 2 is AIC
-    and 3.84 is p = 0.05. `steps` times 45 + choice_rounds(d) rounds; (d + 1)^2 products each.
-    Nothing is revealed.
+    and 3.84 is p = 0.05. Rounds and bytes: `stepwise_cost`; (d + 1)^2 products per step. Nothing is revealed.
     """
     d = len(inside)
     inverse_total = mpc.reciprocal(total, _STATISTIC)
@@ -48,12 +50,11 @@ async def stepwise(mpc, matrix, inside, allowed, total, *, steps: int, enter: fl
                         mpc.multiply(inverse_total, enter, _STATISTIC)])
     matrix = matrix.with_frac(FRAC)
     for _ in range(steps):
-        gone, come = _moves(mpc, matrix, inside, allowed, limits, leave, tolerance)
-        pivot = gone + come
+        gone, come, inverse = _moves(mpc, matrix, inside, allowed, limits, leave, tolerance)
+        # The pivot of a feature inside is negative.
         sign = gone - come
-        diagonal = _diagonal(mpc, matrix, d)
-        scale = inner(mpc, pivot, mpc.reciprocal(diagonal, FRAC))
-        column = inner(mpc, matrix[:, :d], pivot.reshape(1, d))
+        scale = inner(mpc, -sign, inverse)
+        column = inner(mpc, matrix[:, :d], (gone + come).reshape(1, d))
         nothing = mpc.array(np.zeros(1, np.int64))
         signed = mpc.concatenate([sign, nothing])
         u = column + signed
@@ -62,22 +63,18 @@ async def stepwise(mpc, matrix, inside, allowed, total, *, steps: int, enter: fl
             + 2 * np.eye(d + 1, dtype=np.int64) * signed.reshape(1, d + 1)
         inside = inside - sign
         await matrix.ready()
-    gone, come = _moves(mpc, matrix, inside, allowed, limits, leave, tolerance)
+    gone, come, _ = _moves(mpc, matrix, inside, allowed, limits, leave, tolerance)
     return inside, (gone + come).sum()
 
 
-def _diagonal(mpc, matrix, d):
-    return mpc.local('diagonal', [matrix], lambda x: np.ascontiguousarray(
-        x[np.arange(d), np.arange(d)]), (d,), matrix.frac)
-
-
 def _moves(mpc, matrix, inside, allowed, limits, leave, tolerance):
-    """Indicators of the feature to remove and of the one to add; at most one of them is not 0."""
+    """Indicators of the feature to remove and of the one to add, of which at most one is not 0, and
+    the reciprocals of the diagonal's magnitudes."""
     d = len(inside)
-    diagonal, effect = _diagonal(mpc, matrix, d), matrix[:d, d]
+    diagonal, effect = matrix[np.arange(d), np.arange(d)], matrix[:d, d]
     magnitude = diagonal - 2 * mpc.multiply(inside, diagonal)
-    statistic = mpc.multiply(mpc.multiply(effect, effect, _STATISTIC),
-                             mpc.reciprocal(magnitude, FRAC), _STATISTIC)
+    inverse = mpc.reciprocal(magnitude, FRAC)
+    statistic = mpc.multiply(mpc.multiply(effect, effect, _STATISTIC), inverse, _STATISTIC)
     able = allowed * (1 - inside) * (1 - (diagonal < tolerance))
     # Those that may not move are far below all others.
     masks = mpc.stack([inside, able])
@@ -88,4 +85,16 @@ def _moves(mpc, matrix, inside, allowed, limits, leave, tolerance):
     below = (value < limits) * found
     gone = below[0] if leave is not None else below[0] * 0
     come = (1 - gone) * (found[1] - below[1])
-    return best[0] * gone, best[1] * come
+    return best[0] * gone, best[1] * come, inverse
+
+
+def stepwise_cost(d: int, steps: int, m: int, t: int, *, enter: float = AIC,
+                  leave: float | None = None) -> costs.Prediction:
+    """Rounds (t = 1) and bytes over all parties of `stepwise`."""
+    moves = summed(44 + choice_rounds(d), reciprocal(d, m, t), costs.less_than(d + 2, m, t),
+                  products(9 * d + 7, m, t), choice_cost(d, m, t), choice_cost(d, m, t))
+    sweep = products(1 + 2 * (d + 1) + (d + 1) ** 2, m, t)
+    limits = costs.truncate(sum(float(x or 0) % 1 > 0 for x in (enter, leave)), m, t)
+    return costs.Prediction((steps + 1) * moves.rounds + 3 * steps, (
+        (steps + 1) * moves.total_bytes + steps * sweep.total_bytes + limits.total_bytes
+        + reciprocal(1, m, t).total_bytes))
