@@ -14,7 +14,15 @@ import numpy as np
 
 from engine import costs, field
 from protocols.binning_merge import CHI_PLACE, small_bits
-from protocols.choice import choice_cost, choice_rounds, first_best, inner
+from protocols.choice import (
+    THRIFTY,
+    choice_cost,
+    choice_rounds,
+    first_best,
+    first_one,
+    first_one_cost,
+    inner,
+)
 from protocols.costs import products, reciprocal, total
 
 _RATE, _CHI = 40, 24
@@ -56,10 +64,10 @@ def _step(mpc, table, alive, rows, threshold, max_bins, min_share):
     groups = table[:, :, :2]
     pair = alive[:, 1:]  # the living groups come first, so the left one of a pair lives too
     given_up = table[:, :-1, 3] * pair
-    forced = first_best(mpc, given_up)
+    forced = first_one(mpc, given_up) if bins > 2 else given_up
     # The reasons to merge, the first that holds: given up, weak, small, many.
     sizes = groups.sum(2)
-    least = first_best(mpc, -sizes - _NEVER * (1 - alive))
+    least = first_best(mpc, -sizes - _NEVER * (1 - alive), THRIFTY)
     small = inner(mpc, least, small_bits(mpc, sizes, rows, min_share))
     count = alive.sum(1)
     limits = mpc.stack([count, count], axis=1) < np.array([2, max_bins + 1])
@@ -70,7 +78,7 @@ def _step(mpc, table, alive, rows, threshold, max_bins, min_share):
     # Which boundary: the lowest chi-square, and the lower one beside the smallest group.
     chi = pair * (_chi_square(mpc, groups) + CHI_PLACE * np.arange(bins - 1))
     keys = -chi - _NEVER * (1 - pair)
-    best = first_best(mpc, keys)
+    best = first_best(mpc, keys, THRIFTY)
     left = inner(mpc, least[:, 1:], keys) - _NEVER * least[:, 0]
     right = inner(mpc, least[:, :-1], keys) - _NEVER * inner(mpc, least, _last(mpc, alive))
     to_right = (left < right).reshape(-1, 1)
@@ -146,8 +154,9 @@ def chi_merge_cost(features: int, prebins: int, m: int, t: int,
         return costs.Prediction(0, 0)
     b, g, weak = prebins, prebins - 1, threshold > 0
     step = total(
-        30 + 1 + choice_rounds(g) + (2 if weak else 0) + 2,
-        choice_cost(b, m, t), choice_cost(g, m, t), choice_cost(g, m, t),
+        30 + 1 + choice_rounds(g, THRIFTY) + (2 if weak else 0) + 2,
+        choice_cost(b, m, t, THRIFTY), choice_cost(g, m, t, THRIFTY),
+        first_one_cost(g, m, t) if g > 1 else costs.Prediction(0, 0),
         costs.less_than(b + 2 + 1 + (g if weak else 0), m, t), reciprocal(b + 2 * g, m, t),
         # Chi-square 7, given up, living pairs, beside, removed; the table and who lives.
         products(11 * g + 5 * b + 9 + (4 if weak else 0), m, t))

@@ -19,7 +19,7 @@ product in place of triples.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -115,7 +115,7 @@ async def label_counts(mpc, index, label, features, bins: int, label_owner: int 
     mine = index if joint[mpc.pid] else None
     bad = await private_counts(mpc, mine, label.reshape(rows, 1), joint, bins) if any(joint) \
         else [None] * len(features)
-    tables = []
+    tables: list[Any] = []
     for p, count in enumerate(features):
         if not count:
             tables.append(None)
@@ -251,15 +251,34 @@ def _sums_apart(mpc, owner, own, blind, shape, plan):
 def _sums_dealt(mpc, owner, own, classes, shape, plan):
     """The same sums of words that the owner deals as field elements."""
     rows, features = shape
-    values = None
-    if mpc.pid == owner:
-        packed = np.zeros((rows, features, plan.words), np.uint64)
-        _pack(own, packed, plan.bits, plan.per)
-        values = field.encode(packed.astype(np.int64).reshape(rows, -1), 0)
+    values = None if mpc.pid != owner else field.encode(packed_words(own, plan), 0)
     words = mpc.deal(values, owner, (rows, features * plan.words), 0)
+    return _sums_of(mpc, words, classes, features, plan)
+
+
+def _sums_of(mpc, words, classes, features, plan):
     sums = [words[k:k + plan.rows].T @ classes[k:k + plan.rows]
-            for k in range(0, rows, plan.rows)]
+            for k in range(0, words.shape[0], plan.rows)]
     return mpc.stack(sums).reshape(len(sums), features, plan.words, classes.shape[1])
+
+
+def packed_words(index, plan: Packing):
+    """An owner's bins (rows, features) as words (rows, features·plan.words), to be shared."""
+    packed = np.zeros((*index.shape, plan.words), np.uint64)
+    _pack(np.ascontiguousarray(index), packed, plan.bits, plan.per)
+    return packed.astype(np.int64).reshape(len(index), -1)
+
+
+def counts_of_words(mpc, words, classes, bins: int):
+    """Shared counts (features, bins, classes) from shared `packed_words` and classes (rows, k).
+
+    For rows that a join has put in a secret order: share the words in place of indicators, several
+    times fewer. `words` are packed by `packing(rows, bins)`; rows that are zero throughout (no
+    match) must have no class. One round and the decomposition into bits.
+    """
+    plan = packing(words.shape[0], bins)
+    sums = _sums_of(mpc, words, classes, words.shape[1] // plan.words, plan)
+    return _unpack(mpc, sums, classes.sum(0), bins, plan)
 
 
 def _unpack(mpc, sums, totals, bins, plan):

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine import costs
 from protocols.binning_merge import IV_PLACE, SHARE_UNIT, woe_cost
-from protocols.choice import choice_cost, choice_rounds, first_best, inner
+from protocols.choice import THRIFTY, choice_cost, choice_rounds, first_best, inner
 from protocols.costs import products, total
 from protocols.woe import woe_terms
 
@@ -51,7 +51,7 @@ async def tree_merge(mpc, counts, *, stop: float = 0.1, max_bins: int = 8,
         fits = inner(mpc, begin, left_ok) * inner(mpc, end, right_ok)
         able = fits * (1 - chosen)
         gain = halves.sum(2) - inside
-        best = first_best(mpc, able * (gain + (1 - IV_PLACE * np.arange(gaps))))
+        best = first_best(mpc, able * (gain + (1 - IV_PLACE * np.arange(gaps))), THRIFTY)
         taken = inner(mpc, best, able) * going
         at = best * taken.reshape(-1, 1)
         chosen = chosen + at
@@ -130,10 +130,10 @@ def tree_merge_cost(features: int, prebins: int, m: int, t: int,
         return costs.Prediction(0, 0)
     runs = prebins * (prebins + 1) // 2
     table = total(0, woe_cost(1, runs, m, t), costs.less_than(runs, m, t))
-    choose = total(0, choice_cost(g, m, t), products(8 * g + 2, m, t))
+    choose = total(0, choice_cost(g, m, t, THRIFTY), products(8 * g + 2, m, t))
     split = total(0, costs.less_than(1, m, t), products(5 * g + 4 + 2 * g * g, m, t))
     per_feature = (table.total_bytes + steps * choose.total_bytes
                    + (steps - 1) * split.total_bytes)
-    rounds = woe_cost(1, 1, m, t).rounds + 5 + choice_rounds(g) + \
-        (steps - 1) * (11 + choice_rounds(g))
+    rounds = woe_cost(1, 1, m, t).rounds + 5 + choice_rounds(g, THRIFTY) + \
+        (steps - 1) * (11 + choice_rounds(g, THRIFTY))
     return costs.Prediction(rounds, features * per_feature)

@@ -13,18 +13,19 @@ import numpy as np
 
 from engine import costs, field
 
-_DIRECT = 32
+DIRECT, THRIFTY = 32, 8
+"""So many keys are compared all with all: for few rounds, and for fewer bytes in more rounds."""
 
 
-def first_best(mpc, keys):
+def first_best(mpc, keys, direct: int = DIRECT):
     """Indicators (..., n) of the first maximum along the last axis of shared `keys` (..., n).
 
-    Keys must differ by less than 2^63 units. Up to 32 keys: n(n - 1)/2 comparisons and n(n - 2)
-    products, 11 + ceil(log2(n - 1)) rounds. More keys are first compared within groups of about
-    sqrt(n), then the groups' best ones: `choice_rounds(n)` rounds. Nothing is revealed.
+    Keys must differ by less than 2^63 units. Up to `direct` keys: n(n - 1)/2 comparisons and
+    n(n - 2) products, 11 + ceil(log2(n - 1)) rounds. More keys are first compared within groups of
+    about sqrt(n), then the groups' best ones. Rounds and bytes: `choice_cost`. Nothing is revealed.
     """
     n = keys.shape[-1]
-    if n <= _DIRECT:
+    if n <= direct:
         return _best_of_few(mpc, keys)
     groups = math.isqrt(n - 1) + 1
     size = -(-n // groups)
@@ -40,25 +41,55 @@ def first_best(mpc, keys):
     return chosen.reshape(-1, groups * size)[:, :n].reshape(*lead, n)
 
 
-def choice_rounds(n: int) -> int:
+def first_one(mpc, bits):
+    """Indicators (..., n) of the first 1 along the last axis of shared bits (..., n), n >= 2.
+
+    ceil(log2(n - 1)) + 1 rounds: the products of all complements before a bit, over distances that
+    double. At most that many times n products (`first_one_cost`).
+    """
+    n = bits.shape[-1]
+    none = 1 - bits[..., :-1]  # none[k]: no 1 among the bits up to k
+    for distance in _distances(n - 1):
+        none = mpc.concatenate([none[..., :distance],
+                                none[..., distance:] * none[..., :-distance]], axis=-1)
+    return mpc.concatenate([bits[..., :1], bits[..., 1:] * none], axis=-1)
+
+
+def _distances(n):
+    return [1 << k for k in range((n - 1).bit_length())]
+
+
+def first_one_cost(n: int, m: int, t: int) -> costs.Prediction:
+    """Rounds and bytes over all parties of `first_one`."""
+    steps = _distances(n - 1)
+    products = sum(n - 1 - distance for distance in steps) + n - 1
+    return costs.Prediction(len(steps) + 1, costs.product(products, m, t).total_bytes)
+
+
+def choice_rounds(n: int, direct: int = DIRECT) -> int:
     """Rounds of `first_best` among n keys (t = 1)."""
-    if n <= _DIRECT:
+    if n <= direct:
         return 0 if n == 1 else 11 + (n - 2).bit_length()
     groups = math.isqrt(n - 1) + 1
-    return choice_rounds(-(-n // groups)) + 1 + choice_rounds(groups) + 1
+    return _few_rounds(-(-n // groups)) + 1 + _few_rounds(groups) + 1
 
 
-def choice_cost(n: int, m: int, t: int) -> costs.Prediction:
+def _few_rounds(n):
+    return choice_rounds(n, n)
+
+
+def choice_cost(n: int, m: int, t: int, direct: int = DIRECT) -> costs.Prediction:
     """Rounds and bytes over all parties of `first_best` among n keys (t = 1 for the rounds)."""
-    if n <= _DIRECT:
+    if n <= direct:
         sent = (costs.less_than(n * (n - 1) // 2, m, t).total_bytes
                 + costs.product(n * max(0, n - 2), m, t).total_bytes)
     else:
         groups = math.isqrt(n - 1) + 1
         size = -(-n // groups)
-        sent = (groups * choice_cost(size, m, t).total_bytes + choice_cost(groups, m, t).total_bytes
+        sent = (groups * choice_cost(size, m, t, size).total_bytes
+                + choice_cost(groups, m, t, groups).total_bytes
                 + 2 * costs.product(groups * size, m, t).total_bytes)
-    return costs.Prediction(choice_rounds(n), sent)
+    return costs.Prediction(choice_rounds(n, direct), sent)
 
 
 def inner(mpc, a, b):

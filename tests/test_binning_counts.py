@@ -8,7 +8,14 @@ from engine_kit import secret
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
-from protocols.binning_counts import label_counts, packing, private_counts, private_counts_cost
+from protocols.binning_counts import (
+    counts_of_words,
+    label_counts,
+    packed_words,
+    packing,
+    private_counts,
+    private_counts_cost,
+)
 
 
 def tables(index, classes, bins):
@@ -107,6 +114,20 @@ def test_all_rows_count_and_the_owner_of_the_label_counts_alone():
     for own, counts in zip(index, run_cluster(program, 4)[0], strict=True):
         assert counts is None if own.shape[1] == 0 else np.array_equal(
             counts, tables(own, np.column_stack([label, 1 - label]), bins))
+
+
+def test_words_of_rows_in_a_secret_order():
+    """As after a join: rows without a match are zero and have no class."""
+    rng = np.random.default_rng(9)
+    index, matched = rng.integers(0, 7, (90, 3)), rng.random(90) < 0.7
+    label = rng.integers(0, 2, 90)
+    classes = np.column_stack([label, 1 - label]) * matched[:, None]
+    words = packed_words(index, packing(90, 7)) * matched[:, None]
+
+    async def program(mpc):
+        return await mpc.output(
+            counts_of_words(mpc, secret(mpc, words, 1), secret(mpc, classes), 7))
+    np.testing.assert_array_equal(run_cluster(program, 4)[0], tables(index, classes, 7))
 
 
 def test_wrong_bins_are_refused():
