@@ -105,9 +105,9 @@ async def label_counts(mpc, index, label, features, bins: int, label_owner: int 
     """Shared counts (features[p], bins, 2) [bad, good] where every row counts.
 
     As `private_counts`; `label` (rows,) are shared bits, 1 for bad. An owner counts its rows per
-    bin itself, so that only the bad ones are computed jointly; `label_owner`, whose `own_label` is what it has shared,
-    counts both itself and only deals the counts. One round more at most, 8 bytes per party and
-    count.
+    bin itself, so that only the bad ones are computed jointly; `label_owner`, whose `own_label`
+    is what it has shared, counts both itself and only deals the counts. One round more at most, 8
+    bytes per party and count.
     """
     rows = label.shape[0]
     _check(index, rows, features[mpc.pid], bins)

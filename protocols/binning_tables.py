@@ -5,10 +5,10 @@ feature which bins stay closed. Since the class totals of a job are easily known
 not follow from the open ones: the closed bins of a table together hold at least twice the minimum
 of both classes, so whatever their sum tells, each closed cell below the minimum could have had any
 value below it. The bins are closed in ascending order of their smaller cell, small ones first,
-until that holds; if it never does, all are. Nothing computed from closed counts opens either: WOE of
-closed bins and the IV of a table with closed bins would give them away, so receivers compute both
-from what they get, with the closed bins as one. A receiver must not get the exact IV of the same
-feature elsewhere.
+until that holds; if it never does, all are. Nothing computed from closed counts opens either: WOE
+of closed bins and the IV of a table with closed bins would give them away, so receivers compute
+both from what they get, with the closed bins as one. A receiver must not get the exact IV of the
+same feature elsewhere.
 
 What is not protected: tables of overlapping bins of one feature, and tables of two jobs whose rows
 differ by a few; a job that opens tables must not be repeated with slightly different rows.

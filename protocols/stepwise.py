@@ -1,9 +1,9 @@
 """Stepwise selection on shares: forward, backward or both, on a quadratic approximation.
 
 A stepwise logistic regression fits hundreds of models. Near one point, though, the log-likelihood
-is a quadratic form, and on that all the models are known from one symmetric matrix: with the features
-of a model swept, it holds minus the covariance of its estimates, the estimates, and for every
-other feature its score and information given those in the model. A step looks for the weakest
+is a quadratic form, and on that all the models are known from one symmetric matrix: with the
+features of a model swept, it holds minus the covariance of its estimates, the estimates, and for
+every other feature its score and information given those in the model. A step looks for the weakest
 feature inside and the strongest outside, and sweeps one of them. This is what SAS calls the FAST
 elimination of PROC LOGISTIC. The matrix at the model without features is the correlation matrix of
 features and label, so that nothing has to be trained; at a trained model it is made of its weights
