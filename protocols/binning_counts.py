@@ -88,7 +88,7 @@ async def private_counts(mpc, index, classes, features, bins: int):
             size = min(width, features[p] - start)
             if size <= 0:
                 continue
-            own = index[:, start:start + size] if mpc.pid == p else None
+            own = _plain(index[:, start:start + size]) if mpc.pid == p else None
             if apart:
                 part = _sums_apart(mpc, p, own, blinds[p], (rows, size, classes.shape[1]), plan)
             else:
@@ -122,9 +122,10 @@ async def label_counts(mpc, index, label, features, bins: int, label_owner: int 
             continue
         own = np.zeros((count, bins, 2), np.int64)
         if mpc.pid == p:
-            own[:, :, 1] = _histogram(index, np.ones(rows, np.int64), bins)
+            own[:, :, 1] = _histogram(_plain(index), np.ones(rows, np.int64), bins)
             if p == label_owner:
-                own[:, :, 0] = _histogram(index, np.asarray(own_label).astype(np.int64), bins)
+                weights = np.ascontiguousarray(own_label, np.int64)
+                own[:, :, 0] = _histogram(_plain(index), weights, bins)
         dealt = mpc.deal(field.encode(own, 0), p, own.shape, 0)
         known = dealt[:, :, :1] if p == label_owner else bad[p]
         tables.append(mpc.concatenate([known, dealt[:, :, 1:] - known], axis=2))
@@ -160,6 +161,11 @@ def _check(index, rows, features, bins):
         raise ValueError(f'bins of shape {np.shape(index)}, expected {(rows, features)}')
     if rows and not 0 <= int(index.min()) <= int(index.max()) < bins:
         raise ValueError(f'bins from {index.min()} to {index.max()}, expected 0 to {bins - 1}')
+
+
+def _plain(index):
+    """Of one type and contiguous: every other kind of array would compile the kernels anew."""
+    return np.ascontiguousarray(index, np.int32)
 
 
 def _helpers(mpc, owner):
@@ -265,7 +271,7 @@ def _sums_of(mpc, words, classes, features, plan):
 def packed_words(index, plan: Packing):
     """An owner's bins (rows, features) as words (rows, features·plan.words), to be shared."""
     packed = np.zeros((*index.shape, plan.words), np.uint64)
-    _pack(np.ascontiguousarray(index), packed, plan.bits, plan.per)
+    _pack(_plain(index), packed, plan.bits, plan.per)
     return packed.astype(np.int64).reshape(len(index), -1)
 
 

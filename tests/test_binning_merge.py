@@ -185,11 +185,14 @@ def test_real_data():
         index = bin_index(values, fit_breaks(values, 10), 10)
         counts.append([np.bincount(index[label == c], minlength=11)[:10] for c in (1, 0)])
     counts = np.array(counts).transpose(0, 2, 1)
-    for rule, protocol in ((chi_merge, binning_chi.chi_merge),
-                           (tree_merge, binning_tree.tree_merge),
-                           (monotone_merge, binning_monotone.monotone_merge)):
-        found, _, _ = shared(lambda mpc, c, p=protocol: p(mpc, c), counts)
+    for rule, protocol, cost in (
+            (chi_merge, binning_chi.chi_merge, binning_chi.chi_merge_cost),
+            (tree_merge, binning_tree.tree_merge, binning_tree.tree_merge_cost),
+            (monotone_merge, binning_monotone.monotone_merge,
+             binning_monotone.monotone_merge_cost)):
+        found, *spent = shared(lambda mpc, c, p=protocol: p(mpc, c), counts)
         np.testing.assert_array_equal(found, twin(rule, counts))
+        assert tuple(spent) == cost(2, 10, 4, 1)
 
 
 def test_chi_square_by_hand():
