@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.plain.woe import woe_iv, woe_table
-from protocols.binning import bin_index, fit_breaks, one_hot
+from protocols.binning import bin_index, fit_breaks, given_breaks, one_hot, width_breaks
 from protocols.split import training_mask
 
 nan = float("nan")
@@ -47,6 +47,28 @@ def test_a_value_on_an_edge_goes_left_and_missing_goes_last() -> None:
 def test_too_many_edges_are_refused() -> None:
     with pytest.raises(ValueError, match="expected at most 2"):
         bin_index([1.0], np.array([1.0, 2.0]), 2)
+
+
+def test_equal_width_ignores_missing_and_special_values() -> None:
+    values = [0.0, 10.0, nan, -999.0, 3.0]
+    assert width_breaks(values, 4, [-999.0]).tolist() == [2.5, 5.0, 7.5]
+    assert width_breaks([5.0, 5.0], 4).tolist() == []
+    assert fit_breaks(values, 2, [-999.0]).tolist() == [3.0]
+
+
+def test_special_values_have_bins_of_their_own() -> None:
+    index = bin_index([1.0, -1.0, nan, -2.0, 9.0], np.array([2.0]), 3, [-1.0, -2.0])
+    assert index.tolist() == [0, 4, 3, 5, 1]
+    assert bin_index([2.0], np.array([2.0]), 3, closed="left").tolist() == [1]
+
+
+def test_given_breaks_are_checked() -> None:
+    assert given_breaks([1, 2.5], 3).tolist() == [1.0, 2.5]
+    for breaks in ([2, 1], [1, 1], [1, nan], [[1]]):
+        with pytest.raises(ValueError, match="ascending"):
+            given_breaks(breaks, 5)
+    with pytest.raises(ValueError, match="at most 2"):
+        given_breaks([1, 2], 2)
 
 
 def test_one_hot() -> None:

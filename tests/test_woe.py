@@ -10,6 +10,7 @@ from engine.cluster import run_cluster
 from models.plain.woe import woe_iv as plain_woe_iv
 from models.plain.woe import woe_table
 from protocols.binning import bin_index, fit_breaks, one_hot
+from protocols.binning_merge import woe_cost
 from protocols.woe import bin_counts, encode_woe, woe_iv
 
 BOUND = 1e-5
@@ -58,6 +59,31 @@ def test_a_feature_that_says_nothing_has_no_information():
 
     woe, iv = run_cluster(program, 4)[0]
     assert np.abs(woe).max() < BOUND and np.abs(iv).max() < BOUND
+
+
+def test_the_other_sign_and_the_cost():
+    counts = np.random.default_rng(1).integers(0, 9, (3, 6, 2))
+    counts[:, 0] += counts.sum(1).max(0) - counts.sum(1)
+
+    async def program(mpc):
+        cells, totals = secret(mpc, counts), secret(mpc, counts[0].sum(0))
+        await cells.ready()
+        await totals.ready()
+        mpc.floor = mpc.meter.depth
+        with mpc.meter.measure() as cost:
+            woe, iv = woe_iv(mpc, cells, totals, woe_sign=-1)
+            await woe.ready()
+            await iv.ready()
+        with pytest.raises(ValueError, match="woe_sign"):
+            woe_iv(mpc, cells, totals, woe_sign=0)
+        return await mpc.output([woe, iv]), cost.rounds, cost.bytes_sent
+
+    results = run_cluster(program, 4)
+    (woe, iv), rounds, _ = results[0]
+    plain = [plain_woe_iv(c[:, 0], c[:, 1], woe_sign=-1) for c in counts]
+    np.testing.assert_allclose(woe, [w for w, _ in plain], atol=BOUND)
+    np.testing.assert_allclose(iv, [i.sum() for _, i in plain], atol=BOUND)
+    assert (rounds, sum(r[2] for r in results)) == woe_cost(3, 6, 4, 1)
 
 
 def test_from_values_to_encoded_columns():
