@@ -218,22 +218,53 @@ async def confirm(op, tag: int = _CONFIRM) -> None:
 
 
 # --- what a group of t + 1 or more parties knows ---
+#
+# For layers above, too: a protocol in which single parties would have to be trusted lets t + 1 of
+# them do the same work on the same words, and passes the result on as a joint message. One of the
+# group is honest, so the receiver gets the right words or stops. What the group knows must be equal
+# at all its members bit by bit: derive its randomness from a key that exactly the group, or a set
+# around it, has (`Operation.of_set`), never from one that a single member draws.
+#
+#     group = speakers(members, t, op.rotation)
+#     if op.runtime.pid in group:
+#         send_jointly(op, group, receivers, words, tag)
+#     if op.runtime.pid in receivers:
+#         words = await receive_jointly(op, group, shape, np.uint64, tag)
+#     op.round()
 
 def speakers(group, t: int, rotation: int) -> tuple[int, ...]:
-    """The one that sends and the t that vouch, of a group that knows the same words."""
+    """The one that sends and the t that vouch, of t + 1 or more that know the same words.
+
+    `rotation` moves the work among the members; all parties must give the same one.
+    """
     start = rotation % len(group)
     return (tuple(group) * 2)[start:start + t + 1]
 
 
 def send_jointly(op, group, receivers, words: np.ndarray, tag: int) -> None:
-    """At a party of `group` (t + 1 parties): send, or vouch for, the words to each receiver."""
+    """At each party of `group` (t + 1 parties): send, or vouch for, the words to each receiver.
+
+    The first of the group sends the words, each other one a digest of 16 bytes, so to every
+    receiver the size of `words` and 16 t bytes go in all. The words must not change afterwards.
+    `receivers` are outside of the group. A tag (below 0xffe0) may be used once per operation
+    and receiver: it names the digest's one-time key. Within one round any number of joint messages
+    can be under way; the caller counts the round (`op.round()`), at all parties alike.
+
+    Reveals the words to the receivers, and nothing to anybody else.
+    """
     send = op.send if op.runtime.pid == group[0] else op.send_digest
     for receiver in receivers:
         send(receiver, words, tag)
 
 
 async def receive_jointly(op, group, shape, dtype, tag: int, elements=False) -> np.ndarray:
-    """The words (field elements) that the first of `group` sends, if all others vouch for them."""
+    """At a receiver: the words of `shape` that the first of `group` sends, once all others vouch.
+
+    With `elements` they are field elements, shape (..., 2). Raises RemoteProtocolError:
+    `cheating-detected` where two of the group differ (with t = 1 it names both, and one of them
+    lied; a difference escapes with probability 2^-80 at most), `wrong-length`, `bad-element`; and
+    PeerLost `peer-silent` at the idle deadline.
+    """
     words = await op.receive(group[0], shape, dtype, tag)
     if elements:
         op.check_elements(group[0], words)
