@@ -77,6 +77,7 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         self.prfs.cache_clear()
         self._links = links
         self.start_time = time.time()
+        self.watch_peers()
         for link in links.values():
             link.attach(self)
 
