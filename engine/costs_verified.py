@@ -102,10 +102,11 @@ def random_bits(n: int, m: int, t: int) -> Prediction:
 
 
 def check_range(n: int, m: int, t: int) -> Prediction:
-    """A proof of range, for t < 2."""
-    words, sets = 1 if t == 0 else 3, len(Geometry(m, t).sets)
+    """A proof of range."""
+    words, sets = 1 if t == 0 else 2, len(Geometry(m, t).sets)
     start = Prediction(2, _opening(n, m, t, t + 1) + _deal(words * WORD * n, m, t))
-    return _sum(m, start, _and(n, m, t, costs.range_ands(t)),
+    adders = (2 * WORD,) * max(0, _groups(m, t) - 2)
+    return _sum(m, start, _and(n, m, t, adders + costs.range_ands(t)),
                 Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
 
 
