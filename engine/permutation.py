@@ -105,7 +105,7 @@ def absorb(x: np.ndarray, draw: np.ndarray, minus: bool = False) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _tagged(rows, keys, factors, out):
+def _tagged(rows, keys, factor, out):
     last = out.shape[1] - 2
     for i in range(rows.shape[0]):
         a0 = a1 = a2 = uint64(0)
@@ -113,28 +113,25 @@ def _tagged(rows, keys, factors, out):
             lo, hi = rows[i, 2 * j], rows[i, 2 * j + 1]
             a0, a1, a2 = mac(a0, a1, a2, lo, hi, keys[j, 0], keys[j, 1])
             if last:
-                out[i, 2 * j], out[i, 2 * j + 1] = f_mul(lo, hi, factors[0, 0], factors[0, 1])
-        lo, hi = reduce3(a0, a1, a2)
-        out[i, last], out[i, last + 1] = f_mul(lo, hi, factors[1, 0], factors[1, 1])
+                out[i, 2 * j], out[i, 2 * j + 1] = f_mul(lo, hi, factor[0], factor[1])
+        out[i, last], out[i, last + 1] = reduce3(a0, a1, a2)
 
 
-def tags(rows: np.ndarray, keys: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """factor · Σ_j keys_j rows_j for rows (r, k, 2) and keys (k, 2); result (r, 1, 2)."""
+def tags(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Σ_j keys_j rows_j for rows (r, k, 2) and keys (k, 2); result (r, 1, 2)."""
     out = np.empty((len(rows), 1, 2), np.uint64)
-    _tag(rows, keys, np.stack([factor, factor]), out)
+    return _tag(rows, keys, keys[0], out)
+
+
+def tagged(rows: np.ndarray, keys: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """The rows times an element, and beside them the `tags` of the rows: (r, k + 1, 2)."""
+    return _tag(rows, keys, factor, np.empty((len(rows), len(keys) + 1, 2), np.uint64))
+
+
+def _tag(rows, keys, factor, out):
+    rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), 2 * len(keys))
+    _tagged(rows, keys, factor, out.reshape(len(rows), -1))
     return out
-
-
-def tagged(rows: np.ndarray, keys: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """The rows times factors[0], and beside them their `tags` with factors[1]: (r, k + 1, 2)."""
-    out = np.empty((len(rows), len(keys) + 1, 2), np.uint64)
-    _tag(rows, keys, factors, out)
-    return out
-
-
-def _tag(rows, keys, factors, out):
-    rows = np.require(rows, requirements=['C', 'W'])
-    _tagged(rows.reshape(len(rows), 2 * len(keys)), keys, factors, out.reshape(len(rows), -1))
 
 
 @njit(cache=True, nogil=True)

@@ -102,16 +102,13 @@ async def _tagged_summand(op, table, keys, group):
     others = [p for p in range(g.m) if p not in group][:g.t]
     senders = (*group, *others)
     weights = g.recombination(senders)
-    work = 8 * table.size
-
-    def own_tags():
-        return tags(table, keys, weights[senders.index(pid)])
+    if pid in senders:
+        keys = field.mul(keys, weights[senders.index(pid)])
     held = None
     if pid in group:
-        place = group.index(pid)
-        factors = np.stack([g.recombination(group)[place], weights[place]])
-        held = await op.compute(work, tagged, table, keys, factors)
-    more = await pass_on(op, others, group, rows, own_tags)
+        factor = g.recombination(group)[group.index(pid)]
+        held = await op.compute(8 * table.size, tagged, table, keys, factor)
+    more = await pass_on(op, others, group, rows, lambda: tags(table, keys))
     op.round()
     if held is not None:
         held[:, -1] = field.add(held[:, -1], more)
