@@ -18,7 +18,7 @@ from engine.base import RuntimeBase
 from engine.dealing import deal_roles, deal_shares
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
-from engine.permutation import move, random_order
+from engine.permutation import absorb, move, random_order
 from engine.prss import expand
 
 
@@ -70,25 +70,16 @@ class AdditiveArray(asyncoro.SecureObject):
         Two holders derive it from their pairwise key, without a message; among more the first
         one's seed travels under one-time pads, in one round.
         """
-        rt, lead, rows = self.runtime, self.holders[0], self.shape[0]
+        rt, rows = self.runtime, self.shape[0]
         op = Operation(rt, 'permute', self.shape)
 
         async def body(op, share):
+            draws = await common_draws(op, [self.holders])
             if len(self.holders) > 2:
                 op.round()
             if not self.held:
                 return None
-            if len(self.holders) <= 2:
-                peer = self.holders[-1] if rt.pid == lead else lead
-                draw = functools.partial(op.of_pair, peer, b'order')
-            else:
-                seed = op.of_pair(rt.pid, b'seed', 2)
-                if rt.pid == lead:
-                    for peer in self.holders[1:]:
-                        op.send(peer, seed ^ op.of_pair(peer, b'pad', 2))
-                else:
-                    seed = await op.receive(lead, (2,)) ^ op.of_pair(lead, b'pad', 2)
-                draw = functools.partial(expand, seed.tobytes(), b'order')
+            [draw] = draws.values()
             return await op.compute(20 * rows, lambda: move(share, random_order(draw, rows)))
         return rt.issue(op, [self], body,
                         AdditiveArray(rt, self.holders, self.shape, self.frac))
@@ -104,22 +95,7 @@ class AdditiveArray(asyncoro.SecureObject):
         size = math.prod(self.shape)
 
         async def body(op, share):
-            total = None
-            for j, giver in enumerate(old):
-                order = new[j % len(new):] + new[:j % len(new)]
-                receiver, keyed = order[0], order[1:]
-                if rt.pid == giver:
-                    drawn = {p: _draw(op, p, b'hand%d' % j, size) for p in keyed}
-                    rest = functools.reduce(field.sub, drawn.values(), share.reshape(size, 2))
-                    if receiver != giver:
-                        op.send(receiver, rest, j)
-                if rt.pid == receiver:
-                    part = rest if rt.pid == giver else await op.receive_elements(giver, size, j)
-                elif rt.pid in keyed:
-                    part = _draw(op, giver, b'hand%d' % j, size)
-                else:
-                    continue
-                total = part if total is None else field.add(total, part)
+            total = await pass_on(op, old, new, size, lambda: share.copy())
             op.round()
             return None if total is None else total.reshape(*self.shape, 2)
         return rt.issue(op, [self], body, AdditiveArray(rt, new, self.shape, self.frac))
@@ -131,22 +107,10 @@ class AdditiveArray(asyncoro.SecureObject):
         size = math.prod(self.shape)
 
         async def body(op, share):
-            parts = []
-            for j, dealer in enumerate(self.holders):
-                seeded, sent = deal_roles(rt.geometry, dealer, op.rotation + j)
-                purpose = b'shared%d' % j
-                if rt.pid == dealer:
-                    dealt = await op.compute(4 * size, deal_shares, op, rt,
-                                             share.reshape(size, 2), seeded, sent, purpose)
-                    for peer in sent:
-                        op.send(peer, dealt[peer], j)
-                    parts.append(dealt[rt.pid])
-                elif rt.pid in seeded:
-                    parts.append(_draw(op, dealer, purpose, size))
-                else:
-                    parts.append(await op.receive_elements(dealer, size, j))
+            own = None if share is None else share.reshape(size, 2)
+            total = await deal_out(op, self.holders, own, size)
             op.round()
-            return functools.reduce(field.add, parts).reshape(*self.shape, 2)
+            return total.reshape(*self.shape, 2)
         return rt.issue(op, [self], body, SecureArray(rt, self.shape, self.frac))
 
 
@@ -216,6 +180,91 @@ class AdditiveOperations(RuntimeBase):
                 return None
             return (await op.receive(sender, (size,), np.uint8) ^ pad).view(dtype).reshape(shape)
         return self.issue_value(op, [], body)
+
+
+# --- the steps, inside an operation; the caller counts the rounds ---
+
+async def common_draws(op, groups) -> dict:
+    """{index: draw} for the groups that this party is in: draw(k) gives words that only they know.
+
+    Two parties have a pairwise key; among more the first one's seed travels under one-time pads, in
+    one round for all groups.
+    """
+    pid, seeds = op.runtime.pid, {}
+    mine = [(k, group) for k, group in enumerate(groups) if pid in group]
+    for k, group in mine:
+        if len(group) > 2 and group[0] == pid:
+            seeds[k] = op.of_pair(pid, b'seed', 2, k)
+            for peer in group[1:]:
+                op.send(peer, seeds[k] ^ op.of_pair(peer, b'pad', 2, k), k)
+    for k, (lead, *rest) in mine:
+        if len(rest) > 1 and lead != pid:
+            seeds[k] = await op.receive(lead, (2,), tag=k) ^ op.of_pair(lead, b'pad', 2, k)
+    draws = {}
+    for k, group in mine:
+        if k in seeds:
+            draws[k] = functools.partial(expand, seeds[k].tobytes(), b'order')
+        else:
+            peer = group[-1] if pid == group[0] else group[0]
+            draws[k] = functools.partial(op.of_pair, peer, b'order', piece=k)
+    return draws
+
+
+async def pass_on(op, old, new, size: int, own, step: int = 0) -> np.ndarray | None:
+    """The sum of the summands of the parties `old`, split afresh among `new`; one round.
+
+    `own()` makes the summand of one of the old ones: `size` elements in memory that nothing else
+    uses. Returns this party's new summand (size, 2), None at a party that has none. 16 · size bytes
+    from each old holder that is not the receiver itself.
+    """
+    pid, total, drawn, waiting = op.runtime.pid, None, [], []
+
+    def keyed_words(peer, j):
+        return op.of_pair(peer, b'hand', 2 * size, step << 4 | j).reshape(size, 2)
+
+    def remaining(keyed, j):
+        rest = own().reshape(size, 2)
+        for p in keyed:
+            absorb(rest, keyed_words(p, j), minus=True)
+        return rest
+    for j, giver in enumerate(old):
+        receiver, *keyed = new[j % len(new):] + new[:j % len(new)]
+        if pid == giver:
+            rest = await op.compute(4 * size, remaining, keyed, j)
+            if receiver != giver:
+                op.send(receiver, rest, step << 4 | j)
+            else:
+                total = rest
+        if pid in keyed:
+            drawn.append((giver, j))
+        elif pid == receiver != giver:
+            waiting.append((giver, j))
+    for giver, j in waiting:
+        part = await op.receive_elements(giver, size, step << 4 | j)
+        total = part if total is None else await op.compute(size, field.add, total, part)
+    for giver, j in drawn:
+        base = np.zeros((size, 2), np.uint64) if total is None else total
+        total = await op.compute(size, lambda base=base, giver=giver, j=j: absorb(
+            base, keyed_words(giver, j)))
+    return total
+
+
+async def deal_out(op, holders, own: np.ndarray | None, size: int, step: int = 0) -> np.ndarray:
+    """Shamir shares (size, 2) of the sum of the holders' summands `own`; one round."""
+    rt, pid, parts = op.runtime, op.runtime.pid, []
+    roles = [deal_roles(rt.geometry, dealer, op.rotation + j) for j, dealer in enumerate(holders)]
+    if pid in holders:
+        j = holders.index(pid)
+        dealt = await op.compute(4 * size, deal_shares, op, rt, own, *roles[j], b'shared%d' % j)
+        for peer in roles[j][1]:
+            op.send(peer, dealt[peer], step << 4 | j)
+        parts.append(dealt[pid])
+    for j, (dealer, (seeded, _)) in enumerate(zip(holders, roles, strict=True)):
+        if pid in seeded:
+            parts.append(await op.compute(size, _draw, op, dealer, b'shared%d' % j, size))
+        elif pid != dealer:
+            parts.append(await op.receive_elements(dealer, size, step << 4 | j))
+    return await op.compute(size, functools.reduce, field.add, parts)
 
 
 def _draw(op, peer, purpose, size):

@@ -46,18 +46,19 @@ def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float =
 
 def run_cluster(program, m: int = 4, t: int | None = None, *, tap=None,
                 idle_deadline: float = 30.0, deadline: float = 300.0, raw_errors=False,
-                checking=False, verified=False):
+                checking=False, verified=False, check_inputs=None):
     """Run `async program(mpc)` at all parties; results in party order.
 
     Raises the first error, or with `raw_errors` returns errors in place of results. `checking`
     finds overflow inside the computation (`Runtime.checking`); `verified` is verified mode
-    (`engine.verified`), with the largest threshold unless given.
+    (`engine.verified`), with the largest threshold unless given; `check_inputs` the bound in bits
+    of inputs that state none.
     """
     async def main():
         runtimes = make_runtimes(m, t, tap, idle_deadline, verified=verified)
 
         async def party(rt):
-            rt.checking = checking
+            rt.checking, rt.check_inputs = checking, check_inputs
             async with rt:
                 if verified:
                     await agree_on_keys(rt)

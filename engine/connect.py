@@ -17,7 +17,8 @@ async def connect(*, pid: int, addresses, credentials: Credentials | None = None
                   job_key: bytes | None = None, peer_keys: list[bytes] | None = None,
                   session: bytes = bytes(32), program: bytes = bytes(32), deadline: float = 60.0,
                   idle_deadline: float = 120.0, job_deadline: float | None = None,
-                  frame_bytes: int = frames.MAX_PAYLOAD) -> Runtime:
+                  frame_bytes: int = frames.MAX_PAYLOAD,
+                  check_inputs: int | None = None) -> Runtime:
     """A runtime connected with all parties of a job.
 
     `addresses` are (host, port) per party, `credentials` the certificates that prove who is who;
@@ -25,7 +26,8 @@ async def connect(*, pid: int, addresses, credentials: Credentials | None = None
     parties or none. `job_key` is this party's raw X25519 private key and `peer_keys` the approved
     public keys of all parties; `session` is the manifest's hash. The deadlines (seconds) are those
     of connecting, of every wait for a frame, and of the whole job from now on. Larger arrays travel
-    in frames of `frame_bytes`, the same number at all parties.
+    in frames of `frame_bytes`, the same number at all parties. With `check_inputs` every input that
+    states no bound of its own must be below 2^check_inputs units in magnitude (`Runtime.input`).
     Raises EngineError naming the party that could not be reached or does not match.
     """
     m = len(addresses)
@@ -36,7 +38,7 @@ async def connect(*, pid: int, addresses, credentials: Credentials | None = None
                                  f'give 1024 to {frames.MAX_PAYLOAD}, the same at all parties')
     check_protection(addresses, credentials, plain)
     rt = Runtime(pid, geometry, session=session, idle_deadline=idle_deadline)
-    rt.frame_bytes = frame_bytes
+    rt.frame_bytes, rt.check_inputs = frame_bytes, check_inputs
     own = Session(pid, geometry, session, program, approved=peer_keys)
     if job_key is not None:
         own.private = X25519PrivateKey.from_private_bytes(job_key)

@@ -93,11 +93,12 @@ def random_bits(n: int, m: int, t: int) -> Prediction:
 
 
 def check_range(n: int, m: int, t: int) -> Prediction:
-    """A proof of range, for t < 2: the carry, the high words, and one opened bit per number."""
-    words = 1 if t == 0 else 3
+    """A proof of range: two words are added, and one bit per number opened."""
+    words = 1 if t == 0 else 2
     deal = n * WORD * words * (t + 1) * (_active(m, t) - t - 1)
     return sequence(m, Prediction(2, ELEMENT * t * n + deal),
-                    _and(n, m, t, range_ands(t)), Prediction(1, (t + 1) * (m - 1) * -(-n // 8)))
+                    _and(n, m, t, (2 * WORD,) * max(0, t - 1) + range_ands(t)),
+                    Prediction(1, (t + 1) * (m - 1) * -(-n // 8)))
 
 
 # --- additive sharings, shuffle ---
@@ -193,7 +194,7 @@ def _and(n, m, t, widths):
 
 def range_ands(t):
     """Widths of the ANDs of a proof of range."""
-    return ZERO if t == 0 else (*CARRY, WORD, *(2 * w for w in ZERO), 2)
+    return ZERO if t == 0 else (*CARRY, 1, WORD, *ZERO)
 
 
 def all_carries(t):

@@ -6,6 +6,7 @@ vouched for t times. A dealt sharing takes one more round, in which it is checke
 """
 
 import functools
+import itertools
 import math
 
 from engine import costs
@@ -101,20 +102,28 @@ def random_bits(n: int, m: int, t: int) -> Prediction:
 
 
 def check_range(n: int, m: int, t: int) -> Prediction:
-    """A proof of range, for t < 2."""
-    words, sets = 1 if t == 0 else 3, len(Geometry(m, t).sets)
+    """A proof of range."""
+    words, sets = 1 if t == 0 else 2, len(Geometry(m, t).sets)
     start = Prediction(2, _opening(n, m, t, t + 1) + _deal(words * WORD * n, m, t))
-    return _sum(m, start, _and(n, m, t, costs.range_ands(t)),
+    adders = (2 * WORD,) * max(0, _groups(m, t) - 2)
+    return _sum(m, start, _and(n, m, t, adders + costs.range_ands(t)),
                 Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
 
 
-def shuffle(n: int, m: int, t: int) -> Prediction:
-    """One phase per party (t = 1), see `engine.verified_shuffle`; n is rows times columns."""
-    if t == 0:
+def shuffle(n: int, m: int, t: int, rows: int | None = None) -> Prediction:
+    """As in the default mode with one more column while the groups hold the table, and the check
+    (`engine.verified_shuffle`); n is rows times columns, of which there is one unless told."""
+    rows = n if rows is None else rows
+    if not t or not n:
         return Prediction(0, 0)
-    phases = (m - 1) ** 2
-    return _sum(m, Prediction(m + 1, _opening(n, m, t, m - 2) +
-                              phases * (ELEMENT * n + DIGEST)))
+    groups = Geometry(m, t, True).shuffle_groups()
+    seeds = len(groups) * costs.permute(1, m, t).total_bytes
+    handing = _sum(m, *[costs.hand_over(n + rows, m, t, a, b)
+                        for a, b in itertools.pairwise(groups)])
+    check = _opening(1, m, t, t + 1) + _opening(1, m, t, m) + _opening(1, m, 2 * t, m) + \
+        ELEMENT * (m + t + 1) * (m - 1)
+    return _sum(m, Prediction(1, seeds + t * ELEMENT * rows), handing, costs.to_shared(n, m, t),
+                Prediction(4, check))
 
 
 def agree_on_keys(n: int, m: int, t: int) -> Prediction:

@@ -23,8 +23,8 @@ HEADER = struct.Struct('<4sBBHIIQqQII')
 MAGIC, VERSION = b'SEPC', 2
 MAX_PAYLOAD = 16 << 20
 
-HELLO, KEYS, ARRAY, SCALAR, ABORT, BYE = range(6)
-_SMALL = {HELLO: 512, KEYS: 4096, ABORT: 4096, BYE: 0}
+HELLO, KEYS, ARRAY, SCALAR, ABORT, BYE, PING, PONG = range(8)
+_SMALL = {HELLO: 512, KEYS: 4096, ABORT: 4096, BYE: 0, PING: 0, PONG: 0}
 
 WHAT = (1 << 64) - 1
 """Mask of that part of a context which both sides must agree on: the operation's name and shape."""
@@ -58,7 +58,7 @@ def parse(data) -> Frame:
     if magic != MAGIC or version != VERSION:
         raise RemoteProtocolError('bad-frame', 'the peer does not speak this frame format',
                                   remedy='install the same SEPC version at all parties')
-    if kind > BYE or reserved or more:
+    if kind > PONG or reserved or more:
         raise RemoteProtocolError('bad-frame', f'unknown frame kind {kind}')
     limit = _SMALL.get(kind, MAX_PAYLOAD)
     if length > limit:

@@ -21,6 +21,7 @@ from engine.errors import (
     RemoteProtocolError,
     reported,
 )
+from engine.liveness import Liveness
 from engine.throttle import Throttle
 
 _GRACE = 5.0
@@ -57,6 +58,8 @@ class Messaging(RuntimeBase):
         self._awaited: dict[tuple[int, int], int] = {}
         self._early: dict[tuple[int, int], list[int]] = {}
         self._held: dict[int, int] = {}
+        self._liveness: Liveness | None = None
+        self._ended_waits: set[int] = set()
         self._job_timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Future | None = None
         self._program: asyncio.Task | None = None
@@ -98,9 +101,18 @@ class Messaging(RuntimeBase):
         """Stop the job with the error `deadline` when it has not ended by itself by then."""
         self._job_timer = self._loop.call_later(seconds, self._out_of_time, seconds)
 
+    def watch_peers(self) -> None:
+        """From now on find out, while this party waits, which of the others are there."""
+        self._liveness = Liveness(self.pid, self._links, self._waited_for, self.idle_deadline,
+                                  self._loop)
+
+    def _waited_for(self):
+        yield from (key[0] for key, value in self._mail.items()
+                    if isinstance(value, asyncio.Future) and not value.done())
+        yield from self._ended_waits - self._finished
+
     def _out_of_time(self, seconds):
-        waiting = [key[0] for key, value in self._mail.items()
-                   if isinstance(value, asyncio.Future) and not value.done()]
+        waiting = list(self._waited_for())
         whom = f', and waits for party {waiting[0]}' if waiting else ''
         self.fail(PeerLost('deadline', f'the job has not ended within {seconds:g} s{whom}',
                            party=waiting[0] if waiting else self.pid,
@@ -111,6 +123,8 @@ class Messaging(RuntimeBase):
         self._closing = True
         if self._job_timer is not None:
             self._job_timer.cancel()
+        if self._liveness is not None:
+            self._liveness.close()
         for link in self._links.values():
             link.close()
         self.worker.shutdown(wait=False, cancel_futures=True)
@@ -178,6 +192,7 @@ class Messaging(RuntimeBase):
         while missing := set(self._links) - self._finished:
             self.check()
             self._all_done = self._loop.create_future()
+            self._ended_waits = missing
             try:
                 async with asyncio.timeout(self.idle_deadline):
                     await self._all_done
@@ -201,6 +216,14 @@ class Messaging(RuntimeBase):
 
     def delivered(self, peer: int, frame: frames.Frame, payload: np.ndarray) -> None:
         """A link hands over a frame."""
+        if self._liveness is not None:
+            self._liveness.heard(peer)
+            if frame.kind == frames.PING:
+                self._liveness.asked(peer)
+            elif frame.kind == frames.PONG:
+                self._liveness.answered(peer, frame.operation)
+        if frame.kind in (frames.PING, frames.PONG):
+            return
         if frame.kind == frames.BYE:
             self._goodbye(peer)
         elif frame.kind == frames.ABORT:
@@ -298,8 +321,11 @@ class Messaging(RuntimeBase):
 
     def _silence(self, peer, where) -> PeerLost:
         early = next((c for (p, _), (c, _) in self._early.items() if p == peer), None)
-        ahead = '' if early is None else f'; it has sent frames of {divergence.describe(early)}'
+        ahead = '' if early is None else \
+            f'; party {peer} has sent frames of {divergence.describe(early)}'
+        named, why = (peer, '') if self._liveness is None else self._liveness.culprit(
+            peer, self._finished, trust=not self.geometry.verified)
         return PeerLost('peer-silent',
-                        f'nothing received for {self.idle_deadline:g} s in {where}{ahead}',
-                        party=peer, step=self.step,
+                        f'nothing received for {self.idle_deadline:g} s in {where}{why}{ahead}',
+                        party=named, step=self.step,
                         remedy='check the load and the network of that party')

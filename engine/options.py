@@ -3,6 +3,7 @@
     -M m  -I i  -P host:port ...  -C file.ini  -T t  -B port  --ssl        as in MPyC
     --plain             bare TCP, for parties on this machine only
     --verified          verified mode (`engine.verified`)
+    --check-inputs BITS every input is proven to be below 2^BITS units (with --verified)
     --connect-deadline, --idle-deadline, --job-deadline SECONDS
 
 The program's own arguments stay in `sys.argv`.
@@ -32,6 +33,8 @@ def own_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group('SEPC')
     group.add_argument('--plain', action='store_true', help='bare TCP, on this machine only')
     group.add_argument('--verified', action='store_true', help='check what the others send')
+    group.add_argument('--check-inputs', type=int, choices=range(1, 64), metavar='bits',
+                       help='prove that every input is below 2^bits units (with --verified)')
     for name, default, what in (('connect', 60.0, 'connecting'), ('idle', 120.0, 'every wait'),
                                 ('job', None, 'the whole run')):
         group.add_argument(f'--{name}-deadline', type=_seconds, default=default, metavar='s',

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit, uint64
 
-from engine.i128 import f_add, f_canonical, f_sub
+from engine.i128 import f_mul, mac, reduce3
 from engine.lanes import prefetch
 
 _SPARE = 16
 _AHEAD = 24  # rows; memory is asked for while earlier ones are moved
+_ALL, _TOP = np.uint64((1 << 64) - 1), np.uint64((1 << 63) - 1)
 
 
 @njit(cache=True, nogil=True)
@@ -57,32 +58,98 @@ def random_order(draw: Callable[[int], np.ndarray], n: int) -> np.ndarray:
     return order
 
 
+@njit(inline='always')
+def _plus(lo, hi, dl, dh):
+    """x + d mod p for x < p and d <= p. The sum s is p or more exactly if s + 1 has bit 127."""
+    dl += lo
+    dh += hi + uint64(dl < lo)
+    wrapped = (dh + uint64(dl == _ALL)) >> uint64(63)
+    lo = dl + wrapped
+    return lo, (dh + uint64(lo < dl)) & _TOP
+
+
 @njit(cache=True, nogil=True)
-def _move(rows, order, draws, plus, out):
+def _move(rows, order, out):
     n = order.size
     for i in range(n):
         prefetch(rows, order[min(i + _AHEAD, n - 1)], 0)
-        at = order[i]
-        for j in range(0, rows.shape[1], 2):
-            lo, hi = rows[at, j], rows[at, j + 1]
-            for k in range(draws.shape[0]):
-                dl, dh = f_canonical(
-                    draws[k, i, j], draws[k, i, j + 1] & uint64(0x7fffffffffffffff))
-                if plus:
-                    lo, hi = f_add(lo, hi, dl, dh)
-                else:
-                    lo, hi = f_sub(lo, hi, dl, dh)
-            out[i, j], out[i, j + 1] = lo, hi
+        for j in range(rows.shape[1]):
+            out[i, j] = rows[order[i], j]
 
 
-def move(rows: np.ndarray, order: np.ndarray, draws: np.ndarray | None = None,
-         plus: bool = False) -> np.ndarray:
-    """rows[order] plus or minus Σ draws: rows (r, ..., 2) of elements, draws (k, n, ..., 2) of raw
-    uniform words, taken as elements as `engine.field.uniform` does; result (n, ..., 2)."""
-    n, width = len(order), math.prod(rows.shape[1:])
-    out = np.empty((n, *rows.shape[1:]), np.uint64)
-    if draws is None:
-        draws = np.empty((0, n, width), np.uint64)
+def move(rows: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """rows[order] for rows of any shape (r, ...) of words."""
+    out = np.empty((len(order), *rows.shape[1:]), np.uint64)
+    width = math.prod(rows.shape[1:])
     rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), width)
-    _move(rows, order, draws.reshape(len(draws), n, width), plus, out.reshape(n, width))
+    _move(rows, order, out.reshape(len(order), width))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _absorb(x, draw, flip):
+    for i in range(x.shape[0]):
+        # The complement of d is p - d, and s = x + d reaches p exactly if s + 1 has bit 127.
+        lo, hi = draw[i, 0] ^ flip, (draw[i, 1] ^ flip) & _TOP
+        lo += x[i, 0]
+        hi += x[i, 1] + uint64(lo < x[i, 0])
+        wrapped = (hi + uint64(lo == _ALL)) >> uint64(63)
+        lo += wrapped
+        x[i, 0], x[i, 1] = lo, (hi + uint64(lo < wrapped)) & _TOP
+
+
+def absorb(x: np.ndarray, draw: np.ndarray, minus: bool = False) -> np.ndarray:
+    """x, in place, plus or minus raw uniform words, read as elements as `field.uniform` does."""
+    _absorb(x.reshape(-1, 2), draw.reshape(-1, 2), _ALL if minus else np.uint64(0))
+    return x
+
+
+@njit(cache=True, nogil=True)
+def _tagged(rows, keys, factor, out):
+    last = out.shape[1] - 2
+    for i in range(rows.shape[0]):
+        a0 = a1 = a2 = uint64(0)
+        for j in range(keys.shape[0]):
+            lo, hi = rows[i, 2 * j], rows[i, 2 * j + 1]
+            a0, a1, a2 = mac(a0, a1, a2, lo, hi, keys[j, 0], keys[j, 1])
+            if last:
+                out[i, 2 * j], out[i, 2 * j + 1] = f_mul(lo, hi, factor[0], factor[1])
+        out[i, last], out[i, last + 1] = reduce3(a0, a1, a2)
+
+
+def tags(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Σ_j keys_j rows_j for rows (r, k, 2) and keys (k, 2); result (r, 1, 2)."""
+    out = np.empty((len(rows), 1, 2), np.uint64)
+    return _tag(rows, keys, keys[0], out)
+
+
+def tagged(rows: np.ndarray, keys: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """The rows times an element, and beside them the `tags` of the rows: (r, k + 1, 2)."""
+    return _tag(rows, keys, factor, np.empty((len(rows), len(keys) + 1, 2), np.uint64))
+
+
+def _tag(rows, keys, factor, out):
+    rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), 2 * len(keys))
+    _tagged(rows, keys, factor, out.reshape(len(rows), -1))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _weighted(rows, words, sums, out):
+    for i in range(rows.shape[0]):
+        wl, wh = words[i, 0], words[i, 1] & _TOP
+        for j in range(sums.shape[0]):
+            sums[j, 0], sums[j, 1], sums[j, 2] = mac(
+                sums[j, 0], sums[j, 1], sums[j, 2], rows[i, 2 * j], rows[i, 2 * j + 1], wl, wh)
+    for j in range(sums.shape[0]):
+        out[j, 0], out[j, 1] = reduce3(sums[j, 0], sums[j, 1], sums[j, 2])
+
+
+def weighted(rows: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Σ_i w_i rows_i for rows (r, k, 2) of elements and r elements w_i, given as raw uniform
+    words (r, 2); result (k, 2)."""
+    columns = rows.shape[1]
+    out = np.empty((columns, 2), np.uint64)
+    rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), 2 * columns)
+    _weighted(rows, words.reshape(-1, 2), np.zeros((columns, 3), np.uint64), out)
     return out

@@ -65,6 +65,7 @@ def setup() -> Runtime:
     if not options.no_uvloop:
         asyncio.set_event_loop(new_loop())
     runtime = Runtime(own, geometry, options, idle_deadline=options.idle_deadline)
+    runtime.check_inputs = options.check_inputs
     if local is not None:
         local.runtime = runtime
     for party, (host, port) in zip(runtime.parties, addresses, strict=True):

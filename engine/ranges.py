@@ -5,23 +5,25 @@ consistent sharing of a number far outside, multiplied with somebody else's secr
 of that secret. `check_range` can be applied to anything: it opens one bit per number, which is the
 same for all honest inputs, and what it masks is the input alone.
 
-For x + 2^63 = U + V mod 2^128, where U and V are known to one group each, the number is in
-range if and only if the sum is below 2^64, that is U_high + V_high + carry = 0 mod 2^64: either the
-carry of the low words is 1 and U_high is the complement of V_high, or it is 0 and U_high = -V_high.
-If the masked opening wrapped around p, U + V would be off by p and not below 2^64.
+For x + 2^63 = U + V mod 2^128, in shared bits, the number is in range if and only if the sum is
+below 2^64, that is A + B + c = 0 mod 2^64 for the high words A, B and the carry c of the low ones.
+While the bits of that sum are zero, a place passes on a carry unless both its bits are zero; so it
+is zero exactly if A ^ B is ((A | B) << 1) + c. If the masked opening wrapped around p, U + V would
+be off by p and not below 2^64. For a narrower range, x < 2^b, both x and 2^(63 - b) x are in range.
 """
 
 import numpy as np
 
+from engine import field
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.compare import carry_into_top
-from engine.errors import LocalProtocolError, RemoteProtocolError
+from engine.errors import RemoteProtocolError
 from engine.operation import Operation
 from engine.verified_bits import bit_network
 
 _BLOCK = 1 << 15
-_ONES = np.uint64((1 << 64) - 1)
+_ONE, _TOP, _ONES = np.uint64(1), np.uint64(63), np.uint64((1 << 64) - 1)
 
 
 class RangeOperations(RuntimeBase):
@@ -30,27 +32,50 @@ class RangeOperations(RuntimeBase):
     async def check_range(self, x: SecureArray, bits: int = 63) -> None:
         """Go on only if every number of x is at least -2^bits and below 2^bits units (bits <= 63).
 
-        Opens one bit per number to all parties (two more for bits < 63): nothing but that all are
-        in range, or which are not. Raises RemoteProtocolError `out-of-range` at all parties, and
-        LocalProtocolError `not-available` for t > 1. For t = 1 18 rounds, 19 in verified mode; 10
-        or 11 more for bits < 63.
+        Opens one bit per number to all parties (two for bits < 63): nothing but that all are in
+        range, or which are not. Raises RemoteProtocolError `out-of-range` at all parties. For t = 1
+        18 rounds, 19 in verified mode; bits < 63 cost twice the bytes.
         """
+        for outcome in self._range_proofs(x, bits):
+            _refuse(await outcome, bits)
+
+    def proven(self, x: SecureArray, bits: int = 63) -> SecureArray:
+        """x, which no operation begins to use before `check_range` has succeeded for it.
+
+        If it does not the run ends with RemoteProtocolError `out-of-range`. Costs as there.
+        """
+        proofs = self._range_proofs(x, bits)
+        op = Operation(self, 'proven', x.shape, local=True)
+
+        async def body(op, share):
+            for outcome in proofs:
+                _refuse(await outcome, bits)
+            return share
+        return self.issue(op, [x], body, SecureArray(self, x.shape, x.frac))
+
+    def _range_proofs(self, x, bits):
+        """Futures of the opened bits, all of which must be set."""
         if not 0 < bits <= 63:
             raise ValueError(f'check_range: {bits} bits, expected 1 to 63')
-        if self.geometry.t > 1:
-            raise LocalProtocolError('not-available', f'check_range with t = {self.geometry.t}',
-                                     remedy='use t = 1')
-        flat, pending = x.ravel(), []
+        flat, pending = x.ravel().reinterpret(0), []
+        if bits < 63:
+            flat = self.concatenate([flat, self.scale(flat, 1 << (63 - bits))])
         for start in range(0, max(1, flat.size), _BLOCK):
             piece = flat[start:start + _BLOCK]
             op = Operation(self, 'check_range', piece.shape)
             pending.append(self.issue_value(op, [piece], _in_range))
-        for outcome in pending:
-            _refuse(await outcome, bits)
-        if bits < 63:
-            units = flat.reinterpret(0)
-            both = self.concatenate([units + (1 << bits), (1 << bits) - 1 - units])
-            _refuse(~await self.open_negative(both), bits)
+        return pending
+
+
+def refuse_outside(values: np.ndarray, bits: int) -> None:
+    """OverflowError where one of this party's own values is not in [-2^bits, 2^bits) units."""
+    if not 0 < bits <= 63:
+        raise ValueError(f'input: {bits} bits, expected 1 to 63')
+    moved = field.affine(values, 1, 1 << bits)
+    outside = (moved[..., 1] != 0) | ((moved[..., 0] >> np.uint64(bits)) > 1)
+    if outside.any():
+        raise OverflowError(f'input: {int(outside.sum())} of {outside.size} values need more than '
+                            f'{bits} bits and a sign; expected what the program states')
 
 
 def _refuse(inside, bits):
@@ -67,20 +92,21 @@ async def _in_range(op, share):
     if len(net.layout.parts) == 1:
         [high] = await net.deal({j: w[1] for j, w in mine.items()}, (net.n,))
         return await net.open(await _all_ones(net, net.xor_public(high, int(_ONES))))
-    # The second part's high words come once as they are, and once negated.
-    dealt = {j: np.stack([w[0], w[1], np.uint64(0) - w[1] if j else w[1]])
-             for j, w in mine.items()}
-    u, v = await net.deal(dealt, (3, net.n))
-    low = u[:, 0], v[:, 0]
-    inner = await carry_into_top(net, *low)
-    top = [(w >> np.uint64(63)) & np.uint64(1) for w in low]
+    words = await net.deal(mine, (2, net.n))
+    while len(words) > 2:
+        a, b, c, *rest = words
+        carries = await net.and_(a ^ c, b ^ c) ^ c
+        doubled = carries << _ONE
+        doubled[:, 1] |= carries[:, 0] >> _TOP
+        words = [a ^ b ^ c, doubled, *rest]
+    u, v = words
+    inner = await carry_into_top(net, u[:, 0], v[:, 0])
+    inner, *top = [(w & _ONE).astype(np.uint8) for w in (inner, u[:, 0] >> _TOP, v[:, 0] >> _TOP)]
     # The carry out of bit 63 is the majority of its two bits and the carry into it.
-    carry = top[1] ^ await net.and_(top[0] ^ top[1], inner ^ top[1], 1)
-    ones = await _all_ones(net, np.stack(
-        [u[:, 1] ^ v[:, 1], net.xor_public(u[:, 2] ^ v[:, 2], int(_ONES))], 1))
-    cases = np.stack([carry.astype(np.uint8), net.xor_public(carry.astype(np.uint8), 1)], 1)
-    either = await net.and_(cases, ones, 1)
-    return await net.open(either[:, 0] ^ either[:, 1])
+    carry = inner ^ await net.and_(top[0] ^ inner, top[1] ^ inner, 1)
+    either = u[:, 1] ^ v[:, 1] ^ await net.and_(u[:, 1], v[:, 1])
+    z = u[:, 1] ^ v[:, 1] ^ (either << _ONE) ^ carry.astype(np.uint64)
+    return await net.open(await _all_ones(net, net.xor_public(z, int(_ONES))))
 
 
 async def _all_ones(net, z):

@@ -35,7 +35,7 @@ from engine.numeric import NumericOperations
 from engine.operation import Operation
 from engine.prss import Randomness, derive
 from engine.public_values import PublicValues
-from engine.ranges import RangeOperations
+from engine.ranges import RangeOperations, refuse_outside
 from engine.rendezvous import connect_all
 from engine.shamir import Geometry
 from engine.sharing import Sharing
@@ -77,6 +77,7 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         self.prfs.cache_clear()
         self._links = links
         self.start_time = time.time()
+        self.watch_peers()
         for link in links.values():
             link.attach(self)
 
@@ -131,6 +132,9 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
             await self.shutdown()
         else:
             self.failed(exc)
+
+    check_inputs: int | None = None
+    """Bits of every number that is put in, for inputs that state no bound; None states none."""
 
     checking = False
     """Checking mode, for tests only: every truncated product is opened to all parties first, and
@@ -240,16 +244,24 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
 
     # --- both kinds of values ---
 
-    def input(self, x, senders=None):
+    def input(self, x, senders=None, bits: int | None = None):
         """Share private values: a SecureArray as `mpc.array(values)` holds them, or MPyC's types.
 
-        Returns one array per sender (one array if `senders` is a single party number).
+        Returns one array per sender (one array if `senders` is a single party number). With `bits`
+        a sender refuses values of its own that are not at least -2^bits and below 2^bits units
+        (OverflowError), and in verified mode all parties prove it before anything uses the array
+        (`engine.ranges`); `check_inputs` is the bound of those that are given none.
         """
         if not isinstance(x, SecureArray):
             return super().input(x, senders)
         owners = [senders] if isinstance(senders, int) else \
             list(range(self.geometry.m) if senders is None else senders)
+        bits = self.check_inputs if bits is None else bits
+        if bits is not None and self.pid in owners:
+            refuse_outside(x.share, bits)
         arrays = [self.deal(x.share, owner, x.shape, x.frac) for owner in owners]
+        if bits is not None and self.geometry.verified:
+            arrays = [self.proven(a, bits) for a in arrays]
         return arrays[0] if isinstance(senders, int) else arrays
 
     def output(self, x, receivers=None, threshold=None, raw=False):

@@ -104,12 +104,18 @@ class Geometry:
     def shuffle_groups(self) -> list[tuple[int, ...]]:
         """Groups of t + 1 parties such that every t parties are disjoint from at least one.
 
-        Disjoint groups while they fit (two pairs for m = 4, t = 1), otherwise all that are needed.
+        Disjoint groups while they fit (two pairs for m = 4, t = 1), otherwise a greedy cover.
         """
         t, m = self.t, self.m
         if m >= (t + 1) ** 2:
             return [tuple(range(k * (t + 1), (k + 1) * (t + 1))) for k in range(t + 1)]
-        return list(itertools.combinations(range(m), t + 1))
+        missing, groups = set(itertools.combinations(range(m), t)), []
+        while missing:
+            best = max(itertools.combinations(range(m), t + 1),
+                       key=lambda g: sum(set(g).isdisjoint(s) for s in missing))
+            missing = {s for s in missing if not set(best).isdisjoint(s)}
+            groups.append(best)
+        return groups
 
     @functools.cache
     def joint_groups(self) -> list[tuple[int, ...]]:

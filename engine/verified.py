@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from engine import field
 from engine.errors import RemoteProtocolError
 from engine.operation import Operation
+from engine.permutation import weighted
 from engine.prss import expand
 
 _COIN, _CHECK, _ACK, _CONFIRM = 0xffe0, 0xffe1, 0xffe2, 0xffe3
@@ -146,32 +147,38 @@ async def check_dealing(op, share: np.ndarray, dealer: int) -> None:
     rt, g = op.runtime, op.runtime.geometry
     n, pid = len(share), rt.pid
     receivers = [p for p in range(g.m) if p != dealer]
-    mask = _random_sharing(op, b'check')
+    mask = random_sharing(op, b'check')
     coefficients = await _coefficients(op, n, dealer)
     if pid != dealer:
-        weighted = await op.compute(4 * n, lambda: field.total(
-            field.mul(share, coefficients).reshape(-1, 2)))
-        own = field.add(weighted.reshape(1, 2), mask)
-        for peer in receivers:
-            if peer != pid:
-                op.send(peer, own, _CHECK)
-        shown = {pid: own}
-        for peer in receivers:
-            if peer != pid:
-                shown[peer] = await op.receive_elements(peer, 1, _CHECK)
-        if not _on_one_polynomial(g, shown):
-            raise cheating(op, f'the sharing of party {dealer} could not be confirmed',
-                           range(g.m) if g.t > 1 else (set(range(g.m)) - {pid}))
+        combined = await op.compute(4 * n, weighted, share.reshape(n, 1, 2), coefficients)
+        own = field.add(combined, mask)
+        await compare_on_polynomial(op, own, receivers, _CHECK, f'the sharing of party {dealer}')
     op.round()
 
 
-def _random_sharing(op, purpose):
-    """One random value in shares of degree t, unknown to any t parties; local."""
+async def compare_on_polynomial(op, own, parties, tag, what) -> None:
+    """Among `parties`: each shows the others one element, and all must lie on one polynomial of
+    degree t. Raises RemoteProtocolError `cheating-detected`, which says that `what` failed."""
     g, pid = op.runtime.geometry, op.runtime.pid
-    total = np.zeros((1, 2), np.uint64)
+    others = [p for p in parties if p != pid]
+    for peer in others:
+        op.send(peer, own, tag)
+    shown = {pid: own}
+    for peer in others:
+        shown[peer] = await op.receive_elements(peer, 1, tag)
+    if not _on_one_polynomial(g, shown):
+        # With t = 1 no honest party is suspected of what it would have done to itself.
+        raise cheating(op, f'{what} could not be confirmed',
+                       range(g.m) if g.t > 1 else set(range(g.m)) - {pid})
+
+
+def random_sharing(op, purpose: bytes, count: int = 1) -> np.ndarray:
+    """Random values (count, 2) in shares of degree t, unknown to any t parties; local."""
+    g, pid = op.runtime.geometry, op.runtime.pid
+    total = np.zeros((count, 2), np.uint64)
     for k in g.sets_of(pid):
-        word = field.uniform(op.of_set(k, purpose, 2).reshape(1, 2))
-        total = field.add(total, field.affine(word, g.set_value(k, pid)))
+        words = field.uniform(op.of_set(k, purpose, 2 * count).reshape(count, 2))
+        total = field.add(total, field.affine(words, g.set_value(k, pid)))
     return total
 
 
@@ -183,26 +190,28 @@ def _on_one_polynomial(g, shown):
                for p in rest)
 
 
+async def coin(op, count: int) -> np.ndarray:
+    """`count` random words that nobody knew before all parties had come this far; two rounds."""
+    g = op.runtime.geometry
+    await confirm(op, _ACK)
+    opening = CheckedOpening(op, g.t, range(g.m))
+    own = random_sharing(op, b'coin')
+    opening.send(own, _COIN)
+    shares, points = await opening.receive(own, _COIN)
+    op.round()
+    seed = field.combine(field.stack(shares), g.recombination(tuple(points)))
+    return expand(seed.tobytes(), b'coefficients', count)
+
+
 async def _coefficients(op, n, dealer):
-    """Random coefficients (n, 2), known to the receivers after they have their shares."""
+    """Random coefficients, 2n raw words, known to the receivers after they have their shares."""
     rt, g = op.runtime, op.runtime.geometry
     if g.t == 1:
         if rt.pid == dealer:
             return None
         [known] = [k for k, s in enumerate(g.sets) if dealer not in s]
-        raw = op.of_set(known, b'coefficients', 2 * n)
-    elif g.t == 0:
-        raw = np.ones(2 * n, np.uint64)
-    else:
-        await confirm(op, _ACK)
-        coin = CheckedOpening(op, g.t, range(g.m))
-        own = _random_sharing(op, b'coin')
-        coin.send(own, _COIN)
-        shares, points = await coin.receive(own, _COIN)
-        op.round()
-        seed = field.combine(field.stack(shares), g.recombination(tuple(points)))
-        raw = expand(seed.tobytes(), b'coefficients', 2 * n)
-    return field.uniform(raw.reshape(n, 2))
+        return op.of_set(known, b'coefficients', 2 * n)
+    return np.ones(2 * n, np.uint64) if g.t == 0 else await coin(op, 2 * n)
 
 
 async def confirm(op, tag: int = _CONFIRM) -> None:
@@ -218,22 +227,53 @@ async def confirm(op, tag: int = _CONFIRM) -> None:
 
 
 # --- what a group of t + 1 or more parties knows ---
+#
+# For layers above, too: a protocol in which single parties would have to be trusted lets t + 1 of
+# them do the same work on the same words, and passes the result on as a joint message. One of the
+# group is honest, so the receiver gets the right words or stops. What the group knows must be equal
+# at all its members bit by bit: derive its randomness from a key that exactly the group, or a set
+# around it, has (`Operation.of_set`), never from one that a single member draws.
+#
+#     group = speakers(members, t, op.rotation)
+#     if op.runtime.pid in group:
+#         send_jointly(op, group, receivers, words, tag)
+#     if op.runtime.pid in receivers:
+#         words = await receive_jointly(op, group, shape, np.uint64, tag)
+#     op.round()
 
 def speakers(group, t: int, rotation: int) -> tuple[int, ...]:
-    """The one that sends and the t that vouch, of a group that knows the same words."""
+    """The one that sends and the t that vouch, of t + 1 or more that know the same words.
+
+    `rotation` moves the work among the members; all parties must give the same one.
+    """
     start = rotation % len(group)
     return (tuple(group) * 2)[start:start + t + 1]
 
 
 def send_jointly(op, group, receivers, words: np.ndarray, tag: int) -> None:
-    """At a party of `group` (t + 1 parties): send, or vouch for, the words to each receiver."""
+    """At each party of `group` (t + 1 parties): send, or vouch for, the words to each receiver.
+
+    The first of the group sends the words, each other one a digest of 16 bytes, so to every
+    receiver the size of `words` and 16 t bytes go in all. The words must not change afterwards.
+    `receivers` are outside of the group. A tag (below 0xffe0) may be used once per operation
+    and receiver: it names the digest's one-time key. Within one round any number of joint messages
+    can be under way; the caller counts the round (`op.round()`), at all parties alike.
+
+    Reveals the words to the receivers, and nothing to anybody else.
+    """
     send = op.send if op.runtime.pid == group[0] else op.send_digest
     for receiver in receivers:
         send(receiver, words, tag)
 
 
 async def receive_jointly(op, group, shape, dtype, tag: int, elements=False) -> np.ndarray:
-    """The words (field elements) that the first of `group` sends, if all others vouch for them."""
+    """At a receiver: the words of `shape` that the first of `group` sends, once all others vouch.
+
+    With `elements` they are field elements, shape (..., 2). Raises RemoteProtocolError:
+    `cheating-detected` where two of the group differ (with t = 1 it names both, and one of them
+    lied; a difference escapes with probability 2^-80 at most), `wrong-length`, `bad-element`; and
+    PeerLost `peer-silent` at the idle deadline.
+    """
     words = await op.receive(group[0], shape, dtype, tag)
     if elements:
         op.check_elements(group[0], words)

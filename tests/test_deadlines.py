@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from engine_kit import free_addresses
 
+from engine.cluster import run_cluster
 from engine.credentials import write_authority
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,6 +145,63 @@ def test_a_party_that_is_stopped_is_named_after_the_idle_deadline(tmp_path, wher
         for error in parties.errors(0, 1):
             assert (error["code"], error["party"]) == ("peer-silent", 2)
             assert error["remedy"]
+
+
+CHAIN = """
+    import json
+    import os
+    import signal
+    import sys
+
+    from engine import mpc
+    from engine.errors import EngineError
+
+    async def main():
+        print("ready", flush=True)
+        sys.stdin.readline()
+        async with mpc:
+            x = mpc.input(mpc.array([1.0]), senders=0)
+            await mpc.output(x)
+            if mpc.pid == 1:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            # Party 2 waits for party 1, then 0 and 3 for party 2.
+            own = await mpc.output(x, receivers=2)
+            await mpc.output(mpc.input(mpc.array([1.0 if own is None else own[0]]), senders=2))
+    try:
+        mpc.run(main())
+    except EngineError as error:
+        print(json.dumps(error.as_dict()), flush=True)
+        sys.exit(3)
+"""
+
+
+def test_a_party_that_only_waits_for_the_silent_one_is_not_named(tmp_path):
+    """The deadlines of 0 and 3, who wait for party 2, come long before that of party 2."""
+    with Parties(tmp_path, CHAIN, [], ["-T", "1"], m=4, each=lambda i: (
+            "--idle-deadline", SILENCE if i in (0, 3) else "60")) as parties:
+        errors = parties.errors(0, 2, 3)
+    assert {e["party"] for e in errors} == {1}
+    assert any("from party 2, which answers; party 1 does not" in e["cause"] for e in errors)
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_of_parties_that_all_answer_the_one_that_waits_for_nobody_is_named(verified):
+    async def program(mpc):
+        mpc.idle_deadline = 1.0 if mpc.pid in (0, 3) else 30.0
+        mpc._liveness.close()
+        mpc.watch_peers()
+        x = mpc.input(mpc.array([1.0]), senders=0)
+        await mpc.output(x)
+        if mpc.pid == 2:
+            await mpc.receive_frame(1, 0, 1 << 40, 0, "what party 1 never sends")
+        return await mpc.output(mpc.input(x, senders=2))
+    errors = run_cluster(program, 4, verified=verified, raw_errors=True)
+    first = next(e for e in (errors[0], errors[3]) if e.code == "peer-silent")
+    if verified:  # nobody is accused on the word of another
+        assert first.party in (1, 2)
+    else:
+        assert first.party == 1
+        assert "party 2 says that it waits for party 1" in first.cause
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
@@ -312,9 +370,7 @@ def gone(pid: int) -> bool:
 @pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGSTOP"])
 def test_no_local_party_outlives_a_failed_run(tmp_path, signal_name):
     status, err, pids = family(tmp_path, "child", signal_name)
-    # Of two parties that wait, one may wait for the other, and its deadline may come first.
-    named = "(party 2)" if signal_name == "SIGKILL" else "nothing received for"
-    assert status == 1 and named in err
+    assert status == 1 and "(party 2)" in err
     assert len(pids) == 3 and all(gone(pid) for pid in pids)
 
 

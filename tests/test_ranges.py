@@ -14,7 +14,7 @@ from engine.errors import EngineError
 from engine.shamir import Geometry
 
 DEPLOYMENTS = [(1, 0, False), (3, 1, False), (4, 1, False), (4, 1, True), (5, 1, True),
-               (3, 0, True)]
+               (3, 0, True), (5, 2, False), (7, 2, True)]
 
 
 def outcome(values, bits, m, t, verified):
@@ -58,6 +58,38 @@ def test_cost(m, t, verified):
         await mpc.check_range(secret(mpc, np.arange(9)))
     cost = measured(program, m, t, verified=verified)["check_range"]
     assert cost == (1, *predict("check_range", 9, Geometry(m, t, verified)))
+
+
+@pytest.mark.parametrize("job_wide", [False, True])
+@pytest.mark.parametrize("m, t", [(4, 1), (7, 2)])
+def test_an_input_with_a_bound_is_used_by_nobody_before_it_is_proven(job_wide, m, t):
+    """Party 0 puts in 2^41, whatever its own engine says; then honest numbers."""
+    bits = {} if job_wide else {"bits": 40}
+    used = []
+
+    async def program(mpc, value):
+        x = mpc.array(np.array([1, value, -5]) if mpc.pid == 0 else np.zeros(3, int))
+        y = mpc.input(x, 0, **bits) * secret(mpc, np.arange(3), 1)
+        y.share.add_done_callback(lambda f: used.append(f.exception() is None))
+        return (await mpc.output(y)).tolist()
+
+    def run(value):
+        return run_cluster(lambda mpc: program(mpc, value), m, t, verified=True, raw_errors=True,
+                           check_inputs=40 if job_wide else None)
+    assert run(-2**40) == [[0, -2**40, -10]] * m and all(used)
+    assert any(isinstance(r, OverflowError) for r in run(2**40))  # one's own mistake
+    used.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.runtime.refuse_outside", lambda *_: None)
+        results = run(2**40)
+    assert {r.code for r in results} <= {"out-of-range", "peer-stopped"}
+    assert "out-of-range" in {r.code for r in results} and not any(used)
+
+
+def test_bounds_of_inputs_cost_nothing_in_the_default_mode():
+    async def program(mpc):
+        await mpc.output(mpc.input(mpc.array(np.arange(9)), 0, bits=10))
+    assert "check_range" not in measured(program, 4)
 
 
 def test_a_dealer_outside_its_range_stops_before_it_meets_a_secret():
