@@ -1,8 +1,9 @@
 """The MPC worker of one job at one party: `python -m parties.worker --job DIR`.
 
 A process of its own, because MPyC's runtime is process-wide and because a job that goes wrong
-must not take its node with it. It reads `job.json`, gets the job's private key on standard input
-(a key in a file would outlive the job), computes, and leaves `result.json` for its owner.
+must not take its node with it. It reads `job.json`, gets the job's private key and, if this party
+asks for some, the keys of its query on standard input (in a file they would outlive the job),
+computes, and leaves `result.json` for its owner, and shares if the program keeps some.
 Standard output carries one JSON line per event; the node relays those over the bus, and for that
 reason no event, and no error, repeats a value of the data.
 """
@@ -18,6 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,12 +29,11 @@ from pydantic import ValidationError
 from engine.credentials import Credentials, job_key
 from parties import canonical
 from parties.errors import LocalError, PartiesError
-from parties.holdings import load_inputs
 from parties.lifeline import die_with_parent, on_end_of_input
-from parties.manifest import Column, Hex32, Manifest, PartyName, Port, Strict, explain
+from parties.manifest import Hex32, Manifest, PartyName, Port, Strict, explain
 from parties.measurement import measurement
 from parties.messages import Certificate
-from parties.programs import PROGRAMS, Programs, find
+from parties.programs import PROGRAMS, Programs, find, imported
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
@@ -41,17 +42,26 @@ Connect = Callable[..., Awaitable[Any]]
 
 
 class Job(Strict):
-    """`job.json`: the agreed manifest, and this party's place in it."""
+    """`job.json`: the agreed manifest, this party's place in it, and the files that it reads."""
 
     manifest: dict[str, Any]
     party: PartyName
-    data: str
-    id_column: Column
-    label: Column | None
+    files: dict[str, str]
     addresses: tuple[tuple[str, Port], ...]
     peer_keys: tuple[Hex32, ...]
     certificates: tuple[Certificate, ...]
     connect_deadline: float
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What comes on standard input: the job's private key, and the keys of this party's query."""
+
+    job_key: bytes
+    keys: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
 
 
 class Events:
@@ -73,7 +83,7 @@ class Events:
 
 
 async def run(
-    folder: Path, key: bytes, events: Events, programs: Programs, connect: Connect | None
+    folder: Path, given: Secrets, events: Events, programs: Programs, connect: Connect | None
 ) -> dict[str, Any]:
     """Run the job in `folder`; returns the fields of the closing event."""
     job, manifest = _read_job(folder)
@@ -86,13 +96,8 @@ async def run(
     program = find(programs, manifest.program.name, manifest.program.version)
     function = program.load()
     parameters = program.read_parameters(manifest.parameters)
-    table, shape = load_inputs(Path(job.data), job.id_column, job.label)
-    if shape != manifest.inputs[job.party]:
-        raise LocalError(
-            "inputs",
-            "the party's table is no longer the one that the manifest states",
-            "leave the data in place while a job runs, or propose a new job",
-        )
+    bring = imported(program.bring)
+    brought = bring(job.party, manifest, parameters, job.files, given.keys)
     events.progress("load", "done")
     events.progress("connect", "start")
     if connect is None:
@@ -102,15 +107,15 @@ async def run(
         # On a machine's first run one worker compiles the kernels and the others wait for it.
         await asyncio.to_thread(ensure)
         connect = engine_connect
-    pid = manifest.names.index(job.party)
+    pid = manifest.compute.index(job.party)
     certificates = [base64.b64decode(text) for text in job.certificates]
     mpc = await connect(
         pid=pid,
         addresses=list(job.addresses),
         threshold=manifest.threshold,
-        job_key=key,
+        job_key=given.job_key,
         peer_keys=[bytes.fromhex(public) for public in job.peer_keys],
-        credentials=Credentials.pinned(pid, certificates, job_key(key)),
+        credentials=Credentials.pinned(pid, certificates, job_key(given.job_key)),
         session=bytes.fromhex(manifest.sha256()),
         deadline=job.connect_deadline,
         # The node ends the job when the manifest expires; this is for a node that cannot.
@@ -119,14 +124,14 @@ async def run(
     events.progress("connect", "done")
     result = await function(
         mpc,
-        parties=list(manifest.names),
-        table=table,
-        inputs={name: list(manifest.inputs[name].features) for name in manifest.names},
-        rows={name: manifest.inputs[name].rows for name in manifest.names},
+        parties=list(manifest.compute),
         parameters=parameters,
         progress=events.progress,
+        **brought,
     )
     await mpc.shutdown()
+    if program.keep is not None:
+        imported(program.keep)(folder, manifest, result["keep"])
     outputs = {"outputs": result["outputs"], "salt": secrets.token_hex(32)}
     _write_private(folder / RESULT_FILE, {**outputs, "steps": result["steps"]})
     return {"steps": result["steps"], "outputs_sha256": canonical.sha256(outputs)}
@@ -175,15 +180,21 @@ def _write_private(path: Path, document: dict[str, Any]) -> None:
         file.write(canonical.canonical(document))
 
 
-def _read_key() -> bytes:
-    """The job key, one line of 64 hexadecimal digits; the pipe stays open as the lifeline."""
-    line = b""
-    while not line.endswith(b"\n"):
-        char = os.read(0, 1)
-        if not char:
+def _read_secrets() -> Secrets:
+    """Two lines: the job key in hexadecimal digits, and `null` or the keys of a query as JSON.
+
+    The pipe stays open as the lifeline.
+    """
+    received, lines = bytearray(), 0
+    while lines < 2:
+        piece = os.read(0, 1 << 20)
+        if not piece:
             os._exit(1)
-        line += char
-    return bytes.fromhex(line.decode())
+        received += piece
+        lines += piece.count(b"\n")
+    key, keys = bytes(received).split(b"\n")[:2]
+    asked = json.loads(keys)
+    return Secrets(bytes.fromhex(key.decode()), None if asked is None else tuple(asked))
 
 
 def main(
@@ -196,7 +207,7 @@ def main(
     parser.add_argument("--job", type=Path, required=True)
     folder: Path = parser.parse_args(arguments).job
     die_with_parent()
-    key = _read_key()
+    given = _read_secrets()
     on_end_of_input(partial(os._exit, 1))
     # A program or library that prints must not be able to write events.
     events = Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
@@ -206,10 +217,10 @@ def main(
     names: tuple[str, ...] = ()
     try:
         job, manifest = _read_job(folder)
-        party, names = job.party, manifest.names
+        party, names = job.party, manifest.compute
         from engine import event_loop
 
-        closing = event_loop.run(run(folder, key, events, programs, connect))
+        closing = event_loop.run(run(folder, given, events, programs, connect))
     except Exception as exc:
         if not isinstance(exc, PartiesError):
             # Where, but not what: an unforeseen message may quote data.

@@ -42,6 +42,7 @@ class Ports:
         self.errors: list[dict[str, Any] | None] = []
         self.workers: list[set[str]] = []
         self.stops = 0
+        self.taken_over = 0
         self.moved = asyncio.Condition()
 
     async def send(self, kind: str, body: Body) -> None:
@@ -60,6 +61,9 @@ class Ports:
 
     async def start_worker(self, approvals: dict[str, Approval]) -> None:
         self.workers.append(set(approvals))
+
+    def take_over(self) -> None:
+        self.taken_over += 1
 
     async def stop_worker(self) -> None:
         self.stops += 1
