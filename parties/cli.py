@@ -9,23 +9,42 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from bench.cli import app as bench
-from parties.data_cli import app as data_commands
 from parties.cli_common import Json, answer
+from parties.cli_node import audit, job, node
 from parties.cli_pir import app as pir
+from parties.data_cli import app as data_commands
+
+
+class _Commands(TyperGroup):
+    """The commands; `bench` is imported when it is asked for, since it loads the whole engine."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), "bench"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name == "bench":
+            from bench.cli import app as bench
+
+            group = typer.main.get_group(bench)
+            group.name = cmd_name
+            return group
+        return super().get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="SEPC: joint credit decisions on data that stays where it is.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-node = typer.Typer(help="The node of one organisation.", no_args_is_help=True)
 app.add_typer(node, name="node")
+app.add_typer(job, name="job")
 app.add_typer(pir, name="pir")
-app.add_typer(bench, name="bench")
 app.add_typer(data_commands, name="data")
+app.add_typer(audit, name="audit")
 
 
 class Language(StrEnum):
@@ -83,16 +102,6 @@ def demo(
         print_summary(document, Console())
 
     answer(work, as_json, show)
-
-
-@node.command("up")
-def node_up(
-    home: Annotated[Path, typer.Option(help="The node's folder, with its node.json.")],
-) -> None:
-    """Run a node until it is stopped."""
-    from parties.node import main as run_node
-
-    raise typer.Exit(run_node(["--home", str(home)]))
 
 
 def main() -> None:

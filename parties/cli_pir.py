@@ -9,7 +9,7 @@ import typer
 from parties.cli_common import Home, Json, answer, print_fields
 
 app = typer.Typer(
-    help="Anonymous query: ask a list for a key without telling anybody the key.",
+    help="Anonymous query: ask lists without saying for whom.",
     no_args_is_help=True,
 )
 

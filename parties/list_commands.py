@@ -107,29 +107,24 @@ class ListCommands:
         """Share the staged list, as a new publication or as changes; returns when all hold it."""
         node = self._node
         wanted = _Publish.model_validate_json(canonical.canonical(fields))
-        staged = node.home / STAGED / wanted.staged
-        try:
-            name = wanted.terms.name
-            held = node.store.lists.held().get((node.name, name))
-            if wanted.after != (held.number if held else 0):
-                raise LocalError(
-                    "list_changed",
-                    f"the list {name} was published by somebody else in the meantime",
-                    "give the command again",
-                )
-            if wanted.quotas is not None:
-                self._set_quotas(name, wanted.quotas)
-            manifest = publish_manifest(
-                wanted.terms,
-                wanted.after + 1,
-                held if wanted.update else None,
-                **self._common(wanted.seconds),
+        name = wanted.terms.name
+        held = node.store.lists.held().get((node.name, name))
+        if wanted.after != (held.number if held else 0):
+            raise LocalError(
+                "list_changed",
+                f"another version of the list {name} was published in the meantime",
+                "give the command again",
             )
-            order = Order(wanted.terms, staged=staged)
-            job = await node.propose(manifest, order)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
+        if wanted.quotas is not None:
+            self._set_quotas(name, wanted.quotas)
+        manifest = publish_manifest(
+            wanted.terms,
+            wanted.after + 1,
+            held if wanted.update else None,
+            **self._common(wanted.seconds),
+        )
+        order = Order(wanted.terms, staged=node.home / STAGED / wanted.staged)
+        job = await node.propose(manifest, order)
         await node.outcome(job, everybody=True)
         node.store.lists.complete(manifest.job_id)
         return {

@@ -89,19 +89,20 @@ def publish(
     entries = _entries(home, own, source, profile)
     stated = _stated(own, entries, terms, source, profile, name)
     changes = None if terms.anew else _changes(home, own, stated, entries)
-    done = order(
-        home,
-        {
-            "command": "publish",
-            "terms": stated,
-            "staged": _stage(home, entries),
-            "after": own["number"] if own else 0,
-            "update": changes is not None,
-            "quotas": quotas,
-            "seconds": seconds,
-        },
-        None,
-    )
+    staged = _stage(home, entries)
+    command = {
+        "command": "publish",
+        "terms": stated,
+        "staged": staged.name,
+        "after": own["number"] if own else 0,
+        "update": changes is not None,
+        "quotas": quotas,
+        "seconds": seconds,
+    }
+    try:
+        done = order(home, command, None)
+    finally:
+        staged.unlink(missing_ok=True)
     return {
         **done,
         "records": len(entries.keys),
@@ -209,9 +210,9 @@ def _changes(
     return count if count <= Layout(stated["capacity"], stated["payload"]).updates else None
 
 
-def _stage(home: Path, entries: Entries) -> str:
+def _stage(home: Path, entries: Entries) -> Path:
     folder = home / STAGED
     folder.mkdir(mode=0o700, exist_ok=True)
-    token = secrets.token_hex(16)
-    write_entries(folder / token, entries)
-    return token
+    staged = folder / secrets.token_hex(16)
+    write_entries(staged, entries)
+    return staged

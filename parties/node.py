@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -35,6 +36,7 @@ from parties.inbox import Inbox, Letter
 from parties.job import FromPeer, Job, PeerLost, Stop
 from parties.lifecycle import TERMINAL, Event, State
 from parties.lifeline import die_with_parent
+from parties.list_commands import STAGED
 from parties.list_keeping import query_details
 from parties.manifest import Manifest
 from parties.messages import (
@@ -395,6 +397,7 @@ class Node:
         )
         for record in self.store.unfinished():
             self.store.set_state(record.job_id, State.FAILED, error.as_dict())
+        shutil.rmtree(self.home / STAGED, ignore_errors=True)
 
 
 async def _serve(home: Path, supervised: bool, worker: Sequence[str], programs: Programs) -> None:

@@ -172,8 +172,6 @@ class Runner:
             self._port.release()
         if self._worker is not None:
             await self._worker.stop()
-        if self._order is not None and self._order.staged is not None:
-            self._order.staged.unlink(missing_ok=True)
 
     def take_over(self) -> None:
         """Hold the version of a list that the worker has left; before anybody hears that it did."""
