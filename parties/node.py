@@ -53,6 +53,7 @@ from parties.policy import Decision
 from parties.presence import Roster
 from parties.programs import PROGRAMS, Programs
 from parties.runner import Runner, Surroundings
+from parties.spare import Spare
 from parties.store import Store
 
 MAX_EARLY = 256
@@ -88,6 +89,7 @@ class Node:
         worker: Sequence[str] = WORKER,
         programs: Programs = PROGRAMS,
     ) -> None:
+        home = home.absolute()
         self.home = home
         self.config = NodeConfig.load(home)
         self.name = self.config.name
@@ -118,12 +120,14 @@ class Node:
         self._early: list[Letter] = []
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._spare = Spare(worker, home)
         self._surroundings = Surroundings(
             home=home,
             config=self.config,
             directory=self.directory,
             store=self.store,
             worker=worker,
+            spare=self._spare,
             programs=programs,
             send=self.send,
             changed=self._changed,
@@ -150,11 +154,13 @@ class Node:
             await self._bus.wait_connected()
             self.online.set()
             self._report(event="online")
+            await self._prepare_spare()
             while (command := await commands.get()) is not None:
                 try:
                     await operator.obey(command)
                 except PartiesError as exc:
                     self._report(event="refused", error=exc.as_dict())
+            await self._spare.stop()
             await self._leave()
             for task in self._tasks:
                 task.cancel()
@@ -362,8 +368,17 @@ class Node:
             if letter.envelope.job_id == manifest.job_id:
                 self._deliver(job, letter)
         self._early = [item for item in self._early if item.envelope.job_id != manifest.job_id]
-        self._spawn(job.run())
+        self._spawn(self._run_job(job))
         return True
+
+    async def _run_job(self, job: Job) -> None:
+        await job.run()
+        await self._prepare_spare()
+
+    async def _prepare_spare(self) -> None:
+        """Where lists are held the next job may be a query, whose asker waits for it."""
+        if self.config.spare_worker and self.store.lists.held():
+            await self._spare.prepare()
 
     def _decided(self, manifest: Manifest, decision: Decision) -> None:
         checks = [check.model_dump() for check in decision.checks]

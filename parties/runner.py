@@ -40,8 +40,9 @@ from parties.measurement import measurement
 from parties.messages import Approval, Body, Progress, Receipt
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
+from parties.spare import Spare
 from parties.store import Store
-from parties.worker import JOB_FILE, Job
+from parties.worker import JOB_FILE, LOG_FILE, Job
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Surroundings:
     directory: Directory
     store: Store
     worker: Sequence[str]
+    spare: Spare
     programs: Programs
     send: Callable[[Manifest, str, Body], Coroutine[Any, Any, None]]
     changed: Callable[[Manifest, State, Event, dict[str, Any] | None], None]
@@ -159,8 +161,10 @@ class Runner:
         with os.fdopen(handle, "wb") as file:
             file.write(canonical.canonical(job.model_dump(mode="json")))
         self._port.release()
-        command = [*self._node.worker, "--job", str(folder)]
-        self._worker = await Child.start(command, folder / "worker.log")
+        self._worker = await self._node.spare.take(str(folder))
+        if self._worker is None:
+            command = [*self._node.worker, "--job", str(folder)]
+            self._worker = await Child.start(command, folder / LOG_FILE)
         await self._worker.send(self._key.private_bytes_raw().hex())
         await self._worker.send(json.dumps(self._order.keys if self._order else None))
         self._key = None

@@ -1,9 +1,10 @@
-"""The MPC worker of one job at one party: `python -m parties.worker --job DIR`.
+"""The MPC worker of one job at one party: `python -m parties.worker --job DIR`, or `--spare`.
 
 A process of its own, because MPyC's runtime is process-wide and because a job that goes wrong
 must not take its node with it. It reads `job.json`, gets the job's private key and, if this party
 asks for some, the keys of its query on standard input (in a file they would outlive the job),
 computes, and leaves `result.json` for its owner, and shares if the program keeps some.
+A spare worker is ready before there is a job, and gets the job's folder as a first line.
 Standard output carries one JSON line per event; the node relays those over the bus, and for that
 reason no event, and no error, repeats a value of the data.
 """
@@ -21,6 +22,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,6 +40,7 @@ from parties.programs import PROGRAMS, Programs, find, imported
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 PID_FILE = "worker.pid"
+LOG_FILE = "worker.log"
 Connect = Callable[..., Awaitable[Any]]
 
 
@@ -180,21 +183,43 @@ def _write_private(path: Path, document: dict[str, Any]) -> None:
         file.write(canonical.canonical(document))
 
 
-def _read_secrets() -> Secrets:
-    """Two lines: the job key in hexadecimal digits, and `null` or the keys of a query as JSON.
-
-    The pipe stays open as the lifeline.
-    """
+def _read_lines(count: int) -> list[bytes]:
+    """The first lines of standard input; the pipe stays open as the lifeline."""
     received, lines = bytearray(), 0
-    while lines < 2:
+    while lines < count:
         piece = os.read(0, 1 << 20)
         if not piece:
             os._exit(1)
         received += piece
         lines += piece.count(b"\n")
-    key, keys = bytes(received).split(b"\n")[:2]
+    return bytes(received).split(b"\n")[:count]
+
+
+def _read_secrets(key: bytes, keys: bytes) -> Secrets:
+    """From the job key in hexadecimal digits, and `null` or the keys of a query as JSON."""
     asked = json.loads(keys)
     return Secrets(bytes.fromhex(key.decode()), None if asked is None else tuple(asked))
+
+
+def _log_to(path: Path) -> None:
+    """Have standard error, and what programs print, in a file of the job."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for number in (1, 2):
+        os.dup2(handle, number)
+    os.close(handle)
+
+
+def _prepare() -> None:
+    """Load what a query needs, by answering one of nobody's within this process."""
+    from engine.warm import ensure
+    from protocols.pir_program import rehearse
+
+    # What the job will be compared with is the code that is loaded now.
+    measurement()
+    ensure()
+    import_module("parties.list_work")
+    import_module("engine.connect")
+    rehearse()
 
 
 def main(
@@ -204,14 +229,23 @@ def main(
 ) -> int:
     """Entry point. Exit status 0 with a closing `done` event, or 1 with an `error` event."""
     parser = argparse.ArgumentParser(prog="python -m parties.worker", description=__doc__)
-    parser.add_argument("--job", type=Path, required=True)
-    folder: Path = parser.parse_args(arguments).job
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--job", type=Path)
+    which.add_argument("--spare", action="store_true")
+    chosen = parser.parse_args(arguments)
     die_with_parent()
-    given = _read_secrets()
-    on_end_of_input(partial(os._exit, 1))
     # A program or library that prints must not be able to write events.
     events = Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
+    if chosen.spare:
+        _prepare()
+        path, *lines = _read_lines(3)
+        folder = Path(path.decode())
+        _log_to(folder / LOG_FILE)
+    else:
+        folder, lines = chosen.job, _read_lines(2)
+    given = _read_secrets(*lines)
+    on_end_of_input(partial(os._exit, 1))
     (folder / PID_FILE).write_text(str(os.getpid()))
     party = ""
     names: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ import numpy as np
 from protocols.pir import ask, decide, publish, update
 from protocols.pir_book import Book
 from protocols.pir_store import keep, resume
-from protocols.pir_table import Layout, Record
+from protocols.pir_table import Entries, Layout, Record
 from protocols.steps import Progress, Steps
 
 Arrays = Mapping[str, np.ndarray]
@@ -73,6 +73,20 @@ async def query_program(mpc, *, parties: Sequence[str], parameters: Any, progres
             if hits is not None:
                 outputs = {'hits': hits}
     return {'steps': steps.costs, 'outputs': outputs}
+
+
+def rehearse() -> None:
+    """Publish and ask a made-up list among four parties in this process, so that all is loaded."""
+    from engine.cluster import run_cluster
+
+    layout = Layout(100)
+
+    async def program(mpc):
+        book = Book(Entries.of({}), layout) if mpc.pid == 0 else None
+        shared = await publish(mpc, 0, layout, book)
+        await ask(mpc, [shared], 0, 1, ['nobody'] if mpc.pid == 0 else None)
+
+    run_cluster(program, m=4)
 
 
 def _document(record: Record) -> dict[str, Any]:
