@@ -13,7 +13,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Home = Annotated[Path, typer.Option(help="The node's folder, with its node.json.")]
 
 
-def answer(work: Callable[[], Any], as_json: bool, show: Callable[[Any], None]) -> None:
+def answer(work: Callable[[], Any], as_json: bool, show: Callable[[Any], None]) -> Any:
     """Do the work and print its document, or say what went wrong and exit with status 1."""
     from parties.data import DataError
     from parties.errors import LocalError, PartiesError
@@ -33,6 +33,7 @@ def answer(work: Callable[[], Any], as_json: bool, show: Callable[[Any], None]) 
         print(json.dumps(document, ensure_ascii=False))
     else:
         show(document)
+    return document
 
 
 def fail(error: dict[str, Any], as_json: bool, text: str | None = None) -> NoReturn:

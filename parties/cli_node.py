@@ -85,6 +85,25 @@ def status(home: Home, as_json: Json = False) -> None:
     answer(lambda: _order(home, "status"), as_json, print_fields)
 
 
+@node.command()
+def doctor(home: Home, as_json: Json = False) -> None:
+    """Try what jobs need: broker, rights, other nodes, clocks, code, connections both ways.
+
+    The exit status is 0 only if nothing was found wrong.
+    """
+
+    def show(document: dict[str, Any]) -> None:
+        for one in document["findings"]:
+            where = f" {one['party']}" if one["party"] else ""
+            seconds = "" if one["seconds"] is None else f" ({one['seconds'] * 1000:.0f} ms)"
+            remedy = f"\n    remedy: {one['remedy']}" if one["remedy"] else ""
+            mark = "ok  " if one["passed"] else "FAIL"
+            print(f"{mark} {one['check']}{where}: {one['found']}{seconds}{remedy}")
+
+    if not answer(lambda: _order(home, "doctor"), as_json, show)["healthy"]:
+        raise typer.Exit(1)
+
+
 @job.command()
 def propose(
     home: Home,

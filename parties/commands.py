@@ -32,6 +32,7 @@ class Commands:
         lists = ListCommands(node)
         self._known: dict[str, Callable[[Fields], Awaitable[Fields]]] = {
             "status": self._status,
+            "doctor": node.doctor.examine,
             "propose": self._propose,
             "jobs": self._jobs,
             "job": self._job,
@@ -53,7 +54,7 @@ class Commands:
                 f"send one of {', '.join(self._known)}",
                 party=self._node.name,
             )
-        if known != self._status:
+        if command["command"] not in ("status", "doctor"):
             await self._node.online.wait()
         try:
             return await known({k: v for k, v in command.items() if k != "command"})

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ async def _obey(reader: asyncio.StreamReader, handler: Handler) -> dict[str, Any
         return {"error": exc.as_dict()}
     except (ValueError, RecursionError):  # not JSON, or longer than MAX_LINE
         error = LocalError("command", "the command is not a line of JSON", "use the command sepc")
+        return {"error": error.as_dict()}
+    except Exception as exc:
+        # Where, but not what: an unforeseen message may quote a key.
+        traceback.print_tb(exc.__traceback__)
+        error = LocalError("node_error", type(exc).__name__, "this is a defect: see the node's log")
         return {"error": error.as_dict()}
 
 

@@ -28,6 +28,7 @@ from parties.audit import AuditLog
 from parties.commands import Commands as Operator
 from parties.config import NodeConfig
 from parties.control import serve
+from parties.doctor import Doctor
 from parties.envelope import seal
 from parties.errors import LocalError, PartiesError, RemoteProtocolError, as_error
 from parties.holdings import Order
@@ -43,6 +44,8 @@ from parties.messages import (
     PRESENCE,
     Body,
     Failure,
+    Ping,
+    Pong,
     Proposal,
     Receipt,
     inbox_topic,
@@ -120,6 +123,7 @@ class Node:
         self._early: list[Letter] = []
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.doctor = Doctor(self)
         self._spare = Spare(worker, home)
         self._surroundings = Surroundings(
             home=home,
@@ -258,6 +262,22 @@ class Node:
         if kind != "progress":
             self.audit.append("sent", kind=kind, job_id=manifest.job_id)
 
+    async def send_alone(self, recipient: str, kind: str, body: Body) -> None:
+        """Send a message that is about no job to one party."""
+
+        def letter() -> bytes:
+            return seal(
+                self.identity,
+                recipient=recipient,
+                sequence=self.store.next_sequence(recipient),
+                kind=kind,
+                body=body.model_dump(mode="json"),
+                now=time.time(),
+                lifetime=30,
+            )
+
+        await self._bus.publish(inbox_topic(recipient, self.name), letter)
+
     def _letter(self, recipient: str, manifest: Manifest, kind: str, body: Body) -> bytes:
         return seal(
             self.identity,
@@ -292,6 +312,12 @@ class Node:
         if letter is None:
             return
         envelope, job_id = letter.envelope, str(letter.envelope.job_id)
+        if isinstance(letter.body, Pong):
+            self.doctor.heard(envelope.sender, letter.body)
+            return
+        if isinstance(letter.body, Ping):
+            self._spawn(self.doctor.answer(envelope.sender, letter.body))
+            return
         if envelope.kind != "progress":
             self.audit.append(
                 "received",

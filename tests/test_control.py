@@ -21,6 +21,8 @@ from parties.identity import Identity
 
 async def obey(command: dict[str, Any]) -> dict[str, Any]:
     """Repeats what it hears."""
+    if command.get("command") == "crash":
+        raise RuntimeError("value-of-a-key")
     if command.get("command") == "fail":
         raise LocalError("nope", "it cannot be", "do not", party="bank")
     return {"heard": command}
@@ -67,6 +69,12 @@ def test_an_error_keeps_its_fields(home: Path) -> None:
     assert caught.value.as_dict() == {
         "code": "nope", "party": "bank", "step": None, "cause": "it cannot be", "remedy": "do not",
     }  # fmt: skip
+
+
+def test_a_defect_is_told_without_what_it_says(home: Path) -> None:
+    with pytest.raises(LocalError, match="node_error: RuntimeError") as caught:
+        serving(home, lambda: order(home, {"command": "crash"}))
+    assert "value" not in str(caught.value.as_dict())
 
 
 @pytest.mark.parametrize("data", [b"\n", b"[]\n", b"{", b"\xff\n", b"[" * 100_000 + b"\n"])

@@ -156,6 +156,19 @@ def test_the_lists_are_shown(fleet: Fleet) -> None:
     assert shown["government/fraud"]["quotas"] is None
 
 
+def test_the_doctor_finds_nothing_wrong(fleet: Fleet) -> None:
+    found = fleet.sepc("fintech", "node", "doctor")
+    assert found["healthy"], found
+    tried = [(one["check"], one["party"]) for one in found["findings"]]
+    others = [name for name in NAMES if name != "fintech"]
+    each = ("answer", "clock", "code", "connection", "connection")
+    assert tried == [("broker", None), ("broker rights", None)] + [
+        (check, name) for name in others for check in each
+    ]
+    status = fleet.sepc("fintech", "node", "status")
+    assert set(status["parties"].values()) == {"online"}
+
+
 def test_no_asked_key_is_found_in_any_file(fleet: Fleet) -> None:
     """After the other tests: whatever was written on the way is there by now."""
     for name in NAMES:
@@ -177,6 +190,8 @@ def test_no_asked_key_is_found_in_any_file(fleet: Fleet) -> None:
 def test_a_party_that_lacks_a_version_says_so(fleet: Fleet) -> None:
     """A node whose lists are gone; the job ends before any worker starts."""
     fleet.stop("fintech")
+    found = fleet.attempt("bank", "node", "doctor")
+    assert [one["party"] for one in found["findings"] if not one["passed"]] == ["fintech"]
     with contextlib.closing(sqlite3.connect(fleet.homes["fintech"] / "node.db")) as database:
         database.execute("delete from lists")
         database.commit()

@@ -79,7 +79,8 @@ class Fleet:
         words = [*map(str, arguments), "--home", str(self.homes[name]), "--json"]
         result = CliRunner().invoke(app, words)
         document: dict[str, Any] = json.loads(result.stdout)
-        assert (result.exit_code == 0) == ("error" not in document), result.output
+        failed = "error" in document or document.get("healthy") is False
+        assert (result.exit_code != 0) == failed, result.output
         return document
 
     def _wait_online(self, name: str) -> None:
