@@ -4,30 +4,47 @@ With `--json` a command prints exactly one JSON document on standard output, `{"
 it failed. The exit status is 0 only when it did what was asked.
 """
 
-import json
-import sys
-import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from bench.cli import app as bench
+from parties.cli_common import Json, answer
+from parties.cli_node import audit, job, node
+from parties.cli_pir import app as pir
 from parties.data_cli import app as data_commands
 
+
+class _Commands(TyperGroup):
+    """The commands; `bench` is imported when it is asked for, since it loads the whole engine."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), "bench"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name == "bench":
+            from bench.cli import app as bench
+
+            group = typer.main.get_group(bench)
+            group.name = cmd_name
+            return group
+        return super().get_command(ctx, cmd_name)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="SEPC: joint credit decisions on data that stays where it is.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-node = typer.Typer(help="The node of one organisation.", no_args_is_help=True)
 app.add_typer(node, name="node")
-app.add_typer(bench, name="bench")
+app.add_typer(job, name="job")
+app.add_typer(pir, name="pir")
 app.add_typer(data_commands, name="data")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+app.add_typer(audit, name="audit")
 
 
 class Language(StrEnum):
@@ -61,60 +78,30 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Four organisations, one secure credit model, on this machine."""
-    from parties.data import DataError
-    from parties.demo import Options, run_demo
-    from parties.errors import LocalError, PartiesError
 
-    options = Options(
-        data=data,
-        id_name=id_,
-        label_name=label,
-        businesses=businesses,
-        out=out,
-        deadline=deadline,
-        language=language.value,
-    )
-    try:
-        document = run_demo(options)
-    except DataError as exc:
-        fields = {"party": None, "step": "data", "cause": str(exc), "remedy": "correct the data"}
-        _fail({**fields, **exc.as_dict()}, as_json, str(exc))
-    except PartiesError as exc:
-        _fail(exc.as_dict(), as_json)
-    except Exception as exc:
-        traceback.print_exc()
-        error = LocalError("internal", type(exc).__name__, "this is a defect: please report it")
-        _fail(error.as_dict(), as_json)
-    if as_json:
-        print(json.dumps(document, ensure_ascii=False))
-    else:
+    def work() -> dict[str, Any]:
+        from parties.demo import Options, run_demo
+
+        return run_demo(
+            Options(
+                data=data,
+                id_name=id_,
+                label_name=label,
+                businesses=businesses,
+                out=out,
+                deadline=deadline,
+                language=language.value,
+            )
+        )
+
+    def show(document: dict[str, Any]) -> None:
         from rich.console import Console
 
         from parties.report.terminal import print_summary
 
         print_summary(document, Console())
 
-
-@node.command("up")
-def node_up(
-    home: Annotated[Path, typer.Option(help="The node's folder, with its node.json.")],
-) -> None:
-    """Run a node until it is stopped."""
-    from parties.node import main as run_node
-
-    raise typer.Exit(run_node(["--home", str(home)]))
-
-
-def _fail(error: dict[str, Any], as_json: bool, text: str | None = None) -> NoReturn:
-    """Say what went wrong and exit with status 1."""
-    if as_json:
-        print(json.dumps({"error": error}, ensure_ascii=False))
-    if text is None:
-        where = [f"{key} {error[key]}" for key in ("party", "step") if error.get(key)]
-        text = f"{error['code']}{' (' + ', '.join(where) + ')' if where else ''}: {error['cause']}"
-        text += f"\n  remedy: {error['remedy']}" if error["remedy"] else ""
-    print(f"sepc: {text}", file=sys.stderr)
-    raise typer.Exit(1)
+    answer(work, as_json, show)
 
 
 def main() -> None:

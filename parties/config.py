@@ -1,7 +1,7 @@
 """`node.json`: what a node must be told before it can start."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -22,18 +22,26 @@ class BrokerAccount(Strict):
 class NodeConfig(Strict):
     """The node's name, its bus account, everybody's public keys, and its own data.
 
-    `data` is a file below the node's home. `observers` are bus users that receive a copy of what
-    the node sends about jobs, such as an operator's console; they can send nothing.
+    `data` is a file below the node's home, the table that it brings to joins; a node may have none.
+    `approval` says what happens to a proposal of another party that passes all checks: the node
+    approves it (`policy`), or waits for its operator's word (`person`). `host` is the address at
+    which its workers are met, `hosts` those of others where they differ from it. With
+    `spare_worker` a node that holds lists keeps an idle worker for the next query (about 200 MB).
+    `observers` are bus users that receive a copy of what the node sends about jobs, such as an
+    operator's console; they can send nothing.
     """
 
     name: PartyName
     broker: BrokerAccount
     directory: dict[PartyName, Hex32]
     observers: tuple[PartyName, ...] = ()
-    data: str
-    id_column: Column
-    label: Column | None
+    data: str | None = None
+    id_column: Column | None = None
+    label: Column | None = None
+    approval: Literal["policy", "person"] = "policy"
     host: str = "127.0.0.1"
+    hosts: dict[PartyName, str] = Field(default_factory=dict)
+    spare_worker: bool = True
     presence_grace: Annotated[float, Field(ge=0)] = 2.0
     connect_deadline: Annotated[float, Field(gt=0)] = 60.0
 

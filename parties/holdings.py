@@ -1,11 +1,72 @@
-"""What this party holds: its own table, and the table's shape as a manifest states it."""
+"""What this party brings to a job, and its shape as a manifest states it.
+
+A table is the node's own, named in `node.json`. Keyed lists and keys are brought for one job only,
+by the order that this node's operator gave (`Order`).
+"""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from parties.config import NodeConfig
 from parties.errors import LocalError
-from parties.manifest import Inputs
+from parties.manifest import Input, Inputs, Manifest, Nothing
+from parties.programs import Program
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the operator gave its own node for one job, besides the manifest; never on the bus.
+
+    `keys` go to the worker through its standard input and to no file. `staged` is a file of the
+    node's folder that becomes the job's `entries.npz`.
+    """
+
+    inputs: Input
+    keys: tuple[str, ...] | None = None
+    staged: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Order({self.inputs!r})"
+
+
+def own_inputs(
+    program: Program | None, manifest: Manifest, config: NodeConfig, home: Path, order: Order | None
+) -> Input:
+    """What this node would bring to a job; LocalError if its table cannot be used."""
+    kind = program.kind(manifest.initiator == config.name) if program else "none"
+    if kind == "table":
+        if config.data is None or config.id_column is None:
+            raise LocalError(
+                "no_data",
+                "the node has no table",
+                "name its file and its identifier column in node.json, then start the node anew",
+                step="load",
+            )
+        return load_inputs(home / config.data, config.id_column, config.label)[1]
+    return order.inputs if order is not None else Nothing()
+
+
+def bring_table(
+    party: str, manifest: Manifest, parameters: Any, files: Mapping[str, str], keys: Any
+) -> dict[str, Any]:
+    """The party's table, and the shapes of everybody's, for a program over tables."""
+    tables = manifest.tables
+    own = tables[party]
+    table, found = load_inputs(Path(files["table"]), own.id_column, own.label)
+    if found != own:
+        raise LocalError(
+            "inputs",
+            "the party's table is no longer the one that the manifest states",
+            "leave the data in place while a job runs, or propose a new job",
+        )
+    return {
+        "table": table,
+        "inputs": {name: list(inputs.features) for name, inputs in tables.items()},
+        "rows": {name: inputs.rows for name, inputs in tables.items()},
+    }
 
 
 def load_inputs(data: Path, id_column: str, label: str | None) -> tuple[Any, Inputs]:

@@ -43,6 +43,9 @@ class Ports(Protocol):
     async def start_worker(self, approvals: dict[str, Approval]) -> None:
         """Start the worker; its events then come to `Job.put`."""
 
+    def take_over(self) -> None:
+        """Record what a worker that reached its end has left for later jobs."""
+
     async def stop_worker(self) -> None:
         """Have no worker running when this returns."""
 
@@ -75,6 +78,11 @@ class Checked:
 
 
 @dataclass(frozen=True)
+class Agreed:
+    """The operator approves a job that waits for a person's word."""
+
+
+@dataclass(frozen=True)
 class WorkerProgress:
     """The worker began or finished a step."""
 
@@ -103,7 +111,7 @@ class Stop:
     error: LocalError
 
 
-Item = FromPeer | PeerLost | Checked | WorkerProgress | WorkerDone | WorkerFailed | Stop
+Item = FromPeer | PeerLost | Checked | Agreed | WorkerProgress | WorkerDone | WorkerFailed | Stop
 
 
 class Job:
@@ -122,6 +130,7 @@ class Job:
         self.step = "approve"
         self.error: LocalError | None = None
         self.ended = asyncio.Event()
+        self.waits_for_person = False
         self._ports = ports
         self._clock = clock
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
@@ -175,6 +184,9 @@ class Job:
         match item:
             case Checked():
                 await self._decide(item)
+            case Agreed():
+                if self.waits_for_person:
+                    await self._approve()
             case FromPeer(sender, Approval() as approval):
                 await self._approved(sender, approval)
             case FromPeer(sender, Refusal() as refusal):
@@ -194,6 +206,7 @@ class Job:
                     self.step = step
                 await self._ports.send("progress", Progress(step=step, state=state))
             case WorkerDone(receipt):
+                self._ports.take_over()
                 await self._ports.send("receipt", receipt)
                 self._move(Event.WORKER_DONE)
             case WorkerFailed(error):
@@ -218,15 +231,21 @@ class Job:
             assert item.error is not None
             await self._fail(Event.NODE_FAILED, item.error)
         elif item.decision.approved:
-            approval = await self._ports.offer()
-            self._approvals[self.party] = approval
-            await self._ports.send("approval", approval)
-            self._move(Event.APPROVE)
-            await self._start_when_ready()
+            self.waits_for_person = item.decision.person
+            if not self.waits_for_person:
+                await self._approve()
         else:
             refusal = Refusal(checks=item.decision.checks)
             await self._ports.send("refusal", refusal)
             await self._fail(Event.REFUSE, self._refused(self.party, refusal), tell=False)
+
+    async def _approve(self) -> None:
+        self.waits_for_person = False
+        approval = await self._ports.offer()
+        self._approvals[self.party] = approval
+        await self._ports.send("approval", approval)
+        self._move(Event.APPROVE)
+        await self._start_when_ready()
 
     async def _start_when_ready(self) -> None:
         if self.state is State.APPROVED and set(self._approvals) == set(self.manifest.names):

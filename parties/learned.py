@@ -5,7 +5,8 @@ stand in the report afterwards. They state what the protocols show to a party th
 what colluding parties could put together is in `docs/security.md`.
 """
 
-from parties.manifest import Manifest
+from parties.manifest import Inputs, KeyedList, Keys, Manifest
+from parties.programs import UPDATE
 
 Sentences = dict[str, list[str]]
 
@@ -17,12 +18,14 @@ _ZH_MEANING = {
     "roc": "两个模型在测试部分固定比例处的好、坏企业累计数（ROC 曲线）",
     "lift": "两个模型十个分数段中每段的行数与违约数",
     "scores": "两个模型中好、坏企业的分数直方图",
+    "records": "所查询的每个键在各名单中的记录，或没有记录",
+    "hits": "所查询的每个键是否在任一名单中达到所查的严重程度",
 }
 
 
 def learned(manifest: Manifest) -> Sentences:
     """English sentences by party."""
-    everybody = _columns_en(manifest)
+    everybody = _everybody_en(manifest)
     result: Sentences = {}
     for party in manifest.names:
         received = [o.meaning for o in manifest.outputs.values() if party in o.receivers]
@@ -39,7 +42,7 @@ def learned(manifest: Manifest) -> Sentences:
                 f"{'each' if plural else 'the'} pair has in common in the training and in the "
                 "hold-out part, but no identity."
             )
-        if len(owners) > 1 and manifest.join.same_order:
+        if len(owners) > 1 and manifest.join and manifest.join.same_order:
             sentences.append(
                 "Because it helped in more than one join over the same secret order, it also saw "
                 "how far those matches overlap."
@@ -64,11 +67,9 @@ def learned_zh(manifest: Manifest) -> Sentences:
                 f"在{matches}的求交中担任协助方，看到两个保密排序的列表中哪些位置相互匹配，"
                 "即每一对在训练部分和测试部分各有多少行相同，但看不到任何身份。"
             )
-        if len(owners) > 1 and manifest.join.same_order:
+        if len(owners) > 1 and manifest.join and manifest.join.same_order:
             sentences.append("由于在同一保密顺序下协助了多次求交，还看到这些匹配之间的重叠程度。")
-        sentences.append(
-            "与所有参与方一样，从作业清单得知各方的行数与列名，并看到各步骤何时开始、何时结束。"
-        )
+        sentences.append(_everybody_zh(manifest))
         result[party] = sentences
     return result
 
@@ -94,11 +95,53 @@ def nobody_zh() -> list[str]:
 
 
 def _helped(manifest: Manifest, party: str) -> list[str]:
-    return [owner for owner, helpers in manifest.join.helpers.items() if party in helpers]
+    helpers = manifest.join.helpers if manifest.join else {}
+    return [owner for owner, pair in helpers.items() if party in pair]
 
 
-def _columns_en(manifest: Manifest) -> str:
-    return (
-        "Like everybody it knows from the manifest the number of rows and the column names of "
-        f"all {len(manifest.parties)} parties, and it saw when each step began and ended."
+def _everybody_en(manifest: Manifest) -> str:
+    known = {
+        Inputs: f"the number of rows and the column names of all {len(manifest.parties)} parties",
+        KeyedList: _list_en(manifest),
+        Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
+        f"whether for records or a decision",
+    }[type(manifest.inputs[manifest.initiator])]
+    return f"Like everybody it knows from the manifest {known}, and it saw when each step " + (
+        "began and ended."
     )
+
+
+def _everybody_zh(manifest: Manifest) -> str:
+    known = {
+        Inputs: "各方的行数与列名",
+        KeyedList: _list_zh(manifest),
+        Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
+    }[type(manifest.inputs[manifest.initiator])]
+    return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"
+
+
+def _list_en(manifest: Manifest) -> str:
+    terms = manifest.inputs[manifest.initiator]
+    if not isinstance(terms, KeyedList):
+        return ""
+    did = "shared changes of" if manifest.program.name == UPDATE else "published"
+    return (
+        f"that {manifest.initiator} {did} a list {terms.name} of at most {terms.capacity} records "
+        f"with at most {terms.payload} bytes of payload"
+    )
+
+
+def _list_zh(manifest: Manifest) -> str:
+    terms = manifest.inputs[manifest.initiator]
+    if not isinstance(terms, KeyedList):
+        return ""
+    did = "更新" if manifest.program.name == UPDATE else "发布"
+    return (
+        f"{manifest.initiator}{did}了名单{terms.name}，至多{terms.capacity}条记录，"
+        f"每条至多{terms.payload}字节附加内容"
+    )
+
+
+def _count(manifest: Manifest) -> int:
+    keys = manifest.inputs[manifest.initiator]
+    return keys.count if isinstance(keys, Keys) else 0

@@ -8,7 +8,7 @@ does not understand would approve what it has not read.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from parties import canonical
 from parties.errors import RemoteProtocolError
@@ -20,7 +20,8 @@ Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 JobId = Annotated[str, Field(pattern=r"^[a-z0-9-]{8,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
-Scalar = bool | int | float | str
+ListName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Role = Literal["compute", "input", "output"]
 
 
 class Strict(BaseModel):
@@ -37,21 +38,59 @@ class ProgramName(Strict):
 
 
 class Party(Strict):
-    """A compute party. Its port may be left open: then its approval states it."""
+    """A party and what it does. Its port may be left open: then its approval states it.
+
+    Parties with the role `compute` run the MPC program; one that only brings inputs (`input`) or
+    only receives outputs (`output`) does not. Which roles a job may have is the program's to say.
+    """
 
     name: PartyName
     public_key: Hex32
     host: Annotated[str, Field(min_length=1, max_length=255)]
     port: Port | None
+    role: Role = "compute"
 
 
 class Inputs(Strict):
-    """What one party puts in: the shape of its table, never a value of it."""
+    """One party puts in a table: its shape, never a value of it."""
 
+    kind: Literal["table"] = "table"
     rows: Annotated[int, Field(ge=1)]
     id_column: Column
     features: tuple[Column, ...]
     label: Column | None
+
+
+class KeyedList(Strict):
+    """One party puts in a keyed list: its public name and shape, whatever it holds.
+
+    At most `capacity` records with at most `payload` bytes each, in which the values of `columns`
+    are written one after the other. Keys are compared by the identifier profile `profile`.
+    """
+
+    kind: Literal["list"] = "list"
+    name: ListName
+    capacity: Annotated[int, Field(ge=1)]
+    payload: Annotated[int, Field(ge=0, le=64)]
+    columns: Annotated[tuple[Column, ...], Field(max_length=16)]
+    profile: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Keys(Strict):
+    """One party asks: how many keys, never which."""
+
+    kind: Literal["keys"] = "keys"
+    count: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Nothing(Strict):
+    """A party puts in nothing; it computes, or receives."""
+
+    kind: Literal["none"] = "none"
+
+
+Input = Annotated[Inputs | KeyedList | Keys | Nothing, Field(discriminator="kind")]
+"""What a party brings. Another kind is another class here, and a reader in `holdings.py`."""
 
 
 class Output(Strict):
@@ -75,18 +114,19 @@ class Join(Strict):
 
 
 class Manifest(Strict):
-    """The agreement itself. The first party is the initiator and the owner of the label."""
+    """The agreement itself. With a label or a join, the initiator is the first party."""
 
     format: Literal["sepc-manifest/1"]
     job_id: JobId
     program: ProgramName
     measurement: Hex32
-    parameters: dict[str, Scalar]
-    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=16)]
+    parameters: dict[str, JsonValue]
+    initiator: PartyName
+    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=64)]
     threshold: Annotated[int, Field(ge=0)]
-    inputs: dict[PartyName, Inputs]
+    inputs: dict[PartyName, Input]
     outputs: dict[str, Output]
-    join: Join
+    join: Join | None
     disclosure: tuple[Sentence, ...]
     created: Annotated[int, Field(ge=0)]
     expires: Annotated[int, Field(ge=0)]
@@ -97,26 +137,24 @@ class Manifest(Strict):
         keys = {party.public_key for party in self.parties}
         if len(set(names)) != len(names) or len(keys) != len(names):
             raise ValueError("a party, or a party's key, is listed twice")
-        if 2 * self.threshold >= len(names):
-            raise ValueError(f"threshold {self.threshold} needs more than {len(names)} parties")
+        if self.initiator not in names:
+            raise ValueError("the initiator is not a party of the job")
+        if names[: len(self.compute)] != self.compute:
+            raise ValueError("parties that compute are listed before those that do not")
+        if 2 * self.threshold >= len(self.compute):
+            raise ValueError(
+                f"threshold {self.threshold} needs more than {len(self.compute)} compute parties"
+            )
         if set(self.inputs) != set(names):
             raise ValueError("inputs must be stated for exactly the parties of the job")
         for name, inputs in self.inputs.items():
-            columns = [inputs.id_column, *inputs.features]
-            columns += [inputs.label] if inputs.label else []
-            if len(set(columns)) != len(columns):
-                raise ValueError(f"a column of {name} is listed twice")
-            if inputs.label and name != names[0]:
-                raise ValueError(f"the label is the initiator's, not {name}'s")
+            if isinstance(inputs, Inputs):
+                _check_columns(name, inputs, names[0] == self.initiator == name)
         for output, entry in self.outputs.items():
             if not set(entry.receivers) <= set(names):
                 raise ValueError(f"a receiver of {output} is not a party of the job")
-        for owner, helpers in self.join.helpers.items():
-            strangers = set(helpers) - set(names)
-            if owner not in names[1:] or strangers or {owner, names[0]} & set(helpers):
-                raise ValueError(f"the helpers in the join of {owner} are not two other parties")
-            if helpers[0] == helpers[1]:
-                raise ValueError(f"the join of {owner} needs two different helpers")
+        if self.join is not None:
+            _check_join(self.join, self.initiator, names)
         if self.expires <= self.created:
             raise ValueError("the manifest expires before it was created")
         return self
@@ -135,13 +173,18 @@ class Manifest(Strict):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Party names in MPC order: index i is MPC party i."""
+        """Names of all parties; those of `compute` come first."""
         return tuple(party.name for party in self.parties)
 
     @property
-    def initiator(self) -> str:
-        """The party that proposes the job and owns the label."""
-        return self.parties[0].name
+    def compute(self) -> tuple[str, ...]:
+        """Names of the parties that run the MPC program: index i is MPC party i."""
+        return tuple(party.name for party in self.parties if party.role == "compute")
+
+    @property
+    def tables(self) -> dict[str, Inputs]:
+        """The shapes of the tables, by the parties that bring one."""
+        return {name: i for name, i in self.inputs.items() if isinstance(i, Inputs)}
 
     def document(self) -> dict[str, Any]:
         """The manifest as a JSON value."""
@@ -150,6 +193,26 @@ class Manifest(Strict):
     def sha256(self) -> str:
         """The hash that stands for this exact agreement."""
         return canonical.sha256(self.document())
+
+
+def _check_columns(party: str, inputs: Inputs, may_label: bool) -> None:
+    columns = [inputs.id_column, *inputs.features]
+    columns += [inputs.label] if inputs.label else []
+    if len(set(columns)) != len(columns):
+        raise ValueError(f"a column of {party} is listed twice")
+    if inputs.label and not may_label:
+        raise ValueError(f"the label is the initiator's, the first party's, not {party}'s")
+
+
+def _check_join(join: Join, initiator: str, names: tuple[str, ...]) -> None:
+    if initiator != names[0]:
+        raise ValueError("with a join the initiator is the first party")
+    for owner, helpers in join.helpers.items():
+        strangers = set(helpers) - set(names)
+        if owner not in names[1:] or strangers or {owner, initiator} & set(helpers):
+            raise ValueError(f"the helpers in the join of {owner} are not two other parties")
+        if helpers[0] == helpers[1]:
+            raise ValueError(f"the join of {owner} needs two different helpers")
 
 
 def join_helpers(names: tuple[str, ...]) -> dict[str, tuple[str, str]]:

@@ -70,6 +70,24 @@ class Presence(Strict):
     session: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
+class Ping(Strict):
+    """`sepc node doctor` asks a node to answer, and to meet it at a port in mutual TLS."""
+
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    port: Port
+    certificate: Certificate
+
+
+class Pong(Strict):
+    """The answer: the sender's clock and code, and where it listens for whoever asked."""
+
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    time: float
+    measurement: Hex32
+    port: Port | None
+    certificate: Certificate
+
+
 class Proposal(Strict):
     """The initiator asks for approval of a manifest; its document is read by `Manifest.read`."""
 
@@ -154,10 +172,14 @@ class Cancel(Strict):
     reason: Sentence
 
 
-Body = Presence | Proposal | Approval | Refusal | Progress | Failure | Receipt | Cancel
+Body = (
+    Presence | Ping | Pong | Proposal | Approval | Refusal | Progress | Failure | Receipt | Cancel
+)
 
 KINDS: dict[str, type[Body]] = {
     "presence": Presence,
+    "ping": Ping,
+    "pong": Pong,
     "proposal": Proposal,
     "approval": Approval,
     "refusal": Refusal,
@@ -174,7 +196,7 @@ def read_body(envelope: Envelope) -> Body:
     if model is None:
         raise _bad(envelope, f"kind {envelope.kind} is not known")
     about_job = envelope.job_id is not None and envelope.manifest_sha256 is not None
-    if about_job == (model is Presence):
+    if about_job == (model in (Presence, Ping, Pong)):
         raise _bad(envelope, f"a {envelope.kind} message must {'not ' * about_job}name a job")
     try:
         return model.model_validate_json(canonical.canonical(envelope.body))

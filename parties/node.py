@@ -3,8 +3,9 @@
 It shows its presence on the bus, receives proposals, checks them against its policy, approves,
 runs its worker, relays the worker's progress, and signs a receipt or says why it stopped. The
 folder `home` holds everything it owns: `node.json`, its identity, its database, its audit log,
-its data and a folder per job. A supervised node takes commands as JSON lines on standard input
-and reports on standard output what its operator should see; it ends when that input ends.
+its data and a folder per job. Its operator gives it commands (`commands.py`) through the socket in
+its home (`control.py`). A supervised node also takes them as JSON lines on standard input, and
+reports on standard output what its operator should see; it ends when that input ends.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -23,18 +25,27 @@ from typing import Any
 
 from parties import bus
 from parties.audit import AuditLog
+from parties.commands import Commands as Operator
 from parties.config import NodeConfig
+from parties.control import serve
+from parties.doctor import Doctor
 from parties.envelope import seal
-from parties.errors import LocalError, PartiesError, RemoteProtocolError
+from parties.errors import LocalError, PartiesError, RemoteProtocolError, as_error
+from parties.holdings import Order
 from parties.identity import Directory, Identity
 from parties.inbox import Inbox, Letter
 from parties.job import FromPeer, Job, PeerLost, Stop
 from parties.lifecycle import TERMINAL, Event, State
 from parties.lifeline import die_with_parent
+from parties.list_commands import STAGED
+from parties.list_keeping import query_details
 from parties.manifest import Manifest
 from parties.messages import (
     PRESENCE,
     Body,
+    Failure,
+    Ping,
+    Pong,
     Proposal,
     Receipt,
     inbox_topic,
@@ -45,6 +56,7 @@ from parties.policy import Decision
 from parties.presence import Roster
 from parties.programs import PROGRAMS, Programs
 from parties.runner import Runner, Surroundings
+from parties.spare import Spare
 from parties.store import Store
 
 MAX_EARLY = 256
@@ -54,6 +66,19 @@ LEAVE_DEADLINE = 3.0
 WORKER = (sys.executable, "-m", "parties.worker")
 
 Commands = asyncio.Queue[dict[str, Any] | None]
+
+
+class _Afterwards:
+    """What is heard of a job's other parties, also after its end at this node."""
+
+    def __init__(self) -> None:
+        self.failure: LocalError | None = None
+        self.news = asyncio.Event()
+
+    def failed(self, error: LocalError) -> None:
+        """Another party stopped; the first reason counts."""
+        self.failure = self.failure or error
+        self.news.set()
 
 
 class Node:
@@ -67,6 +92,8 @@ class Node:
         worker: Sequence[str] = WORKER,
         programs: Programs = PROGRAMS,
     ) -> None:
+        home = home.absolute()
+        self.home = home
         self.config = NodeConfig.load(home)
         self.name = self.config.name
         self.identity = Identity.load(self.name, home)
@@ -81,25 +108,32 @@ class Node:
         self.store = Store(home / "node.db")
         self.audit = AuditLog(home / "audit.jsonl", self.identity)
         self._report = report
-        self._session = secrets.token_hex(16)
+        self.session = secrets.token_hex(16)
+        self.started = int(time.time())
+        self.online = asyncio.Event()
         broker = self.config.broker
         self._bus = bus.Bus(
             bus.Address(broker.host, broker.port, self.name, broker.password),
             subscriptions(self.name),
         )
-        self._roster = Roster(self.config.presence_grace, self._lost)
-        self._inbox = Inbox(self.name, self.directory, self.store, self._roster, self._refuse)
-        self._jobs: dict[str, Job] = {}
+        self.roster = Roster(self.config.presence_grace, self._lost)
+        self._inbox = Inbox(self.name, self.directory, self.store, self.roster, self._refuse)
+        self.jobs: dict[str, Job] = {}
+        self._afterwards: dict[str, _Afterwards] = {}
         self._early: list[Letter] = []
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.doctor = Doctor(self)
+        self._spare = Spare(worker, home)
         self._surroundings = Surroundings(
             home=home,
             config=self.config,
             directory=self.directory,
+            store=self.store,
             worker=worker,
+            spare=self._spare,
             programs=programs,
-            send=self._send,
+            send=self.send,
             changed=self._changed,
             decided=self._decided,
             spawn=self._spawn,
@@ -107,21 +141,33 @@ class Node:
 
     async def run(self, commands: Commands) -> None:
         """Serve until cancelled, or until None arrives among the commands."""
-        self._end_interrupted_jobs()
-        self.audit.append("node_started", session=self._session)
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                self._spawn(self._bus.run(self._receive, self._announce))
-                await self._bus.wait_connected()
-                self._report(event="online")
-                while (command := await commands.get()) is not None:
-                    await self._obey(command)
-                await self._leave()
-                for task in self._tasks:
-                    task.cancel()
-        finally:
-            self.audit.append("node_stopped", session=self._session)
-            self.store.close()
+        operator = Operator(self)
+        # First of all, because it refuses a second node on this home.
+        async with serve(self.home, operator.obey):
+            self._end_interrupted_jobs()
+            self.audit.append("node_started", session=self.session)
+            try:
+                await self._serve(operator, commands)
+            finally:
+                self.audit.append("node_stopped", session=self.session)
+                self.store.close()
+
+    async def _serve(self, operator: Operator, commands: Commands) -> None:
+        async with asyncio.TaskGroup() as self._group:
+            self._spawn(self._bus.run(self._receive, self._announce))
+            await self._bus.wait_connected()
+            self.online.set()
+            self._report(event="online")
+            await self._prepare_spare()
+            while (command := await commands.get()) is not None:
+                try:
+                    await operator.obey(command)
+                except PartiesError as exc:
+                    self._report(event="refused", error=exc.as_dict())
+            await self._spare.stop()
+            await self._leave()
+            for task in self._tasks:
+                task.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None
@@ -130,18 +176,12 @@ class Node:
 
     # -- the operator ------------------------------------------------------------------------
 
-    async def _obey(self, command: dict[str, Any]) -> None:
-        try:
-            match command:
-                case {"command": "propose", "manifest": dict() as document}:
-                    await self._propose(Manifest.read(document))
-                case _:
-                    raise LocalError("command", "the command is not known", "send propose")
-        except PartiesError as exc:
-            self._report(event="refused", error=exc.as_dict())
+    async def propose(self, manifest: Manifest, order: Order | None = None) -> Job:
+        """Make a job known to everybody, this node included; `order` is what this node brings.
 
-    async def _propose(self, manifest: Manifest) -> None:
-        """Make a job known to everybody, this node included."""
+        Raises LocalError if this node is not the initiator, if a party's node is not on the bus,
+        or if a job of that id was proposed before.
+        """
         if manifest.initiator != self.name:
             raise LocalError(
                 "not_initiator",
@@ -150,7 +190,7 @@ class Node:
             )
         # A birth that was missed is repeated soon.
         others = set(manifest.names) - {self.name}
-        if missing := await self._roster.wait_for(others, 3 * bus.HEARTBEAT):
+        if missing := await self.roster.wait_for(others, 3 * bus.HEARTBEAT):
             raise LocalError(
                 "peer_offline",
                 f"the node of {', '.join(missing)} is not on the bus",
@@ -158,12 +198,41 @@ class Node:
                 party=missing[0],
                 step="approve",
             )
-        if self._open_job(manifest, self.name):
-            await self._send(manifest, "proposal", Proposal(manifest=manifest.document()))
+        if not self._open_job(manifest, self.name, order):
+            raise LocalError(
+                "known_job", f"the job {manifest.job_id} was proposed before", "draw another job id"
+            )
+        await self.send(manifest, "proposal", Proposal(manifest=manifest.document()))
+        return self.jobs[manifest.job_id]
+
+    async def outcome(self, job: Job, everybody: bool = False) -> None:
+        """Return once the job has ended well here, or at `everybody`; raise what stopped it."""
+        await job.ended.wait()
+        if job.error is not None:
+            raise job.error
+        if not everybody:
+            return
+        manifest, after = job.manifest, self._afterwards[job.manifest.job_id]
+        others = set(manifest.names) - {self.name}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(1.0, manifest.expires - time.time())):
+                while others - set(self.store.receipts(manifest.job_id)):
+                    if after.failure is not None:
+                        raise after.failure
+                    after.news.clear()
+                    await after.news.wait()
+                return
+        missing = sorted(others - set(self.store.receipts(manifest.job_id)))
+        raise LocalError(
+            "no_receipt",
+            f"no receipt came from {', '.join(missing)} before the manifest expired",
+            "have that party's node checked, then propose again",
+            party=missing[0],
+        )
 
     async def _leave(self) -> None:
         """End the jobs that still run, and say goodbye."""
-        open_jobs = [job for job in self._jobs.values() if job.state not in TERMINAL]
+        open_jobs = [job for job in self.jobs.values() if job.state not in TERMINAL]
         for job in open_jobs:
             job.put(
                 Stop(
@@ -184,7 +253,7 @@ class Node:
 
     # -- the bus -----------------------------------------------------------------------------
 
-    async def _send(self, manifest: Manifest, kind: str, body: Body) -> None:
+    async def send(self, manifest: Manifest, kind: str, body: Body) -> None:
         """Send a message about a job to its other parties and to this node's observers."""
         others = [name for name in manifest.names if name != self.name]
         for recipient in (*others, *self.config.observers):
@@ -192,6 +261,22 @@ class Node:
             await self._bus.publish(inbox_topic(recipient, self.name), letter)
         if kind != "progress":
             self.audit.append("sent", kind=kind, job_id=manifest.job_id)
+
+    async def send_alone(self, recipient: str, kind: str, body: Body) -> None:
+        """Send a message that is about no job to one party."""
+
+        def letter() -> bytes:
+            return seal(
+                self.identity,
+                recipient=recipient,
+                sequence=self.store.next_sequence(recipient),
+                kind=kind,
+                body=body.model_dump(mode="json"),
+                now=time.time(),
+                lifetime=30,
+            )
+
+        await self._bus.publish(inbox_topic(recipient, self.name), letter)
 
     def _letter(self, recipient: str, manifest: Manifest, kind: str, body: Body) -> bytes:
         return seal(
@@ -217,7 +302,7 @@ class Node:
             recipient=PRESENCE,
             sequence=self.store.next_sequence(PRESENCE),
             kind="presence",
-            body={"state": state, "session": self._session},
+            body={"state": state, "session": self.session},
             now=time.time(),
             lifetime=WILL_LIFETIME,
         )
@@ -227,6 +312,12 @@ class Node:
         if letter is None:
             return
         envelope, job_id = letter.envelope, str(letter.envelope.job_id)
+        if isinstance(letter.body, Pong):
+            self.doctor.heard(envelope.sender, letter.body)
+            return
+        if isinstance(letter.body, Ping):
+            self._spawn(self.doctor.answer(envelope.sender, letter.body))
+            return
         if envelope.kind != "progress":
             self.audit.append(
                 "received",
@@ -235,7 +326,7 @@ class Node:
                 job_id=job_id,
                 id=envelope.id,
             )
-        job = self._jobs.get(job_id)
+        job = self.jobs.get(job_id)
         if isinstance(letter.body, Proposal):
             self._proposed(letter, letter.body)
         elif job is not None:
@@ -264,8 +355,12 @@ class Node:
         elif envelope.manifest_sha256 != job.manifest.sha256():
             self._foreign(letter, "the message refers to another manifest")
         else:
+            after = self._afterwards[job.manifest.job_id]
             if isinstance(letter.body, Receipt):
                 self.store.add_receipt(job.manifest.job_id, envelope.sender, letter.payload)
+            if isinstance(letter.body, Failure):
+                after.failed(as_error({"party": envelope.sender, **letter.body.error.model_dump()}))
+            after.news.set()
             job.put(FromPeer(envelope.sender, letter.body))
 
     def _foreign(self, letter: Letter, cause: str) -> None:
@@ -276,27 +371,40 @@ class Node:
         self.audit.append("message_refused", code=exc.code, cause=exc.cause, party=exc.party)
 
     def _lost(self, party: str, cause: str) -> None:
-        for job in self._jobs.values():
+        for job in self.jobs.values():
             if party in job.manifest.names:
                 job.put(PeerLost(party, cause))
+                self._afterwards[job.manifest.job_id].failed(
+                    LocalError("peer_lost", cause, "have that party's node checked", party=party)
+                )
 
     # -- jobs --------------------------------------------------------------------------------
 
-    def _open_job(self, manifest: Manifest, sender: str) -> bool:
+    def _open_job(self, manifest: Manifest, sender: str, order: Order | None = None) -> bool:
         """Start the actor of a newly proposed job; False if the job is known already."""
         if self.store.job(manifest.job_id) is not None:
             return False
         self.store.add_job(manifest.job_id, manifest.sha256(), manifest.document())
-        runner = Runner(self._surroundings, manifest, sender)
+        runner = Runner(self._surroundings, manifest, sender, order)
         job = Job(self.name, manifest, runner)
         runner.put = job.put
-        self._jobs[manifest.job_id] = job
+        self.jobs[manifest.job_id] = job
+        self._afterwards[manifest.job_id] = _Afterwards()
         for letter in self._early:
             if letter.envelope.job_id == manifest.job_id:
                 self._deliver(job, letter)
         self._early = [item for item in self._early if item.envelope.job_id != manifest.job_id]
-        self._spawn(job.run())
+        self._spawn(self._run_job(job))
         return True
+
+    async def _run_job(self, job: Job) -> None:
+        await job.run()
+        await self._prepare_spare()
+
+    async def _prepare_spare(self) -> None:
+        """Where lists are held the next job may be a query, whose asker waits for it."""
+        if self.config.spare_worker and self.store.lists.held():
+            await self._spare.prepare()
 
     def _decided(self, manifest: Manifest, decision: Decision) -> None:
         checks = [check.model_dump() for check in decision.checks]
@@ -314,6 +422,10 @@ class Node:
             "job", job_id=job_id, manifest_sha256=manifest.sha256(), state=state, cause=event,
             error=error,
         )  # fmt: skip
+        query = query_details(manifest) if state is State.RUNNING else None
+        if query is not None:
+            # From here on the asker may get its answer: this is a query made, whatever follows.
+            self.audit.append("query", job_id=job_id, **query)
         self._report(event="job", job_id=job_id, state=state, error=error)
 
     def _end_interrupted_jobs(self) -> None:
@@ -326,6 +438,7 @@ class Node:
         )
         for record in self.store.unfinished():
             self.store.set_state(record.job_id, State.FAILED, error.as_dict())
+        shutil.rmtree(self.home / STAGED, ignore_errors=True)
 
 
 async def _serve(home: Path, supervised: bool, worker: Sequence[str], programs: Programs) -> None:

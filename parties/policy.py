@@ -1,26 +1,31 @@
-"""What a node compares before it approves a manifest without asking a person.
+"""What a node compares before it approves a manifest, with or without asking a person.
 
 Every check is made, also after one has failed, and each says what it compared: the decision can
 be read in the audit log, and a refusal tells the initiator everything that stands in the way.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from parties.errors import PartiesError
 from parties.identity import Directory
-from parties.manifest import Inputs, Manifest, join_helpers
+from parties.list_terms import Held, lists_problem
+from parties.manifest import Input, Inputs, Manifest, join_helpers
 from parties.messages import Check
-from parties.programs import Programs, find
+from parties.programs import Program, Programs, find
 
 MAX_JOB_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The checks in the order in which they were made."""
+    """The checks in the order in which they were made.
+
+    With `person` a node whose checks all passed still waits for its operator's word.
+    """
 
     checks: tuple[Check, ...]
+    person: bool = False
 
     @property
     def approved(self) -> bool:
@@ -35,13 +40,17 @@ class Decision:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What this node knows of itself and its surroundings."""
+    """What this node knows of itself and its surroundings.
+
+    `inputs` is what it would bring to this job, `lists` the versions of lists that it holds.
+    """
 
     party: str
     directory: Directory
     measurement: str
-    inputs: Inputs
+    inputs: Input
     programs: Programs
+    lists: Held = field(default_factory=dict)
 
 
 def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
@@ -50,12 +59,14 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("proposer", lambda: _proposer(manifest, sender), "the initiator proposes its own job"),
         ("named", lambda: _named(manifest, own), f"{own.party} is a party, under its own key"),
         ("parties", lambda: _parties(manifest, own), "every party is listed here, with that key"),
+        ("roles", lambda: _roles(manifest, own), "every party has a role that the program knows"),
         ("threshold", lambda: _threshold(manifest), "as high as the number of parties allows"),
         ("program", lambda: _program(manifest, own), "installed, and its parameters are valid"),
         ("measurement", lambda: _measurement(manifest, own), "the code installed here is the same"),
         ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
+        ("lists", lambda: _lists(manifest, own), "it fits the published lists held here"),
         ("outputs", lambda: _outputs(manifest), "each goes to the initiator alone"),
-        ("join", lambda: _join(manifest), "every helper is outside the join it helps with"),
+        ("join", lambda: _join(manifest, own), "helpers are outside the joins they help with"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
     ]
     checks = []
@@ -87,8 +98,23 @@ def _parties(manifest: Manifest, own: Holdings) -> str | None:
     return None
 
 
+def _installed(manifest: Manifest, own: Holdings) -> Program | None:
+    try:
+        return find(own.programs, manifest.program.name, manifest.program.version)
+    except PartiesError:
+        return None  # the check of the program says so
+
+
+def _roles(manifest: Manifest, own: Holdings) -> str | None:
+    program = _installed(manifest, own)
+    for party in manifest.parties:
+        if program is not None and party.role not in program.roles:
+            return f"{party.name} has the role {party.role}, which the program does not know"
+    return None
+
+
 def _threshold(manifest: Manifest) -> str | None:
-    highest = (len(manifest.parties) - 1) // 2
+    highest = (len(manifest.compute) - 1) // 2
     if manifest.threshold != highest:
         return f"threshold {manifest.threshold}, expected {highest}"
     return None
@@ -115,21 +141,41 @@ def _measurement(manifest: Manifest, own: Holdings) -> str | None:
 
 
 def _inputs(manifest: Manifest, own: Holdings) -> str | None:
-    stated = manifest.inputs.get(own.party)
-    if stated is None:
+    program = _installed(manifest, own)
+    if program is None:
+        return None
+    for name, stated in manifest.inputs.items():
+        kind = program.kind(name == manifest.initiator)
+        if stated.kind != kind:
+            return f"{name} brings {stated.kind}, the program takes {kind}"
+    mine = manifest.inputs.get(own.party)
+    if mine is None:
         return "the manifest states none for this party"
-    for field in ("rows", "id_column", "label"):
-        if getattr(stated, field) != getattr(own.inputs, field):
-            return (
-                f"{field}: the manifest says {getattr(stated, field)}, "
-                f"this node holds {getattr(own.inputs, field)}"
-            )
-    if stated.features != own.inputs.features:
+    if mine.kind != own.inputs.kind:
+        return f"the manifest says {mine.kind}, this node holds {own.inputs.kind}"
+    if isinstance(mine, Inputs) and isinstance(own.inputs, Inputs):
+        return _table(mine, own.inputs)
+    return None if mine == own.inputs else "they are not what this node was told to bring"
+
+
+def _table(stated: Inputs, held: Inputs) -> str | None:
+    for field_name in ("rows", "id_column", "label"):
+        said, here = getattr(stated, field_name), getattr(held, field_name)
+        if said != here:
+            return f"{field_name}: the manifest says {said}, this node holds {here}"
+    if stated.features != held.features:
         return (
             f"the {len(stated.features)} features of the manifest are not the "
-            f"{len(own.inputs.features)} that this node holds, in their order"
+            f"{len(held.features)} that this node holds, in their order"
         )
     return None
+
+
+def _lists(manifest: Manifest, own: Holdings) -> str | None:
+    try:
+        return lists_problem(manifest, own.lists)
+    except ValueError as exc:
+        return f"the parameters are not valid: {exc}"
 
 
 def _outputs(manifest: Manifest) -> str | None:
@@ -140,8 +186,11 @@ def _outputs(manifest: Manifest) -> str | None:
     return None
 
 
-def _join(manifest: Manifest) -> str | None:
-    if manifest.join.helpers != join_helpers(manifest.names):
+def _join(manifest: Manifest, own: Holdings) -> str | None:
+    program = _installed(manifest, own)
+    if program is not None and program.join != (manifest.join is not None):
+        return f"the program {'joins' if program.join else 'does not join'} tables"
+    if manifest.join is not None and manifest.join.helpers != join_helpers(manifest.names):
         return "the helpers are not the ones that the order of the parties gives"
     return None
 

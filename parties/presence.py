@@ -42,6 +42,11 @@ class Roster:
             self._sessions.pop(party, None)
             asyncio.get_running_loop().call_later(self._grace, self._still_gone, party)
 
+    @property
+    def online(self) -> set[str]:
+        """Who is there."""
+        return set(self._sessions)
+
     async def wait_for(self, parties: set[str], seconds: float) -> list[str]:
         """Wait until all of them are online; returns those that are still missing."""
         with contextlib.suppress(TimeoutError):

@@ -1,25 +1,45 @@
 """The programs a node knows how to run, by the name and version that a manifest states.
 
 A manifest never names a module: what can run is what is listed here, in code that every
-organisation reviewed, and nothing else.
+organisation reviewed, and nothing else. An entry also says what a job of the program looks like:
+what the initiator brings and what the others bring, whether tables are joined, which roles parties
+may have, and what a worker reads and leaves.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from parties.errors import LocalError
+from parties.manifest import Role
+
+Kind = Literal["table", "list", "keys", "none"]
 
 
 @dataclass(frozen=True)
 class Program:
-    """Where a program's coroutine and its parameters' class are found."""
+    """Where a program's parts are found (`module:name`), and what its manifests look like.
+
+    `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
+    coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
+    coroutine leaves under "keep", if a program leaves shares for later jobs.
+    """
 
     version: str
     module: str
     function: str
     parameters: str = "models.parameters:CreditParameters"
+    bring: str = "parties.holdings:bring_table"
+    keep: str | None = None
+    initiator: Kind = "table"
+    others: Kind = "table"
+    join: bool = True
+    roles: frozenset[Role] = frozenset({"compute"})
+
+    def kind(self, initiates: bool) -> Kind:
+        """What a party of a job brings."""
+        return self.initiator if initiates else self.others
 
     def load(self) -> Any:
         """The coroutine function; imported only when a worker runs it."""
@@ -27,14 +47,53 @@ class Program:
 
     def read_parameters(self, document: Mapping[str, Any]) -> Any:
         """The manifest's parameters as the program's own type; ValueError if they do not fit."""
-        module, name = self.parameters.split(":")
-        return getattr(import_module(module), name).from_json(document)
+        return imported(self.parameters).from_json(document)
+
+
+def imported(place: str) -> Any:
+    """What is found at `module:name`."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
 
 
 Programs = Mapping[str, Program]
 
+PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
+
 PROGRAMS: Programs = {
     "credit-model": Program("1", "models.credit", "credit_program"),
+    PUBLISH: Program(
+        "1",
+        "protocols.pir_program",
+        "publish_program",
+        parameters="parties.list_terms:PublishParameters",
+        bring="parties.list_work:bring_publish",
+        keep="parties.list_work:keep_shares",
+        initiator="list",
+        others="none",
+        join=False,
+    ),
+    UPDATE: Program(
+        "1",
+        "protocols.pir_program",
+        "update_program",
+        parameters="parties.list_terms:UpdateParameters",
+        bring="parties.list_work:bring_update",
+        keep="parties.list_work:keep_shares",
+        initiator="list",
+        others="none",
+        join=False,
+    ),
+    QUERY: Program(
+        "1",
+        "protocols.pir_program",
+        "query_program",
+        parameters="parties.list_terms:QueryParameters",
+        bring="parties.list_work:bring_query",
+        initiator="keys",
+        others="none",
+        join=False,
+    ),
 }
 
 

@@ -38,6 +38,7 @@ def credit_manifest(
         program=ProgramName(name=program, version=version),
         measurement=measurement,
         parameters=dict(parameters),
+        initiator=names[0],
         parties=tuple(Party(name=n, public_key=keys[n], host=host, port=None) for n in names),
         threshold=(len(names) - 1) // 2,
         inputs=dict(inputs),

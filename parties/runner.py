@@ -6,10 +6,11 @@ worker through a pipe, and is never written anywhere.
 
 import asyncio
 import base64
+import json
 import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,27 @@ from parties import canonical
 from parties.child import Child, describe_exit
 from parties.config import NodeConfig
 from parties.errors import LocalError, as_error
-from parties.holdings import load_inputs
+from parties.holdings import Order, own_inputs
 from parties.identity import Directory
 from parties.job import Item, WorkerDone, WorkerFailed, WorkerProgress
 from parties.lifecycle import Event, State
 from parties.lifeline import ReservedPort
+from parties.list_keeping import (
+    ENTRIES_FILE,
+    admit,
+    files_of,
+    held_after,
+    take_over,
+    today,
+)
 from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Approval, Body, Progress, Receipt
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
-from parties.worker import JOB_FILE, Job
+from parties.spare import Spare
+from parties.store import Store
+from parties.worker import JOB_FILE, LOG_FILE, Job
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,9 @@ class Surroundings:
     home: Path
     config: NodeConfig
     directory: Directory
+    store: Store
     worker: Sequence[str]
+    spare: Spare
     programs: Programs
     send: Callable[[Manifest, str, Body], Coroutine[Any, Any, None]]
     changed: Callable[[Manifest, State, Event, dict[str, Any] | None], None]
@@ -50,35 +63,49 @@ class Surroundings:
 
 
 class Runner:
-    """The ports of one job. `put` is where worker events go; the node sets it to the job's."""
+    """The ports of one job. `put` is where worker events go; the node sets it to the job's.
 
-    def __init__(self, node: Surroundings, manifest: Manifest, proposer: str) -> None:
+    `order` is what this node's operator gave for the job, if it was this operator who proposed it.
+    """
+
+    def __init__(
+        self, node: Surroundings, manifest: Manifest, proposer: str, order: Order | None = None
+    ) -> None:
         self._node = node
         self._manifest = manifest
         self._proposer = proposer
+        self._order = order
+        # The versions of lists that the decision was about are those that the worker reads.
+        self._held = node.store.lists.held()
         self._key: X25519PrivateKey | None = None
         self._port: ReservedPort | None = None
         self._worker: Child | None = None
         self.put: Callable[[Item], None] = lambda item: None
+
+    @property
+    def _jobs(self) -> Path:
+        return self._node.home / "jobs"
 
     async def send(self, kind: str, body: Body) -> None:
         """Send to the other parties and the observers."""
         await self._node.send(self._manifest, kind, body)
 
     async def check(self) -> Decision:
-        """The node's policy on this manifest."""
-        config = self._node.config
+        """The node's policy on this manifest; a query that passes is counted against its quotas."""
+        node, manifest = self._node, self._manifest
+        config = node.config
 
         def compare() -> Decision:
-            _, inputs = load_inputs(self._node.home / config.data, config.id_column, config.label)
+            known = node.programs.get(manifest.program.name)
             own = Holdings(
                 party=config.name,
-                directory=self._node.directory,
+                directory=node.directory,
                 measurement=measurement(),
-                inputs=inputs,
-                programs=self._node.programs,
+                inputs=own_inputs(known, manifest, config, node.home, self._order),
+                programs=node.programs,
+                lists=self._held,
             )
-            return decide(self._manifest, self._proposer, own, time.time())
+            return decide(manifest, self._proposer, own, time.time())
 
         try:
             decision = await asyncio.to_thread(compare)
@@ -86,7 +113,13 @@ class Runner:
             raise LocalError(
                 exc.code, exc.cause, exc.remedy, party=config.name, step=exc.step
             ) from None
-        self._node.decided(self._manifest, decision)
+        if decision.approved:
+            quota = admit(node.store.lists, config.name, manifest, today())
+            if quota is not None:
+                decision = replace(decision, checks=(*decision.checks, quota))
+            foreign = manifest.initiator != config.name
+            decision = replace(decision, person=foreign and config.approval == "person")
+        node.decided(manifest, decision)
         return decision
 
     async def offer(self) -> Approval:
@@ -107,15 +140,18 @@ class Runner:
         """Write the job's folder and start the worker on it."""
         assert self._key is not None
         assert self._port is not None
-        config, names = self._node.config, self._manifest.names
-        folder = self._node.home / "jobs" / self._manifest.job_id
+        config, names = self._node.config, self._manifest.compute
+        folder = self._jobs / self._manifest.job_id
         folder.mkdir(parents=True, mode=0o700)
+        files = files_of(self._manifest, config.name, self._jobs, self._held)
+        if config.data is not None:
+            files["table"] = str((self._node.home / config.data).absolute())
+        if self._order is not None and self._order.staged is not None:
+            os.replace(self._order.staged, folder / ENTRIES_FILE)
         job = Job(
             manifest=self._manifest.document(),
             party=config.name,
-            data=str((self._node.home / config.data).absolute()),
-            id_column=config.id_column,
-            label=config.label,
+            files=files,
             addresses=tuple((approvals[name].host, approvals[name].port) for name in names),
             peer_keys=tuple(approvals[name].job_key for name in names),
             certificates=tuple(approvals[name].certificate for name in names),
@@ -125,9 +161,12 @@ class Runner:
         with os.fdopen(handle, "wb") as file:
             file.write(canonical.canonical(job.model_dump(mode="json")))
         self._port.release()
-        command = [*self._node.worker, "--job", str(folder)]
-        self._worker = await Child.start(command, folder / "worker.log")
+        self._worker = await self._node.spare.take(str(folder))
+        if self._worker is None:
+            command = [*self._node.worker, "--job", str(folder)]
+            self._worker = await Child.start(command, folder / LOG_FILE)
         await self._worker.send(self._key.private_bytes_raw().hex())
+        await self._worker.send(json.dumps(self._order.keys if self._order else None))
         self._key = None
         self._node.spawn(self._listen(self._worker))
 
@@ -137,6 +176,12 @@ class Runner:
             self._port.release()
         if self._worker is not None:
             await self._worker.stop()
+
+    def take_over(self) -> None:
+        """Hold the version of a list that the worker has left; before anybody hears that it did."""
+        version = held_after(self._manifest, self._held)
+        if version is not None:
+            take_over(self._node.store.lists, self._jobs, version)
 
     def changed(self, state: State, event: Event, error: dict[str, Any] | None) -> None:
         """Have the node record a transition."""

@@ -17,6 +17,8 @@ from typing import Any
 from parties import canonical
 from parties.envelope import Envelope
 from parties.lifecycle import TERMINAL, State
+from parties.list_store import SCHEMA as LISTS
+from parties.list_store import ListStore
 
 _SCHEMA = """
 create table if not exists jobs (
@@ -51,7 +53,8 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(_SCHEMA + LISTS)
+        self.lists = ListStore(self._db, self._transaction)
 
     def close(self) -> None:
         """Release the file."""
@@ -122,6 +125,10 @@ class Store:
         """One job, or None if it was never proposed here."""
         found = [record for record in self._jobs("where job_id = ?", job_id)]
         return found[0] if found else None
+
+    def jobs(self) -> list[JobRecord]:
+        """All jobs, the one that changed last at the end."""
+        return list(self._jobs("order by updated, rowid"))
 
     def unfinished(self) -> list[JobRecord]:
         """Jobs that had not ended when the node last wrote."""

@@ -1,8 +1,10 @@
-"""The MPC worker of one job at one party: `python -m parties.worker --job DIR`.
+"""The MPC worker of one job at one party: `python -m parties.worker --job DIR`, or `--spare`.
 
 A process of its own, because MPyC's runtime is process-wide and because a job that goes wrong
-must not take its node with it. It reads `job.json`, gets the job's private key on standard input
-(a key in a file would outlive the job), computes, and leaves `result.json` for its owner.
+must not take its node with it. It reads `job.json`, gets the job's private key and, if this party
+asks for some, the keys of its query on standard input (in a file they would outlive the job),
+computes, and leaves `result.json` for its owner, and shares if the program keeps some.
+A spare worker is ready before there is a job, and gets the job's folder as a first line.
 Standard output carries one JSON line per event; the node relays those over the bus, and for that
 reason no event, and no error, repeats a value of the data.
 """
@@ -18,7 +20,9 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,31 +31,40 @@ from pydantic import ValidationError
 from engine.credentials import Credentials, job_key
 from parties import canonical
 from parties.errors import LocalError, PartiesError
-from parties.holdings import load_inputs
 from parties.lifeline import die_with_parent, on_end_of_input
-from parties.manifest import Column, Hex32, Manifest, PartyName, Port, Strict, explain
+from parties.manifest import Hex32, Manifest, PartyName, Port, Strict, explain
 from parties.measurement import measurement
 from parties.messages import Certificate
-from parties.programs import PROGRAMS, Programs, find
+from parties.programs import PROGRAMS, Programs, find, imported
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 PID_FILE = "worker.pid"
+LOG_FILE = "worker.log"
 Connect = Callable[..., Awaitable[Any]]
 
 
 class Job(Strict):
-    """`job.json`: the agreed manifest, and this party's place in it."""
+    """`job.json`: the agreed manifest, this party's place in it, and the files that it reads."""
 
     manifest: dict[str, Any]
     party: PartyName
-    data: str
-    id_column: Column
-    label: Column | None
+    files: dict[str, str]
     addresses: tuple[tuple[str, Port], ...]
     peer_keys: tuple[Hex32, ...]
     certificates: tuple[Certificate, ...]
     connect_deadline: float
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What comes on standard input: the job's private key, and the keys of this party's query."""
+
+    job_key: bytes
+    keys: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        return "Secrets(...)"
 
 
 class Events:
@@ -73,7 +86,7 @@ class Events:
 
 
 async def run(
-    folder: Path, key: bytes, events: Events, programs: Programs, connect: Connect | None
+    folder: Path, given: Secrets, events: Events, programs: Programs, connect: Connect | None
 ) -> dict[str, Any]:
     """Run the job in `folder`; returns the fields of the closing event."""
     job, manifest = _read_job(folder)
@@ -86,13 +99,8 @@ async def run(
     program = find(programs, manifest.program.name, manifest.program.version)
     function = program.load()
     parameters = program.read_parameters(manifest.parameters)
-    table, shape = load_inputs(Path(job.data), job.id_column, job.label)
-    if shape != manifest.inputs[job.party]:
-        raise LocalError(
-            "inputs",
-            "the party's table is no longer the one that the manifest states",
-            "leave the data in place while a job runs, or propose a new job",
-        )
+    bring = imported(program.bring)
+    brought = bring(job.party, manifest, parameters, job.files, given.keys)
     events.progress("load", "done")
     events.progress("connect", "start")
     if connect is None:
@@ -102,15 +110,15 @@ async def run(
         # On a machine's first run one worker compiles the kernels and the others wait for it.
         await asyncio.to_thread(ensure)
         connect = engine_connect
-    pid = manifest.names.index(job.party)
+    pid = manifest.compute.index(job.party)
     certificates = [base64.b64decode(text) for text in job.certificates]
     mpc = await connect(
         pid=pid,
         addresses=list(job.addresses),
         threshold=manifest.threshold,
-        job_key=key,
+        job_key=given.job_key,
         peer_keys=[bytes.fromhex(public) for public in job.peer_keys],
-        credentials=Credentials.pinned(pid, certificates, job_key(key)),
+        credentials=Credentials.pinned(pid, certificates, job_key(given.job_key)),
         session=bytes.fromhex(manifest.sha256()),
         deadline=job.connect_deadline,
         # The node ends the job when the manifest expires; this is for a node that cannot.
@@ -119,14 +127,14 @@ async def run(
     events.progress("connect", "done")
     result = await function(
         mpc,
-        parties=list(manifest.names),
-        table=table,
-        inputs={name: list(manifest.inputs[name].features) for name in manifest.names},
-        rows={name: manifest.inputs[name].rows for name in manifest.names},
+        parties=list(manifest.compute),
         parameters=parameters,
         progress=events.progress,
+        **brought,
     )
     await mpc.shutdown()
+    if program.keep is not None:
+        imported(program.keep)(folder, manifest, result["keep"])
     outputs = {"outputs": result["outputs"], "salt": secrets.token_hex(32)}
     _write_private(folder / RESULT_FILE, {**outputs, "steps": result["steps"]})
     return {"steps": result["steps"], "outputs_sha256": canonical.sha256(outputs)}
@@ -175,15 +183,43 @@ def _write_private(path: Path, document: dict[str, Any]) -> None:
         file.write(canonical.canonical(document))
 
 
-def _read_key() -> bytes:
-    """The job key, one line of 64 hexadecimal digits; the pipe stays open as the lifeline."""
-    line = b""
-    while not line.endswith(b"\n"):
-        char = os.read(0, 1)
-        if not char:
+def _read_lines(count: int) -> list[bytes]:
+    """The first lines of standard input; the pipe stays open as the lifeline."""
+    received, lines = bytearray(), 0
+    while lines < count:
+        piece = os.read(0, 1 << 20)
+        if not piece:
             os._exit(1)
-        line += char
-    return bytes.fromhex(line.decode())
+        received += piece
+        lines += piece.count(b"\n")
+    return bytes(received).split(b"\n")[:count]
+
+
+def _read_secrets(key: bytes, keys: bytes) -> Secrets:
+    """From the job key in hexadecimal digits, and `null` or the keys of a query as JSON."""
+    asked = json.loads(keys)
+    return Secrets(bytes.fromhex(key.decode()), None if asked is None else tuple(asked))
+
+
+def _log_to(path: Path) -> None:
+    """Have standard error, and what programs print, in a file of the job."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for number in (1, 2):
+        os.dup2(handle, number)
+    os.close(handle)
+
+
+def _prepare() -> None:
+    """Load what a query needs, by answering one of nobody's within this process."""
+    from engine.warm import ensure
+    from protocols.pir_program import rehearse
+
+    # What the job will be compared with is the code that is loaded now.
+    measurement()
+    ensure()
+    import_module("parties.list_work")
+    import_module("engine.connect")
+    rehearse()
 
 
 def main(
@@ -193,23 +229,32 @@ def main(
 ) -> int:
     """Entry point. Exit status 0 with a closing `done` event, or 1 with an `error` event."""
     parser = argparse.ArgumentParser(prog="python -m parties.worker", description=__doc__)
-    parser.add_argument("--job", type=Path, required=True)
-    folder: Path = parser.parse_args(arguments).job
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--job", type=Path)
+    which.add_argument("--spare", action="store_true")
+    chosen = parser.parse_args(arguments)
     die_with_parent()
-    key = _read_key()
-    on_end_of_input(partial(os._exit, 1))
     # A program or library that prints must not be able to write events.
     events = Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
+    if chosen.spare:
+        _prepare()
+        path, *lines = _read_lines(3)
+        folder = Path(path.decode())
+        _log_to(folder / LOG_FILE)
+    else:
+        folder, lines = chosen.job, _read_lines(2)
+    given = _read_secrets(*lines)
+    on_end_of_input(partial(os._exit, 1))
     (folder / PID_FILE).write_text(str(os.getpid()))
     party = ""
     names: tuple[str, ...] = ()
     try:
         job, manifest = _read_job(folder)
-        party, names = job.party, manifest.names
+        party, names = job.party, manifest.compute
         from engine import event_loop
 
-        closing = event_loop.run(run(folder, key, events, programs, connect))
+        closing = event_loop.run(run(folder, given, events, programs, connect))
     except Exception as exc:
         if not isinstance(exc, PartiesError):
             # Where, but not what: an unforeseen message may quote data.

@@ -9,6 +9,7 @@ from fakes.consortium import CERTIFICATE, NAMES, NOW, manifest
 
 from parties.errors import LocalError
 from parties.job import (
+    Agreed,
     Checked,
     FromPeer,
     Job,
@@ -42,6 +43,7 @@ class Ports:
         self.errors: list[dict[str, Any] | None] = []
         self.workers: list[set[str]] = []
         self.stops = 0
+        self.taken_over = 0
         self.moved = asyncio.Condition()
 
     async def send(self, kind: str, body: Body) -> None:
@@ -60,6 +62,9 @@ class Ports:
 
     async def start_worker(self, approvals: dict[str, Approval]) -> None:
         self.workers.append(set(approvals))
+
+    def take_over(self) -> None:
+        self.taken_over += 1
 
     async def stop_worker(self) -> None:
         self.stops += 1
@@ -114,6 +119,35 @@ def test_a_job_that_goes_well_is_told_once() -> None:
     assert ports.workers == [set(NAMES)]
     assert ports.kinds() == ["approval", "progress", "progress", "receipt"]
     assert job.error is None
+
+
+def test_a_job_that_needs_a_person_waits_for_one() -> None:
+    waiting = Decision(PASSED.checks, person=True)
+
+    async def run(*, agree: bool) -> Ports:
+        ports = Ports(waiting)
+        job = Job("telecom", manifest(), ports, clock=lambda: NOW)
+        running = asyncio.create_task(job.run())
+        async with asyncio.timeout(20):
+            while not job.waits_for_person:
+                await asyncio.sleep(0)
+            assert (ports.sent, ports.states) == ([], [State.PROPOSED])
+            for item in OTHERS:
+                job.put(item)
+            if agree:
+                # A second word changes nothing.
+                for item in (Agreed(), Agreed(), WorkerDone(RECEIPT)):
+                    job.put(item)
+            else:
+                job.put(Stop(LocalError("cancelled", "the operator said no")))
+            await running
+        return ports
+
+    agreed = asyncio.run(run(agree=True))
+    assert agreed.kinds() == ["approval", "progress", "receipt"]
+    assert (len(agreed.workers), agreed.taken_over) == (1, 1)
+    refused = asyncio.run(run(agree=False))
+    assert (refused.kinds(), refused.workers, refused.taken_over) == (["failure"], [], 0)
 
 
 def test_no_worker_starts_before_every_approval() -> None:

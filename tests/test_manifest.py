@@ -87,7 +87,13 @@ def spoiled(*path: Any, value: Any) -> dict[str, Any]:
         spoiled("join", "helpers", "telecom", value=["telecom", "fintech"]),
         spoiled("join", "helpers", "telecom", value=["fintech", "fintech"]),
         spoiled("join", "helpers", "bank", value=["fintech", "telecom"]),
-        spoiled("parameters", "max_bins", value=[1]),
+        spoiled("parameters", value=[1]),
+        spoiled("initiator", value="eve"),
+        spoiled("initiator", value="fintech"),
+        spoiled("parties", 0, "role", value="input"),
+        spoiled("parties", 3, "role", value="helper"),
+        spoiled("inputs", "telecom", "kind", value="other"),
+        spoiled("inputs", "telecom", value={"kind": "none", "rows": 1}),
         spoiled("expires", value=0),
         [],
         None,
@@ -103,7 +109,7 @@ def test_a_manifest_that_is_not_understood_is_refused(document: Any) -> None:
 def test_a_refusal_repeats_no_value() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         Manifest.read(spoiled("inputs", "telecom", "rows", value="SECRET"))
-    assert "inputs.telecom.rows" in caught.value.cause
+    assert "inputs.telecom.table.rows" in caught.value.cause
     assert "SECRET" not in caught.value.cause
 
 

@@ -40,7 +40,7 @@ def build(
     """The document. Of the plaintext twin it takes only what stands beside a joint result."""
     manifest = watch.manifest
     receipts = {name: receipt for name, (_, receipt) in watch.receipts.items()}
-    threshold = float(manifest.parameters["iv_threshold"])
+    threshold = float(str(manifest.parameters["iv_threshold"]))
     iv = dict(sorted(outputs["iv"].items(), key=lambda item: -item[1]))
     return {
         "job_id": manifest.job_id,
@@ -48,11 +48,11 @@ def build(
         "measurement": manifest.measurement,
         "parties": list(manifest.names),
         "initiator": manifest.initiator,
-        "rows": {name: manifest.inputs[name].rows for name in manifest.names},
+        "rows": {name: inputs.rows for name, inputs in manifest.tables.items()},
         "rows_joint": outputs["rows_joint"],
         "rows_joint_train": outputs["rows_joint_train"],
         "rows_joint_test": outputs["rows_joint_test"],
-        "features": {name: len(manifest.inputs[name].features) for name in manifest.names},
+        "features": {name: len(inputs.features) for name, inputs in manifest.tables.items()},
         "parameters": manifest.parameters,
         "auc": {**outputs["auc"], "plaintext": plain["auc"]["joint"]},
         "ks": {**outputs["ks"], "plaintext": plain["ks"]["joint"]},

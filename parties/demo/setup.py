@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,28 @@ def prepare(folder: Path, tables: Sequence[Any], files: dict[str, Path], move: b
     `files` are the parties' tables; each goes to its owner's home only, moved there if the demo
     made it itself, copied if it is somebody's.
     """
-    users = [*(table.name for table in tables), CONSOLE]
+    shapes = {
+        table.name: {
+            "data": f"data/{files[table.name].name}",
+            "id_column": table.id_name,
+            "label": table.label_name,
+        }
+        for table in tables
+    }
+    run = make_homes(folder, shapes)
+    for name, shape in shapes.items():
+        target = run.homes[name] / str(shape["data"])
+        if move:
+            shutil.move(files[name], target)
+        else:
+            shutil.copyfile(files[name], target)
+        target.chmod(0o600)
+    return run
+
+
+def make_homes(folder: Path, nodes: Mapping[str, Mapping[str, Any]]) -> Run:
+    """Homes of the named nodes, with these fields of `node.json` besides, and the broker's file."""
+    users = [*nodes, CONSOLE]
     if len(set(users)) != len(users):
         raise LocalError(
             "party_name",
@@ -76,31 +97,22 @@ def prepare(folder: Path, tables: Sequence[Any], files: dict[str, Path], move: b
             step="setup",
         )
     passwords = {user: secrets.token_hex(32) for user in users}
-    homes = {table.name: folder / "parties" / table.name for table in tables}
+    homes = {name: folder / "parties" / name for name in nodes}
     for home in homes.values():
         (home / "data").mkdir(parents=True, mode=0o700)
     identities = {name: Identity.create(name, home) for name, home in homes.items()}
     keys = {name: identity.public_hex for name, identity in identities.items()}
     port = _free_port()
-    for table in tables:
-        home, source = homes[table.name], files[table.name]
-        target = home / "data" / source.name
-        if move:
-            shutil.move(source, target)
-        else:
-            shutil.copyfile(source, target)
-        target.chmod(0o600)
+    for name, fields in nodes.items():
         config = NodeConfig(
-            name=table.name,
-            broker=BrokerAccount(host=HOST, port=port, password=passwords[table.name]),
+            name=name,
+            broker=BrokerAccount(host=HOST, port=port, password=passwords[name]),
             directory=keys,
             observers=(CONSOLE,),
-            data=f"data/{source.name}",
-            id_column=table.id_name,
-            label=table.label_name,
             host=HOST,
+            **fields,
         )
-        _write_private(home / CONFIG_FILE, config)
+        _write_private(homes[name] / CONFIG_FILE, config)
     users_file = {user: password_digest(password) for user, password in passwords.items()}
     _write_private(folder / BROKER_FILE, BrokerConfig(host=HOST, port=port, users=users_file))
     return Run(
