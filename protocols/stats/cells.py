@@ -9,8 +9,8 @@ supposes that a contributor is in one cell only, as a row is; where contributors
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from engine import field as elements
 from engine.array import SecureArray
 
 
@@ -27,12 +27,13 @@ class Cells:
     """Shared figures of the cells of a table, all of one shape.
 
     `extra` are further sums that are shown with a cell and to which no rule is applied, such as
-    sums of squares.
+    sums of squares; `percentiles` are order statistics, which have no totals.
     """
 
     rows: SecureArray
     measures: dict[str, Amount]
     extra: dict[str, SecureArray] = field(default_factory=dict)
+    percentiles: dict[str, SecureArray] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,7 +42,7 @@ class Cells:
 
     async def ready(self) -> None:
         """Wait until every figure is computed."""
-        for array in (self.rows, *self.extra.values()):
+        for array in (self.rows, *self.extra.values(), *self.percentiles.values()):
             await array.ready()
         for amount in self.measures.values():
             await amount.total.ready()
@@ -61,7 +62,8 @@ class Cells:
         return Cells(figure(self.rows),
                      {name: Amount(figure(a.total), None if a.top is None else top(a.top))
                       for name, a in self.measures.items()},
-                     {name: figure(x) for name, x in self.extra.items()})
+                     {name: figure(x) for name, x in self.extra.items()},
+                     {name: figure(x) for name, x in self.percentiles.items()})
 
 
 def _tuple(index):
@@ -81,9 +83,10 @@ def stack(mpc, parts: list[Cells], axis: int = 0) -> Cells:
 def extend(mpc, cells: Cells, shape: tuple[int, ...]) -> Cells:
     """The cells with totals over those dimensions that have one more place in `shape`.
 
-    Counts and sums are local. The largest contributions of a total take a tournament per dimension:
-    `merge` ceil(log2 n) times for n categories.
+    Percentiles are dropped. Counts and sums are local. The largest contributions of a total take a
+    tournament per dimension: `merge` ceil(log2 n) times for n categories.
     """
+    cells = Cells(cells.rows, cells.measures, cells.extra)
     for axis, places in enumerate(shape):
         if places != cells.shape[axis]:
             cells = cells.apply(lambda x, a=axis: _with_total(mpc, x, a),
@@ -146,14 +149,5 @@ def squares(mpc, sums: SecureArray) -> SecureArray:
 
     One round; an integer below 2^126.
     """
-    from engine import field as elements
     return mpc.product('multiply', [sums], lambda x: elements.total(elements.mul(x, x), 0),
                        sums.shape[1:], 0, 0, work=8 * sums.size)
-
-
-def add(parts: list[Any]):
-    """Sum of arrays."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total

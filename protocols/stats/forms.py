@@ -8,6 +8,7 @@ knows all keys of its rows; `RowForm` keeps rows apart, for statistics that need
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,32 @@ class RowForm:
 
 
 @dataclass(frozen=True)
+class Claimed:
+    """A matrix whose columns are integers from 0 to a limit each.
+
+    In the columns of `running` not the numbers but their running sums are (differences of
+    neighbours, as `joins.reference` makes them).
+    """
+
+    shape: tuple[int, int]
+    limits: tuple[int, ...]
+    running: tuple[int, ...] = ()
+
+    @property
+    def bits(self) -> list[int]:
+        """No column holds bits."""
+        return []
+
+    def claims(self, mpc, x: SecureArray) -> SecureArray:
+        """Numbers (k,) that must be in [0, 2^63)."""
+        parts = []
+        for j, limit in enumerate(self.limits):
+            column = x[:, j].cumsum() if j in self.running else x[:, j]
+            parts += [column, limit - column]
+        return mpc.concatenate(parts)
+
+
+@dataclass(frozen=True)
 class CellForm:
     """One row per cell: rows, and per measure the sum and, of an amount, the largest ones.
 
@@ -125,7 +152,7 @@ class CellForm:
                 continue
             top = [x[:, at + 1 + j] for j in range(self.largest)]
             limit = (1 << m.bits) - 1
-            parts += [limit - top[0], top[-1], *[a - b for a, b in zip(top, top[1:], strict=False)]]
+            parts += [limit - top[0], top[-1], *[a - b for a, b in itertools.pairwise(top)]]
             rest = total
             for one in top:
                 rest = rest - one

@@ -21,6 +21,7 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray, constant
 from protocols.stats.cells import Amount, Cells
+from protocols.stats.perturb import quotient
 
 
 def keys(mpc, cell, amount: SecureArray, *, cells: int, bits: int,
@@ -40,14 +41,14 @@ def keys(mpc, cell, amount: SecureArray, *, cells: int, bits: int,
 async def group_rows(mpc, key: SecureArray, *, name: str, cells: int, bits: int, largest: int = 2,
                      spare: bool = False, squares: bool = False,
                      carried: dict[str, SecureArray] | None = None,
-                     fixed_shape: bool = False) -> Cells:
+                     percentiles: tuple[int, ...] = (), fixed_shape: bool = False) -> Cells:
     """Cells (cells,) of rows with sort keys (n,) as `keys` makes them; one measure, `name`.
 
     `carried` are further integer columns (n,) that are added up per cell; their largest
     contributions are not known. With `spare` there is a cell number `cells` that counts for
     nothing; otherwise every key must be below cells·2^bits (see `intake`). `squares` adds the sums
-    of squared amounts. Keys up to 62 bits; up to 62 less the digits of n are sorted at half the
-    cost.
+    of squared amounts, `percentiles` order statistics of the amounts (`percentile`). Keys up to 62
+    bits; up to 62 less the digits of n are sorted at half the cost.
 
     Cost for n rows, m = 4, t = 1: the sort (n + cells rows of 2 + carried columns), then about
     24 (4 + largest + carried) + 40 bytes per party and row.
@@ -66,18 +67,37 @@ async def group_rows(mpc, key: SecureArray, *, name: str, cells: int, bits: int,
         constant(mpc, np.column_stack([ends, np.ones(groups, np.int64),
                                        *[np.zeros(groups, np.int64)] * len(carried)]))])
     ordered = await mpc.sort_rows(table, 0, max(1, top_key.bit_length()), fixed_shape)
-    rows = _at_ends(mpc, ordered, bits, largest, squares)
-    found = await _ends(mpc, rows, groups)
-    return _cells(mpc, found[:cells], name, largest, squares, list(carried))
-
-
-def _at_ends(mpc, ordered, bits, largest, squares):
-    """Per sorted row: mark, running count, running sum, amounts above it, running extras."""
-    key, end = ordered[:, 0], ordered[:, 1]
-    n = key.shape[0]
+    end = ordered[:, 1]
     before = end.cumsum() - end
     # An end row's amount, 2^bits - 1, is taken off: it contributes nothing.
-    amount = key - before.shift(bits) - end * ((1 << bits) - 1)
+    amount = ordered[:, 0] - before.shift(bits) - end * ((1 << bits) - 1)
+    rows = _at_ends(mpc, ordered, before, amount, largest, squares)
+    found = (await _ends(mpc, rows, groups))[:cells]
+    result = _cells(mpc, found, name, largest, squares, list(carried))
+    for level in percentiles:
+        result.percentiles[f'{name}.p{level}'] = await percentile(
+            mpc, amount, found[:, 0], result.rows, level)
+    return result
+
+
+async def percentile(mpc, amount: SecureArray, upto: SecureArray, rows: SecureArray,
+                     level: int) -> SecureArray:
+    """The ceil(level rows / 100)-th smallest amount of each cell; shared.
+
+    `amount` is the column of sorted rows with end rows, `upto` the number of rows up to each
+    cell's end. In a cell without rows it is another number: `release` shows it only where enough
+    rows are on both sides. Cost: `lookup` for each cell.
+    """
+    cells = rows.shape[0]
+    rank = quotient(mpc, rows * level + 99, 100) - 1
+    place = upto - rows + rank + np.arange(cells)
+    return await lookup(mpc, amount, mpc.maximum(place, 0))
+
+
+def _at_ends(mpc, ordered, before, amount, largest, squares):
+    """Per sorted row: mark, running count, running sum, amounts above it, running extras."""
+    end = ordered[:, 1]
+    n = end.shape[0]
     mark = end * (before + 1)
     count = (1 - end).cumsum()
     columns = [mark, count, amount.cumsum()]
@@ -143,7 +163,6 @@ async def contributors(mpc, cell: SecureArray, contributor: SecureArray, amount:
     How many there are stays secret. One sort, one comparison per row, one partition. Grouped
     again, the rows give numbers of distinct companies and their largest contributions.
     """
-    n = cell.shape[0]
     key = cell.shift(contributor_bits) + contributor
     table = await mpc.sort_rows(mpc.stack([key, cell, amount], 1), 0,
                                 min(62, cell_bits + contributor_bits), fixed_shape)
@@ -165,8 +184,8 @@ async def lookup(mpc, column: SecureArray, places: SecureArray) -> SecureArray:
     n = column.shape[0]
     half = max(1, -(-(n - 1).bit_length() // 2))
     base = 1 << half
-    padded = mpc.concatenate([column, constant(mpc, np.zeros(base * -(-n // base) - n, np.int64))]) \
-        if n % base else column
+    missing = constant(mpc, np.zeros(-n % base, np.int64))
+    padded = mpc.concatenate([column, missing]) if missing.size else column
     bits = mpc.to_bits(places, 2 * half)
     low, high = mpc.from_bits(bits[:, :half]), mpc.from_bits(bits[:, half:])
     table = padded.reshape(-1, base)

@@ -96,23 +96,22 @@ def uniform(mpc, shape, bits: int) -> SecureArray:
 
 
 def rounded(mpc, x: SecureArray, base: int) -> SecureArray:
-    """The nearest multiples of a public base, halves upwards, of integers |x| < 2^53; exact.
+    """The nearest multiples of a public base, halves upwards, of integers |x| < 2^53; exact."""
+    return x if base < 2 else quotient(mpc, x + base // 2, base) * base
 
-    The quotient is first found by truncation, which may be a few off, and then corrected by
-    comparisons: 12 rounds, eight comparisons per number.
+
+def quotient(mpc, x: SecureArray, base: int) -> SecureArray:
+    """floor(x / base) for a public base in 2..1000 and integers |x| < 2^53; exact.
+
+    It is first found by truncation, which may be a few off, and then corrected by comparisons:
+    14 rounds for t = 1, eight comparisons per number.
     """
-    if base < 2:
-        return x
-    shifted = x + base // 2
     places = 24 + base.bit_length()
     factor = round((1 << places) / base)
-    # The factor's rounding is worth less than |x| 2^-places / 2: below one up to |x| = 2^24; so
-    # large numbers take a second step on what is left.
-    quotient = mpc.truncate(shifted * factor, places, 0)
+    # The factor is off by less than 2^-24 of itself, so each step leaves a 2^-24th of the rest.
+    found = mpc.truncate(x * factor, places, 0)
     for _ in range(2):
-        rest = shifted - quotient * base
-        quotient = quotient + mpc.truncate(rest * factor, places, 0)
-    rest = shifted - quotient * base
+        found = found + mpc.truncate((x - found * base) * factor, places, 0)
     steps = np.arange(-3, 5) * base
-    reached = 1 - (rest.reshape(*x.shape, 1) < steps)
-    return (quotient + reached.sum(x.ndim) - 4) * base
+    reached = 1 - ((x - found * base).reshape(*x.shape, 1) < steps)
+    return found + reached.sum(x.ndim) - 4

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.array import SecureArray
-from protocols.stats.cells import Amount, Cells, by_contributor, extend
+from protocols.stats.cells import Amount, Cells, by_contributor, extend, squares
 from protocols.stats.perturb import Noise, noise, rounded
 from protocols.stats.primary import primary
 from protocols.stats.rules import REASONS, SECONDARY, SHOWN, Rules
@@ -41,40 +41,71 @@ class Record:
 
 async def release(mpc, spec: TableSpec, rules: Rules, cells: Cells, record: Record, *,
                   receivers=None, contributions: dict[str, SecureArray] | None = None,
+                  concentration: bool = False,
                   perturbation: Noise | None = None) -> dict[str, Any] | None:
     """Apply the rules to cells (spec.shape) and open the table; None at who does not receive it.
 
     The largest contributions of amounts come with the cells, or from `contributions`: per measure
     the sums (contributors, *shape) of institutions or other contributors that are in several cells.
-    Sums of squares and other extras are shown as they are, and so cannot be combined with rounding
-    or noise. Result: see `document`. Revealed to the receivers: the document's cells and statuses,
-    and nothing to anybody else.
+    With `concentration` the sums of their squares and the sum of the four largest are shown with
+    each cell. Percentiles are shown for cells (not for totals) with at least `rules.minimum` rows
+    on both sides. Squares, percentiles and other extras are shown as they are, and so cannot be
+    combined with rounding or noise. Result: see `document`. Revealed to the receivers: the
+    document's cells and statuses, and nothing to anybody else.
     """
     if cells.shape != spec.shape:
         raise ValueError(f'cells of shape {cells.shape}, expected {spec.shape}')
-    if cells.extra and (rules.rounding > 1 or perturbation):
-        raise ValueError(f'{", ".join(cells.extra)}: exact sums of squares would undo rounding or '
-                         'noise; leave them out')
+    exact = [*cells.extra, *cells.percentiles, *['concentration'] * concentration]
+    if exact and (rules.rounding > 1 or perturbation):
+        raise ValueError(f'{", ".join(exact)}: exact figures would undo rounding or noise; leave '
+                         'them out')
     missing = [m.name for m in spec.measures if m.name not in cells.measures]
     if missing:
         raise ValueError(f'no cells for the measures {", ".join(missing)}')
-    extended = _extended(mpc, spec, rules, cells, contributions or {})
+    extended = _extended(mpc, spec, rules, cells, contributions or {}, concentration)
     first = primary(mpc, spec, rules, extended)
     code, withheld = first.code, first.withheld
     if spec.extended != spec.shape:
         second = await secondary(mpc, spec, rules, extended, first)
         code, withheld = code + SECONDARY * second, withheld + second
     figures = _figures(mpc, spec, rules, cells, extended, perturbation)
-    masked = figures * (1 - withheld)
-    codes, values = mpc.open_array(code, receivers), mpc.open_array(masked, receivers, raw=True)
-    codes, values = await codes, await values
+    shown = 1 - withheld
+    pending = [mpc.open_array(code, receivers),
+               mpc.open_array(figures * shown, receivers, raw=True)]
+    if cells.percentiles:
+        pending.append(mpc.open_array(_percentiles(mpc, spec, rules, cells, shown), receivers,
+                                      raw=True))
+    codes, values, *ranks = [await p for p in pending]
     if codes is None:
         return None
-    names = ['rows', *[m.name for m in spec.measures], *cells.extra]
-    return document(spec, rules, record, codes, dict(zip(names, values, strict=True)), perturbation)
+    names = ['rows', *[m.name for m in spec.measures], *extended.extra]
+    found = document(spec, rules, record, codes, dict(zip(names, values, strict=True)),
+                     perturbation)
+    if ranks:
+        _add_percentiles(found, spec, list(cells.percentiles), ranks[0])
+    return found
 
 
-def _extended(mpc, spec, rules, cells, contributions):
+def _percentiles(mpc, spec, rules, cells, shown):
+    """Per percentile, stacked: whether it is shown, and its value if it is."""
+    inner = shown[tuple(slice(0, n) for n in spec.shape)]
+    levels = np.array([int(name.rpartition('.p')[2]) for name in cells.percentiles])
+    sides = np.minimum(levels, 100 - levels).reshape(-1, *[1] * len(spec.shape))
+    few = mpc.negative(cells.rows * sides - 100 * rules.minimum)
+    bits = (1 - few) * inner
+    return mpc.stack([bits, bits * mpc.stack(list(cells.percentiles.values()))], 1)
+
+
+def _add_percentiles(found, spec, names, opened):
+    places = list(np.ndindex(*spec.extended))
+    for cell, place in zip(found['cells'], places, strict=True):
+        if all(k < n for k, n in zip(place, spec.shape, strict=True)):
+            for name, (shown, value) in zip(names, opened, strict=True):
+                if shown[place]:
+                    cell['values'][name] = int(value[place])
+
+
+def _extended(mpc, spec, rules, cells, contributions, concentration):
     if not contributions:
         return extend(mpc, cells, spec.extended)
     plain = Cells(cells.rows, {name: Amount(a.total, None if name in contributions else a.top)
@@ -83,6 +114,9 @@ def _extended(mpc, spec, rules, cells, contributions):
     for name, sums in contributions.items():
         whole = extend(mpc, Cells(sums, {}), (sums.shape[0], *spec.extended)).rows
         extended.measures[name].top = by_contributor(mpc, whole, rules.largest)
+        if concentration:
+            extended.extra[f'{name}.contributor_squares'] = squares(mpc, whole)
+            extended.extra[f'{name}.largest_4'] = by_contributor(mpc, whole, 4).sum(0)
     return extended
 
 
@@ -107,10 +141,11 @@ def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
              perturbation: Noise | None = None) -> dict[str, Any]:
     """The published table, ready for JSON.
 
-    `dimensions` [{name, categories}], `measures` [{name, kind, unit}]; `cells`, one per place of the extended table in row-major order: {place: {dimension: category or "total"},
-    status: "shown" or the rule, values: {figure: integer}}, values being empty unless shown;
-    `record`: what, period, institutions, refused, rules, noise, manifest hash, approvals,
-    measurement, and how many cells each rule withholds.
+    `dimensions` [{name, categories}], `measures` [{name, kind, unit}]; `cells`, one per place of
+    the extended table in row-major order: {place: {dimension: category or "total"}, status: "shown"
+    or the rule, values: {figure: integer}}, values being empty unless shown; `record`: what,
+    period, institutions, refused, rules, noise, manifest hash, approvals, measurement, and how many
+    cells each rule withholds.
     """
     cells = []
     counts = dict.fromkeys(REASONS.values(), 0)

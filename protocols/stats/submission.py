@@ -62,7 +62,7 @@ def prepare(values: npt.NDArray[np.int64], expected: Expected, geometry: Geometr
     if values.shape != (expected.rows, expected.columns):
         raise ValueError(f'{expected.institution}: numbers of shape {values.shape}, expected '
                          f'({expected.rows}, {expected.columns})')
-    m, t, n = geometry.m, geometry.t, values.size
+    m, n = geometry.m, values.size
     number = secrets.token_hex(16)
     seeded = _seeded(expected, geometry)
     seeds = {p: secrets.token_bytes(_SEED) for p in seeded}
