@@ -125,8 +125,8 @@ def suite() -> list[Benchmark]:
     for each in (500, 50_000):
         n, make = f'{INSTITUTIONS}x{each}', lambda each=each: _all(each)
         by_rows, by_cells = RowForm(SPEC, each), CellForm(SPEC, 1 << 20)
-        found += [Benchmark('group_by_parties', n, _submissions(by_rows, each), _by_rows(by_rows),
+        found += [Benchmark('group_by_rows', n, _submissions(by_rows, each), _by_rows(by_rows),
                             1, _check(make)),
-                  Benchmark('group_by_cells', n, _submissions(by_cells, each),
+                  Benchmark('group_by_parties', n, _submissions(by_cells, each),
                             _by_cells(by_cells), 1, _check(make))]
     return found

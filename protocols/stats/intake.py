@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import field
+from engine import costs, field
 from engine.array import SecureArray
 from engine.errors import EngineError, RemoteProtocolError
 from engine.operation import Operation
@@ -190,6 +190,7 @@ async def _shown(mpc, name, words):
     """What every party shows to all others, in the order of the parties; one round."""
     op = Operation(mpc, name, words.shape)
     m = mpc.geometry.m
+    op.expected = costs.sequence(m, costs.Prediction(1, words.nbytes * m * (m - 1)))
 
     async def body(op):
         for peer in range(m):

@@ -29,7 +29,7 @@ def reference(tags, attributes) -> npt.NDArray[np.int64]:
     """What the holder shares (n, 2 + k): tags in order, and the differences of tags and attributes.
     """
     tags, attributes = np.asarray(tags, np.int64), np.asarray(attributes, np.int64)
-    attributes = attributes.reshape(len(tags), -1)
+    attributes = attributes[:, None] if attributes.ndim == 1 else attributes
     order = np.argsort(tags)
     tags, attributes = tags[order], attributes[order]
     if (np.diff(tags) == 0).any():

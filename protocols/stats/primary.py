@@ -33,7 +33,7 @@ def primary(mpc, spec: TableSpec, rules: Rules, cells: Cells) -> Primary:
     counted = [cells.rows, *[cells.measures[m.name].total for m in spec.measures
                              if m.kind == 'count']]
     for number in counted:
-        low.append(number - rules.minimum)
+        low.append(number - rules.least)
     n, k = rules.dominance
     for m in spec.amounts:
         amount = cells.measures[m.name]
@@ -44,7 +44,7 @@ def primary(mpc, spec: TableSpec, rules: Rules, cells: Cells) -> Primary:
         total, top = amount.total, amount.top
         high.append(100 * (total - top[0] - top[1]) - rules.p_ratio * top[0] - int(rules.zeros))
     # Zeros that may be shown: small, but not below one.
-    zero = [] if rules.zeros else [number - 1 for number in counted]
+    zero = [] if rules.zeros or not rules.minimum else [number - 1 for number in counted]
     bits = mpc.negative(mpc.stack([*low, *high, *zero]))
     small = [bits[j] for j in range(len(low))]
     if zero:

@@ -26,7 +26,8 @@ class Rules:
 
     minimum    a cell with fewer rows (or, of a measure of kind `count`, a smaller value) is
                withheld
-    zeros      whether zeros are disclosive: if not, a cell of exactly zero rows may be shown
+    zeros      whether zeros are disclosive: if not, a cell of exactly zero rows may be shown; if
+               so, it never is, whatever the minimum
     dominance  (n, k): withheld if the n largest contributions make more than k per cent
     p_ratio    withheld if the total less the two largest contributions is within p per cent of the
                largest (with `zeros`, also if it is exactly p per cent, so a total of zero is
@@ -56,6 +57,11 @@ class Rules:
             raise ValueError(f'floor {self.floor}: expected 1 to 2^40')
         if not 0 <= self.rounding <= 1000:
             raise ValueError(f'rounding to multiples of {self.rounding}: expected 0 to 1000')
+
+    @property
+    def least(self) -> int:
+        """The smallest number of rows of a cell that may be shown, zero aside."""
+        return max(self.minimum, int(self.zeros))
 
     @property
     def largest(self) -> int:

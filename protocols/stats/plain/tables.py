@@ -95,7 +95,7 @@ def codes(spec: TableSpec, rules: Rules, rows, totals, top) -> np.ndarray:
     for place in np.ndindex(*spec.extended):
         counted = [rows[place], *[totals[m.name][place] for m in spec.measures
                                   if m.kind == 'count']]
-        small[place] = any(n < rules.minimum and (rules.zeros or n > 0) for n in counted)
+        small[place] = any(0 < n < rules.minimum or (rules.zeros and n == 0) for n in counted)
         amounts = [(totals[m.name][place], top[m.name][(slice(None), *place)])
                    for m in spec.amounts]
         code[place] = _code(rules, small[place], amounts)
