@@ -25,7 +25,7 @@ def mean(document: Document, measure: str) -> list[float | None]:
 
 def variance(document: Document, measure: str) -> list[float | None]:
     """Population variance of an amount; needs its sums of squares."""
-    result = []
+    result: list[float | None] = []
     for c in document['cells']:
         rows, total = value(c, 'rows'), value(c, measure)
         squares = value(c, f'{measure}.squares')

@@ -38,10 +38,12 @@ def primary(mpc, spec: TableSpec, rules: Rules, cells: Cells) -> Primary:
     for m in spec.amounts:
         amount = cells.measures[m.name]
         total, top = amount.total, amount.top
+        assert top is not None
         high.append(k * total - 100 * top[:n].sum(0))
     for m in spec.amounts:
         amount = cells.measures[m.name]
         total, top = amount.total, amount.top
+        assert top is not None
         high.append(100 * (total - top[0] - top[1]) - rules.p_ratio * top[0] - int(rules.zeros))
     # Zeros that may be shown: small, but not below one.
     zero = [] if rules.zeros or not rules.minimum else [number - 1 for number in counted]
@@ -53,7 +55,7 @@ def primary(mpc, spec: TableSpec, rules: Rules, cells: Cells) -> Primary:
     dominated = [bits[len(low) + j] for j in range(len(spec.amounts))]
     near = [bits[len(low) + len(spec.amounts) + j] for j in range(len(spec.amounts))]
     small = either(small)
-    code = MINIMUM * small
+    code = small * MINIMUM
     withheld = small
     if spec.amounts:
         dominated, near = either(dominated), either(near)

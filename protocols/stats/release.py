@@ -62,6 +62,11 @@ async def release(mpc, spec: TableSpec, rules: Rules, cells: Cells, record: Reco
     missing = [m.name for m in spec.measures if m.name not in cells.measures]
     if missing:
         raise ValueError(f'no cells for the measures {", ".join(missing)}')
+    unknown = [m.name for m in spec.amounts if cells.measures[m.name].top is None
+               and m.name not in (contributions or {})]
+    if unknown:
+        raise ValueError(f'amounts {", ".join(unknown)}: the largest contributions are not known, '
+                         'so no rule of dominance can be applied')
     extended = _extended(mpc, spec, rules, cells, contributions or {}, concentration)
     first = primary(mpc, spec, rules, extended)
     code, withheld = first.code, first.withheld
