@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.graph_suite import suite as graphs
 from bench.suite import Benchmark
 from engine.shamir import Geometry
 from protocols.stats.cells import largest
@@ -119,7 +120,7 @@ def _all(each):
 
 
 def suite() -> list[Benchmark]:
-    """All benchmarks of the suite; the largest take a minute, so choose with `--sizes`."""
+    """All benchmarks of the suite, those on graphs too; choose with `--names` and `--sizes`."""
     found = [Benchmark('group_by', n, _shared(n), _group_by, 1, _check(lambda n=n: rows(n)))
              for n in (10**4, 10**5, 10**6)]
     for each in (500, 50_000):
@@ -129,4 +130,4 @@ def suite() -> list[Benchmark]:
                             1, _check(make)),
                   Benchmark('group_by_parties', n, _submissions(by_cells, each),
                             _by_cells(by_cells), 1, _check(make))]
-    return found
+    return [*found, *graphs()]
