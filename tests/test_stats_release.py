@@ -20,6 +20,7 @@ from test_traffic import traffic
 from engine.cluster import run_cluster
 from protocols.stats import derived
 from protocols.stats.cells import by_contributor, largest
+from protocols.stats.grouping import group_rows, keys
 from protocols.stats.perturb import Noise
 from protocols.stats.plain.attack import interval
 from protocols.stats.plain.tables import table
@@ -185,6 +186,26 @@ def test_rounded_tables_show_multiples():
                                   twin.totals["loans"].ravel(), strict=True):
         if found["status"] == "shown":
             assert found["values"] == {"rows": (rows + 2) // 5 * 5, "loans": (total + 2) // 5 * 5}
+
+
+def test_percentiles_need_rows_on_both_sides():
+    spec, bits = spec_of(3), LOANS.bits
+    cell, amount = np.repeat(np.arange(3), [40, 19, 25]), np.arange(84) * 7 % 83
+
+    async def program(mpc):
+        key = keys(mpc, secret(mpc, cell), secret(mpc, amount), cells=3, bits=bits)
+        cells = await group_rows(mpc, key, name="loans", cells=3, bits=bits,
+                                 percentiles=(25, 50))
+        return await release(mpc, spec, Rules(), cells, RECORD)
+
+    found = run_cluster(program)[0]["cells"]
+    ranked = [np.sort(amount[cell == k]) for k in range(3)]
+    assert found[0]["values"]["loans.p25"] == ranked[0][9]
+    assert found[0]["values"]["loans.p50"] == ranked[0][19]
+    assert found[1]["withheld"] == {"loans.p25": "minimum-cell", "loans.p50": "minimum-cell"}
+    assert found[2]["withheld"] == {"loans.p25": "minimum-cell"}
+    assert found[2]["values"]["loans.p50"] == ranked[2][12]
+    assert not any("p50" in figure for figure in found[3]["values"]), "totals have none"
 
 
 def test_noise_keeps_the_table_additive_and_the_statuses():

@@ -17,7 +17,7 @@ from engine.array import SecureArray
 from protocols.stats.cells import Amount, Cells, by_contributor, extend, squares
 from protocols.stats.perturb import Noise, noise, rounded
 from protocols.stats.primary import primary
-from protocols.stats.rules import REASONS, SECONDARY, SHOWN, Rules
+from protocols.stats.rules import MINIMUM, REASONS, SECONDARY, SHOWN, Rules
 from protocols.stats.secondary import secondary
 from protocols.stats.spec import TableSpec
 
@@ -108,6 +108,8 @@ def _add_percentiles(found, spec, names, opened):
             for name, (shown, value) in zip(names, opened, strict=True):
                 if shown[place]:
                     cell['values'][name] = int(value[place])
+                elif cell['values']:
+                    cell.setdefault('withheld', {})[name] = REASONS[MINIMUM]
 
 
 def _extended(mpc, spec, rules, cells, contributions, concentration):
@@ -148,8 +150,9 @@ def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
 
     `dimensions` [{name, categories}], `measures` [{name, kind, unit}]; `cells`, one per place of
     the extended table in row-major order: {place: {dimension: category or "total"}, status: "shown"
-    or the rule, values: {figure: integer}}, values being empty unless shown; `record`: what,
-    period, institutions, refused, rules, noise, manifest hash, approvals, measurement, and how many
+    or the rule, values: {figure: integer}}, values being empty unless shown, and for percentiles of
+    a shown cell that are not shown themselves `withheld` {figure: rule}; `record`: what, period,
+    institutions, refused, rules, noise, manifest hash, approvals, measurement, and how many
     cells each rule withholds.
     """
     cells = []
