@@ -1,0 +1,1 @@
+"""Regulator statistics: tables over many institutions, with disclosure control on shares."""

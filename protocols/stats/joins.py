@@ -1,0 +1,61 @@
+"""Joins across institutions by company, on shared keyed tags.
+
+The institutions and the holder of company data have a key in common that no compute party has, and
+turn company numbers into 62-bit tags with it. The holder sorts its companies by tag and shares,
+besides the tags, the *differences* of neighbouring tags and attributes. All rows are then sorted by
+tag together, the holder's before the others': running sums of the differences give, at every row,
+tag and attributes of the last company before it, locally; one test for equality says whether it is
+the row's own. Repeated companies among the rows need nothing special.
+
+Revealed: nothing but the comparisons of the sort (`engine.sorting`). Different companies get equal
+tags with probability below n² 2^-63: 10^-7 for a million.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.array import SecureArray, constant
+from protocols.tags import Packed
+
+
+def company_tags(ids, key: bytes) -> npt.NDArray[np.int64]:
+    """62-bit tags of normalised identifiers under a key that no compute party has."""
+    return (Packed(ids).tags(key)[:, 0] >> np.uint64(2)).astype(np.int64)
+
+
+def reference(tags, attributes) -> npt.NDArray[np.int64]:
+    """What the holder shares (n, 2 + k): tags in order, and the differences of tags and attributes.
+    """
+    tags, attributes = np.asarray(tags, np.int64), np.asarray(attributes, np.int64)
+    attributes = attributes[:, None] if attributes.ndim == 1 else attributes
+    order = np.argsort(tags)
+    tags, attributes = tags[order], attributes[order]
+    if (np.diff(tags) == 0).any():
+        raise ValueError('a company is twice in the reference table, expected every one once')
+    # Padded in front, because differences start from zero.
+    steps = np.diff(np.column_stack([tags, attributes]), axis=0, prepend=0)
+    return np.column_stack([tags, steps])
+
+
+async def attach(mpc, tags: SecureArray, columns: SecureArray, companies: SecureArray, *,
+                 fixed_shape: bool = False) -> tuple[SecureArray, SecureArray, SecureArray]:
+    """Rows with the attributes of their companies.
+
+    `tags` (n,) and `columns` (n, c) are those of the rows, `companies` (k, 2 + a) is what
+    `reference` made. Returns (columns, attributes, found) of n + k rows in the order of their tags:
+    attributes and found are zero for a row whose company is not there; the k rows of companies are
+    zero in all. Besides the sort (two comparisons for one, since tags fill a word): one equality
+    and a + 1 products per row.
+    """
+    n, c = columns.shape
+    k, width = companies.shape
+    one = constant(mpc, np.ones((n, 1), np.int64))
+    rows = mpc.concatenate([tags.reshape(n, 1), constant(mpc, np.zeros((n, width - 1), np.int64)),
+                            one, columns], 1)
+    first = mpc.concatenate([companies, constant(mpc, np.zeros((k, 1 + c), np.int64))], 1)
+    table = await mpc.sort_rows(mpc.concatenate([first, rows]), 0, fixed_shape=fixed_shape)
+    latest = table[:, 1:width].cumsum()
+    found = table[:, width] * (table[:, 0] == latest[:, 0])
+    return table[:, width + 1:], found.reshape(n + k, 1) * latest[:, 1:], found

@@ -1,0 +1,117 @@
+"""Rounding and noise on shares: what is added to a figure before it opens.
+
+Noise is drawn by all parties together; no t of them know it. A geometric variable's binary digits
+are independent (Dwork et al., EUROCRYPT 2006, section 3.1), so a discrete Laplace variable is the
+difference of two numbers whose digits are coins of public bias. A discrete Gaussian (Canonne,
+Kamath, Steinke, NeurIPS 2020) is drawn by inversion: a uniform number is compared with the public
+distribution function. Coins and distribution functions are exact to 2^-40 and 2^-50.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from engine.array import SecureArray
+
+_COIN_BITS = 40
+_UNIFORM_BITS = 60
+_LARGEST_SIGMA = 64
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of a release; public, and part of the manifest.
+
+    kind        `laplace` or `gaussian`
+    epsilon     of pure differential privacy per released figure (Laplace)
+    rho         of zero-concentrated differential privacy per released figure (Gaussian)
+    A row changes a count by 1 and an amount by less than 2^bits of its measure; that is the
+    sensitivity. The parameters are for each figure; `protocols.stats.ledger` adds them up.
+    """
+
+    kind: str
+    epsilon: float = 0.0
+    rho: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind == 'laplace' and not 1e-3 <= self.epsilon <= 100:
+            raise ValueError(f'epsilon {self.epsilon}: expected 0.001 to 100')
+        if self.kind == 'gaussian' and not 1e-4 <= self.rho <= 100:
+            raise ValueError(f'rho {self.rho}: expected 0.0001 to 100')
+        if self.kind not in ('laplace', 'gaussian'):
+            raise ValueError(f"noise {self.kind!r}, expected 'laplace' or 'gaussian'")
+
+
+def noise(mpc, shape, sensitivity: int, spec: Noise) -> SecureArray:
+    """Shared integers of the discrete Laplace or Gaussian distribution for a sensitivity.
+
+    A Gaussian with a standard deviation above 64 units is drawn on a grid of public width (a power
+    of two) that keeps it below; figures then keep their last digits, so a grid is only used for
+    amounts, whose sensitivity is large. Laplace: about 2 (log2(sensitivity / epsilon) + 6) coins of
+    1,700 bytes per party each. Gaussian: about 2,500 bytes and up to 1,040 comparisons per number.
+    """
+    if spec.kind == 'laplace':
+        return laplace(mpc, shape, Fraction(spec.epsilon).limit_denominator(10**6) / sensitivity)
+    sigma = sensitivity / math.sqrt(2 * spec.rho)
+    grid = 1
+    while sigma / grid > _LARGEST_SIGMA:
+        grid *= 2
+    return gaussian(mpc, shape, sigma / grid) * grid
+
+
+def laplace(mpc, shape, rate: Fraction) -> SecureArray:
+    """P(k) proportional to exp(-rate |k|). 13 rounds; numbers up to about 40 / rate."""
+    digits = max(1, math.ceil(math.log2(_COIN_BITS / float(rate))))
+    if digits > 55:
+        raise ValueError(f'noise of rate {float(rate)}: expected at least 2^-50')
+    # Digit j of a geometric number is one with odds exp(-rate 2^j).
+    bias = [1 / (1 + math.exp(min(700.0, float(rate) * 2.0 ** j))) for j in range(digits)]
+    bounds = np.array([round(b * (1 << _COIN_BITS)) for b in bias], np.int64)
+    coins = uniform(mpc, (2, *shape, digits), _COIN_BITS) < bounds
+    numbers = mpc.from_bits(coins)
+    return numbers[0] - numbers[1]
+
+
+def gaussian(mpc, shape, sigma: float) -> SecureArray:
+    """P(k) proportional to exp(-k² / (2 sigma²)), sigma at most 64. 13 rounds."""
+    if not 0 < sigma <= _LARGEST_SIGMA:
+        raise ValueError(f'sigma {sigma}: expected up to {_LARGEST_SIGMA}')
+    reach = math.ceil(8 * sigma) + 1
+    weights = [math.exp(-k * k / (2 * sigma * sigma)) for k in range(-reach, reach + 1)]
+    upto = np.cumsum(weights) / math.fsum(weights)
+    bounds = np.array([min(1 << _UNIFORM_BITS, round(x * (1 << _UNIFORM_BITS)))
+                       for x in upto[:-1].tolist()], np.int64)
+    drawn = uniform(mpc, shape, _UNIFORM_BITS)
+    # As many bounds are at most the number as the place it falls into.
+    return (1 - (drawn.reshape(*shape, 1) < bounds)).sum(len(shape)) - reach
+
+
+def uniform(mpc, shape, bits: int) -> SecureArray:
+    """Uniformly random shared integers below 2^bits that no t parties know; 2 rounds."""
+    return mpc.from_bits(mpc.random_bits((*shape, bits)))
+
+
+def rounded(mpc, x: SecureArray, base: int) -> SecureArray:
+    """The nearest multiples of a public base, halves upwards, of integers |x| < 2^53; exact."""
+    return x if base < 2 else quotient(mpc, x + base // 2, base) * base
+
+
+def quotient(mpc, x: SecureArray, base: int) -> SecureArray:
+    """floor(x / base) for a public base in 2..1000 and integers |x| < 2^53; exact.
+
+    It is first found by truncation, which may be a few off, and then corrected by comparisons:
+    14 rounds for t = 1, eight comparisons per number.
+    """
+    places = 24 + base.bit_length()
+    factor = round((1 << places) / base)
+    # The factor is off by less than 2^-24 of itself, so each step leaves a 2^-24th of the rest.
+    found = mpc.truncate(x * factor, places, 0)
+    for _ in range(2):
+        found = found + mpc.truncate((x - found * base) * factor, places, 0)
+    steps = np.arange(-3, 5) * base
+    reached = 1 - ((x - found * base).reshape(*x.shape, 1) < steps)
+    return found + reached.sum(x.ndim) - 4

@@ -1,0 +1,84 @@
+"""Noise and rounding on shares: exact rounding, the stated distributions, checked parameters."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+from stats_kit import secret
+
+from engine.cluster import run_cluster
+from protocols.stats.perturb import Noise, gaussian, laplace, noise, quotient, rounded
+
+N = 3000
+
+
+def drawn(expression):
+    async def program(mpc):
+        return await mpc.output(expression(mpc))
+
+    first, *others = run_cluster(program)
+    assert all((o == first).all() for o in others)
+    return first
+
+
+def fits(sample, weight):
+    """Whether a sample has the probabilities of a weight; wrong once in ten million runs."""
+    reach = 200
+    values = np.arange(-reach, reach + 1)
+    share = weight(values.astype(float))
+    expected = share / share.sum() * len(sample)
+    common = expected >= 8
+    seen = np.array([(sample == v).sum() for v in values])
+    observed = [*seen[common], seen[~common].sum() + (np.abs(sample) > reach).sum()]
+    wanted = np.array([*expected[common], expected[~common].sum()])
+    return chisquare(observed, wanted * sum(observed) / wanted.sum()).pvalue > 1e-7
+
+
+@pytest.mark.parametrize("rate", [Fraction(1, 4), Fraction(3, 2)])
+def test_discrete_laplace(rate):
+    sample = drawn(lambda mpc: laplace(mpc, (N,), rate))
+    assert fits(sample, lambda k: np.exp(-float(rate) * np.abs(k)))
+    assert not fits(sample, lambda k: np.exp(-1.3 * float(rate) * np.abs(k)))
+
+
+@pytest.mark.parametrize("sigma", [0.7, 6.0])
+def test_discrete_gaussian(sigma):
+    sample = drawn(lambda mpc: gaussian(mpc, (N,), sigma))
+    assert fits(sample, lambda k: np.exp(-k * k / (2 * sigma * sigma)))
+    assert not fits(sample, lambda k: np.exp(-k * k / (2 * (1.3 * sigma) ** 2)))
+
+
+def test_noise_grows_with_the_sensitivity():
+    small = drawn(lambda mpc: noise(mpc, (400,), 1, Noise("laplace", epsilon=1.0)))
+    large = drawn(lambda mpc: noise(mpc, (400,), 1 << 30, Noise("laplace", epsilon=1.0)))
+    assert np.abs(small).max() < 60 and 2**29 < np.abs(large).mean() < 2**31
+    grid = drawn(lambda mpc: noise(mpc, (200,), 1 << 30, Noise("gaussian", rho=0.5)))
+    assert 0.7 < grid.std() / 2**30 < 1.4
+
+
+def test_two_draws_differ():
+    first, second = drawn(lambda mpc: mpc.stack([laplace(mpc, (50,), Fraction(1, 50))
+                                                 for _ in range(2)]))
+    assert (first != second).mean() > 0.8
+
+
+@pytest.mark.parametrize("base", [2, 3, 5, 10, 1000])
+def test_rounding_is_exact(base):
+    rng = np.random.default_rng(base)
+    x = np.concatenate([np.arange(-25, 26), base * np.arange(-9, 10) + base // 2,
+                        rng.integers(-(2**52), 2**52, 60), [2**53 - 1, 1 - 2**53]])
+    by, near = drawn(lambda mpc: mpc.stack([quotient(mpc, secret(mpc, x), base),
+                                            rounded(mpc, secret(mpc, x), base)]))
+    np.testing.assert_array_equal(by, x // base)
+    np.testing.assert_array_equal(near, (x + base // 2) // base * base)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"kind": "uniform"}, {"kind": "laplace"}, {"kind": "laplace", "epsilon": -1.0},
+    {"kind": "gaussian", "epsilon": 1.0}, {"kind": "gaussian", "rho": float("nan")}])
+def test_parameters_are_checked(wrong):
+    with pytest.raises(ValueError, match="expected"):
+        Noise(**wrong)
