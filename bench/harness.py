@@ -23,7 +23,7 @@ import numpy as np
 from engine.credentials import write_pinned
 from engine.shamir import largest_threshold
 
-SUITES = ('engine', 'graph', 'join', 'pir', 'stats')
+SUITES = ('engine', 'graph', 'join', 'models', 'pir', 'stats')
 KINDS = ('tls', 'plain', 'verified')
 
 

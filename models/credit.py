@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.errors import LocalProtocolError
 from models.evaluation import evaluate_scores
-from models.logistic import fit
+from models.logistic import LogisticRegression
 from models.parameters import CreditParameters
 from protocols.binning import bin_index, fit_breaks, one_hot
 from protocols.join import SecureJoin, split_order, training_slots
@@ -161,16 +161,17 @@ class _Run:
         """(model, columns): a model on some of the features, trained on the training slots."""
         chosen = list(chosen)
         columns = self.columns.take([*chosen, len(self.features)], axis=1)
-        model = fit(self.mpc, columns[:self.slots[0]], self.classes[:self.slots[0], 0]
-                    .with_frac(columns.frac), self.selected.take(chosen),
-                    l2=self.parameters.l2, iterations=self.parameters.iterations)
-        await model.raw.ready()
+        model = LogisticRegression(C=1 / self.parameters.l2, solver='accelerated',
+                                   max_iter=self.parameters.iterations, monitor='none')
+        await model.fit(self.mpc, columns[:self.slots[0]], self.classes[:self.slots[0], 0],
+                        selected=self.selected.take(chosen))
         return model, columns
 
     async def evaluate(self, models):
         """{name: secret figures} of the models on the test slots."""
         test = slice(self.slots[0], None)
-        scores = [model.decision(self.mpc, columns[test]) for model, columns in models.values()]
+        scores = [model.decision_function(self.mpc, columns[test])
+                  for model, columns in models.values()]
         figures = await evaluate_scores(self.mpc, scores, self.classes[test],
                                         points=self.parameters.roc_points,
                                         edges=_histogram_edges()[1])

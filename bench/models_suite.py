@@ -1,0 +1,197 @@
+"""The models' benchmarks: WOE-like columns of four owners, from counts to a trained model.
+
+`logistic_pass` is one guarded full-batch step on all rows, `logistic_batches` one pass in batches
+of 1,000 rows, `logistic` a training from shares to a converged model. Every result is checked after
+the clock has stopped. Sizes are rows x features. A matrix that would not fit beside those of the
+other parties of one machine lies in a file.
+"""
+
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+
+from bench.suite import Benchmark
+from engine import field
+from models import logistic_steps as steps
+from models.evaluation import evaluate
+from models.logistic import LogisticRegression
+from models.logistic_design import SLOPE, Design
+from models.plain.evaluation import auc, ks
+from models.plain.logistic import PlainLogisticRegression
+from protocols.woe import FRAC, bin_counts, woe_iv
+
+_LEVELS = np.array([-1.25, -0.5, -0.125, 0.25, 0.75, 1.5])
+_BLOCK_ELEMENTS = 1 << 23
+_IN_MEMORY = 300_000_000
+"""Elements of a matrix that four parties of one machine keep in memory."""
+_BINS = 11
+_EDGES = np.linspace(-4, 2, 15)
+
+
+def _column(n, j):
+    """Column j of the features: one of six values per row."""
+    return _LEVELS[np.random.default_rng([n, j]).integers(0, len(_LEVELS), n)]
+
+
+def _truth(d):
+    return np.random.default_rng(d).normal(0.4, 0.3, d) / np.sqrt(max(1, d / 10))
+
+
+def _label(n, d):
+    odds = np.full(n, -1.5)
+    for j, weight in enumerate(_truth(d)):
+        odds += weight * _column(n, j)
+    return (np.random.default_rng(n + d).random(n) < 1 / (1 + np.exp(-odds))).astype(np.int64)
+
+
+def _dealt(mpc, values, owner, shape, frac):
+    """An owner's values as shares; `values` is called at the owner only."""
+    own = field.encode(values(), frac) if mpc.pid == owner else None
+    return mpc.deal(own, owner, shape, frac)
+
+
+def _data(n, d):
+    """Prepare (design, label): features dealt by the four owners in turn, in blocks of columns."""
+    async def prepare(mpc):
+        folder = tempfile.gettempdir() if n * (d + 1) > _IN_MEMORY else None
+        design = Design(mpc, n, d + 1, folder=folder)
+        width = max(1, _BLOCK_ELEMENTS // n)
+        for first in range(0, d, width):
+            columns = range(first, min(d, first + width))
+            block = _dealt(mpc, lambda c=columns: np.stack([_column(n, j) for j in c], 1),
+                           (first // width) % mpc.geometry.m, (n, len(columns)), FRAC)
+            await design.put(first, block)
+        await design.put(d, mpc.array(np.ones((n, 1)), FRAC))
+        label = _dealt(mpc, lambda: _label(n, d), 0, (n,), 0).with_frac(SLOPE)
+        await label.ready()
+        return [design, label]
+    return prepare
+
+
+def _prepared_step(n, d, solver):
+    """Prepare (problem, secrets) where a step on all rows begins."""
+    async def prepare(mpc):
+        design, label = await _data(n, d)(mpc)
+        model = LogisticRegression(solver=solver, max_iter=1, monitor='none',
+                                   sample_rows=max(200, 4 * d))
+        await model.fit(mpc, design, label)
+        return [model.problem_, model.secrets_]
+    return prepare
+
+
+async def _full_step(mpc, operands):
+    problem, secrets = operands
+    return list((await steps.move(problem, False)(secrets)).values())
+
+
+async def _batches(mpc, operands):
+    problem, secrets = operands
+    return list((await steps.stochastic_pass(problem, 1000, 0)(secrets)).values())
+
+
+async def _train(mpc, operands):
+    design, label = operands
+    return await LogisticRegression().fit(mpc, design, label)
+
+
+def _check_model(n, d):
+    """Against scikit-learn's weights, or for large tables against those that made the labels."""
+    async def check(mpc, operands, model):
+        weights = (await mpc.output(model.raw_))[:-1]
+        assert model.converged_
+        if n * d <= 3 * 10**7:
+            columns = np.stack([_column(n, j) for j in range(d)], 1)
+            twin = PlainLogisticRegression().fit(columns, _label(n, d))
+            np.testing.assert_allclose(weights, twin.raw_[:-1], rtol=0, atol=1e-3)
+        else:
+            error = 6 / np.sqrt(n * 0.1 * _LEVELS.var())
+            np.testing.assert_allclose(weights, _truth(d), rtol=0, atol=error)
+        operands[0].close()
+    return check
+
+
+def _pass_check():
+    async def check(mpc, operands, result):
+        operands[0].design.close()
+    return check
+
+
+def _indicators(n, d):
+    """Prepare the label's classes; one-hot columns are dealt within the run, block by block."""
+    async def prepare(mpc):
+        return mpc.input(mpc.array(np.stack([_label(n, 4), 1 - _label(n, 4)], 1)), 0)
+    return prepare
+
+
+def _bin(n, j):
+    return np.random.default_rng([n, j]).integers(0, _BINS, n)
+
+
+def _woe_iv(n, d):
+    async def body(mpc, classes):
+        totals, found = classes.sum(0), []
+        width = max(1, _BLOCK_ELEMENTS // (n * _BINS))
+        for first in range(0, d, width):
+            columns = range(first, min(d, first + width))
+            hot = _dealt(mpc, lambda c=columns: np.concatenate(
+                [_bin(n, j)[:, None] == np.arange(_BINS) for j in c], 1).astype(np.uint8),
+                (first // width) % mpc.geometry.m, (n, len(columns) * _BINS), 0)
+            counts = bin_counts(hot, classes).reshape(len(columns), _BINS, 2)
+            await counts.ready()
+            found.append(counts)
+        return woe_iv(mpc, mpc.concatenate(found), totals)
+    return body
+
+
+def _check_woe(n, d):
+    async def check(mpc, classes, result):
+        from models.plain.woe import woe_iv as plain
+        opened, label = await mpc.output(result[1]), _label(n, 4)
+        for j in range(0, d, max(1, d // 5)):
+            bad, good = (np.bincount(_bin(n, j)[label == k], minlength=_BINS) for k in (1, 0))
+            np.testing.assert_allclose(opened[j], plain(bad, good)[1].sum(), atol=1e-5)
+    return check
+
+
+def _scores(n):
+    def prepare(mpc):
+        label = _label(n, 4)
+        odds = sum(_truth(4)[j] * _column(n, j) for j in range(4)) + _column(n, 9) / 7
+        return [mpc.input(mpc.array(odds), 0),
+                mpc.input(mpc.array(np.stack([label, 1 - label], 1)), 0)]
+    return prepare
+
+
+async def _evaluate(mpc, operands):
+    figures = await evaluate(mpc, *operands, points=50, edges=_EDGES)
+    return [figures.auc, figures.ks, figures.curve, figures.histogram]
+
+
+def _check_scores(n):
+    async def check(mpc, operands, result):
+        odds, label = await mpc.output(operands[0]), _label(n, 4)
+        figures = await mpc.output(result)
+        np.testing.assert_allclose(figures[0], auc(label, odds), atol=1e-5)
+        np.testing.assert_allclose(figures[1], ks(label, odds), atol=1e-5)
+    return check
+
+
+def suite() -> list[Benchmark]:
+    """All benchmarks of the suite; the largest take hours, so choose with `--sizes`."""
+    benchmarks = [
+        Benchmark('woe_iv', f'{n}x{d}', _indicators(n, d), _woe_iv(n, d), 1, _check_woe(n, d))
+        for n, d in ((10**4, 100), (10**5, 221))]
+    for n, d in ((10**4, 100), (10**5, 100), (10**5, 221), (10**6, 221), (10**6, 1000)):
+        size, repeat = f'{n}x{d}', 3 if n * d <= 10**7 else 1
+        benchmarks += [
+            Benchmark('logistic_pass', size, _prepared_step(n, d, 'sampled'), _full_step, repeat,
+                      _pass_check()),
+            Benchmark('logistic_batches', size, _prepared_step(n, d, 'minibatch'), _batches, 1,
+                      _pass_check()),
+            Benchmark('logistic', size, _data(n, d), _train, 1, _check_model(n, d))]
+    for n in (10**4, 10**5, 10**6):
+        benchmarks.append(Benchmark('evaluate', str(n), _scores(n), _evaluate, 1,
+                                    _check_scores(n)))
+    return benchmarks

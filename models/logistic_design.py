@@ -1,0 +1,215 @@
+"""The shared design matrix in blocks of rows: in memory, or in a file that each party keeps.
+
+Training reads the matrix in passes. A pass takes block after block, so that what it holds beside
+the shares of the matrix is bounded: `memory` bytes, whatever the number of rows. Features stream in
+by groups of columns (`put`). With a `folder` the shares are a file there (16 bytes per element)
+whose pages are given back to the system as soon as a block is done; without, they stay in memory.
+
+Nothing is revealed. A pass over n rows of d + 1 columns reduces d + 1 numbers per block, so its
+traffic is that of the function between the two products and 24 (d + 1) bytes per block and party.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+
+import numpy as np
+
+from engine import field
+from engine.array import SecureArray
+from engine.query import can_collapse, collapse
+from protocols.woe import FRAC
+
+SLOPE = 24
+"""Fractional bits of sums over rows."""
+LARGEST_VALUE = 1024.0
+LARGEST_SQUARE = 16.0
+_CURVATURE = 10
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 256, 1 << 17
+_COPIES = 4
+"""Copies of a block that a pass holds at most: of its rows, weighted rows and their limbs."""
+_WINDOW = 2
+
+
+def check_columns(values) -> None:
+    """Raise ValueError unless an owner's columns (n, k) fit the fixed-point arithmetic.
+
+    Numbers must be finite, of magnitude at most 1,024, and their mean square at most 16 per column:
+    standardised and WOE-encoded columns are far below. The owner runs it before it shares: after
+    that nobody can look.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError('a column holds a missing or infinite value, expected finite numbers; '
+                         'give missing values a bin of their own')
+    if values.size and np.abs(values).max() > LARGEST_VALUE:
+        raise ValueError(f'a column holds a value beyond ±{LARGEST_VALUE:g}; '
+                         'bin, standardise or cap it')
+    if values.size and (values**2).mean(0).max() > LARGEST_SQUARE:
+        raise ValueError(f'the mean square of a column is beyond {LARGEST_SQUARE:g}; '
+                         'bin or standardise it')
+
+
+class Design:
+    """Shares of [X, m] (rows, columns): X the features, m the 0/1 weight of a row.
+
+    `memory` is the number of bytes that a pass may hold beside the matrix. With a `folder` the
+    shares live in a file there, readable by this user only and deleted by `close`.
+    """
+
+    def __init__(self, mpc, rows: int, columns: int, *, frac: int = FRAC,
+                 memory: int = 1 << 29, folder=None):
+        self.mpc, self.rows, self.columns, self.frac = mpc, rows, columns, frac
+        self.memory, self.depth, self._file = memory, 0, None
+        smallest = _SMALLEST_BLOCK * columns * 16 * _COPIES
+        if memory < smallest:
+            raise ValueError(f'{memory} bytes for passes over {columns} columns, expected at least '
+                             f'{smallest}')
+        self.block_rows = min(_LARGEST_BLOCK, memory // (columns * 16 * _COPIES))
+        shape = (rows, columns, 2)
+        if folder is None:
+            self.shares = np.empty(shape, np.uint64)
+        else:
+            descriptor, self._file = tempfile.mkstemp('.shares', f'design-{mpc.pid}-', folder)
+            with os.fdopen(descriptor, 'r+b') as file:
+                file.truncate(16 * rows * columns)
+                self._mapping = mmap.mmap(file.fileno(), 0)
+            self.shares = np.frombuffer(self._mapping, np.uint64).reshape(shape)
+
+    @classmethod
+    async def of(cls, columns: SecureArray, *, memory: int = 1 << 29) -> Design:
+        """A design whose shares are those of an array that is in memory already; no copy."""
+        design = cls(columns.runtime, 0, columns.shape[1], frac=columns.frac, memory=memory)
+        design.shares, design.rows = await columns.ready(), columns.shape[0]
+        design.depth = columns.depth
+        return design
+
+    async def put(self, first: int, block: SecureArray) -> None:
+        """Write the columns from `first` on: (rows, k) of any number of fractional bits."""
+        block = block.with_frac(self.frac)
+        share = await block.ready()
+        self.depth = max(self.depth, block.depth)
+        for start in range(0, self.rows, self.block_rows):
+            rows = slice(start, start + self.block_rows)
+            self.shares[rows, first:first + block.shape[1]] = share[rows]
+            self.release(rows)
+
+    def close(self) -> None:
+        """Forget the shares, and delete their file."""
+        self.shares = np.empty((0, self.columns, 2), np.uint64)
+        if self._file is not None:
+            os.unlink(self._file)
+            self._file = None
+
+    def pieces(self) -> list[slice]:
+        """The rows of every block."""
+        return [slice(start, min(self.rows, start + self.block_rows))
+                for start in range(0, self.rows, self.block_rows)]
+
+    def block(self, rows: slice) -> SecureArray:
+        """Some consecutive rows, as an array that shares the memory of the matrix."""
+        return self._array(self.shares[rows])
+
+    def sample(self, count: int, seed: int) -> tuple[Design, np.ndarray]:
+        """(a design of `count` rows drawn without replacement by a public seed, their places)."""
+        places = np.sort(np.random.default_rng(seed).choice(self.rows, count, replace=False))
+        design = Design(self.mpc, 0, self.columns, frac=self.frac, memory=self.memory)
+        design.shares = np.empty((count, self.columns, 2), np.uint64)
+        for rows in self.pieces():
+            low, high = np.searchsorted(places, (rows.start, rows.stop))
+            design.shares[low:high] = self.shares[places[low:high]]
+            self.release(rows)
+        design.rows, design.depth = count, self.depth
+        return design, places
+
+    def release(self, rows: slice) -> None:
+        """Give the pages of a file back; what was written stays in the file."""
+        if self._file is None:
+            return
+        row, page = 16 * self.columns, mmap.PAGESIZE
+        start, stop = rows.start * row // page * page, min(rows.stop, self.rows) * row
+        self._mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)
+
+    def _array(self, share) -> SecureArray:
+        array = SecureArray(self.mpc, share.shape[:2], self.frac, share)
+        array.depth = self.depth
+        return array
+
+    # --- passes ---
+
+    async def moments(self) -> tuple[SecureArray, SecureArray]:
+        """(sums (columns,), sums of squares (columns - 1,) with 28 fractional bits)."""
+        sums, squares = [], []
+        for rows in self.pieces():
+            block = self.block(rows)
+            sums.append(block.sum(0))
+            squares.append(self.mpc.column_squares(block[:, :-1], 28))
+            await squares[-1].ready()
+            await sums[-1].ready()
+            self.release(rows)
+        return _total(self.mpc, sums), _total(self.mpc, squares)
+
+    async def gram(self) -> SecureArray:
+        """[X, m]ᵀ[X, m] with `SLOPE` fractional bits."""
+        parts = []
+        for rows in self.pieces():
+            block = self.block(rows)
+            parts.append(self.mpc.matrix_product(block.T, block, SLOPE))
+            await parts[-1].ready()
+            self.release(rows)
+        return _total(self.mpc, parts)
+
+    async def pass_over(self, raw: SecureArray, residual) -> SecureArray:
+        """Σ x_i·residual(x_i·raw, rows) over all rows x_i of [X, m]: (columns,), `SLOPE` bits.
+
+        `residual(odds, rows)` is called per block with the log-odds (20 fractional bits).
+        """
+        parts: list[SecureArray] = []
+        pieces = self.pieces()
+        for k, rows in enumerate(pieces):
+            block = self.block(rows)
+            odds = self.mpc.matrix_product(block, raw, 20)
+            parts.append(self.mpc.matrix_product(block.T, residual(odds, rows), SLOPE))
+            if k >= _WINDOW - 1:
+                done = k - _WINDOW + 1
+                await parts[done].ready()
+                self.release(pieces[done])
+        await parts[-1].ready()
+        self.release(pieces[-1])
+        return _total(self.mpc, parts)
+
+    async def curvature(self, raw: SecureArray, weight) -> SecureArray:
+        """Σ weight(x_i·raw)·x_i x_iᵀ over all rows: (columns, columns), `SLOPE` fractional bits.
+
+        Where four parties can open an expression of three factors the weighted rows never exist
+        as shares, and the traffic is that of the result; else it is that of the matrix.
+        """
+        mpc, parts = self.mpc, []
+        for rows in self.pieces():
+            block = self.block(rows)
+            weights = weight(mpc.matrix_product(block, raw, 20), rows, _CURVATURE)
+            parts.append(_weighted_gram(mpc, block, weights))
+            await parts[-1].ready()
+            self.release(rows)
+        return _total(mpc, parts)
+
+
+def _weighted_gram(mpc, block, weights):
+    n, d = block.shape
+    column = weights.reshape(n, 1)
+    if not can_collapse(mpc, 3 * mpc.geometry.t):
+        scaled = mpc.multiply(block, column, block.frac)
+        return mpc.matrix_product(block.T, scaled, SLOPE)
+
+    def kernel(x, w):
+        return field.matmul(x.transpose(1, 0, 2), field.mul(x, w))
+    exact = collapse(mpc, 'curvature', [block, column], kernel, (d, d), 3 * mpc.geometry.t,
+                     work=4 * n * d * d)
+    total = 2 * block.frac + weights.frac
+    return mpc.truncate(exact, total - SLOPE, SLOPE)
+
+
+def _total(mpc, parts):
+    return parts[0] if len(parts) == 1 else mpc.stack(parts).sum(0)
