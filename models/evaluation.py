@@ -57,19 +57,26 @@ async def evaluate(mpc, odds, classes, *, points: int, edges) -> SecretFigures:
 
 async def evaluate_scores(mpc, scores, classes, *, points: int, edges) -> list[SecretFigures]:
     """`evaluate` for several scores of the same rows, in little more than the rounds of one."""
+    frac = scores[0].frac
+    return [figures_of(mpc, key, rows, frac, points, edges)
+            for key, rows in await ranked(mpc, scores, classes)]
+
+
+async def ranked(mpc, scores, columns):
+    """Per score (n,) the pair (-score as integers (n,), columns (n, k)) in order of the former."""
     n, frac = scores[0].shape[0], scores[0].frac
     tables = []
     for odds in scores:
         odds = mpc.minimum(mpc.maximum(odds.with_frac(frac), -_ODDS_BOUND), _ODDS_BOUND)
-        tables.append(mpc.concatenate([(-odds).reinterpret(0).reshape(n, 1), classes], axis=1))
+        tables.append(mpc.concatenate([(-odds).reinterpret(0).reshape(n, 1), columns], axis=1))
     ordered = await mpc.sort_tables(tables, key_bits=frac + _ODDS_BITS, fixed_shape=True)
-    return [_figures(mpc, table, frac, points, edges) for table in ordered]
+    return [(table[:, 0], table[:, 1:]) for table in ordered]
 
 
-def _figures(mpc, table, frac, points, edges):
-    """The figures of one score from its rows (n, 3) [-odds, bad, good] in ascending order."""
-    n = table.shape[0]
-    key, ranked = table[:, 0], table[:, 1:]
+def figures_of(mpc, key, ranked, frac: int, points: int, edges) -> SecretFigures:
+    """The figures of one score from its rows in order: `key` (n,) and `ranked` (n, 2) [bad, good].
+    """
+    n = key.shape[0]
     cumulative = mpc.stack([ranked[:, 0].cumsum(), ranked[:, 1].cumsum()], axis=1)
     totals = cumulative[n - 1]
     last = mpc.concatenate([mpc.less(key[:-1], key[1:]), mpc.array(np.ones(1, np.int64))])

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
+from models.plain.woe import woe_iv
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -63,6 +65,26 @@ def lift(label: npt.ArrayLike, score: npt.ArrayLike, bands: int = 10) -> list[di
             }
         )
     return table
+
+
+def psi(expected: npt.ArrayLike, actual: npt.ArrayLike, edges: npt.ArrayLike) -> float:
+    """Population stability index of two samples of a score over the bands between the edges."""
+    limits = np.asarray(edges, dtype=np.float64)
+    counts = [
+        np.bincount(np.digitize(np.asarray(sample), limits), minlength=len(limits) + 1)
+        for sample in (actual, expected)
+    ]
+    return float(woe_iv(*counts)[1].sum())
+
+
+def calibration(label: npt.ArrayLike, score: npt.ArrayLike, edges: npt.ArrayLike) -> Floats:
+    """(bands, 3): bad, good and predicted bad rows between the edges of the log-odds."""
+    bad, odds = np.asarray(label) == 1, np.asarray(score, dtype=np.float64)
+    band = np.digitize(odds, np.asarray(edges, dtype=np.float64))
+    rows = np.column_stack([bad, ~bad, 1 / (1 + np.exp(-odds))]).astype(np.float64)
+    sums = np.zeros((np.size(edges) + 1, 3))
+    np.add.at(sums, band, rows)
+    return sums
 
 
 def _checked(label: npt.ArrayLike, score: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], Floats]:
