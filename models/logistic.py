@@ -69,7 +69,8 @@ class LogisticRegression:
         m is the 0/1 weight of a row, and the intercept's column; rows with m = 0 must be zero
         throughout, their label too. `selected` (d,) are shared bits, all columns if None.
         `sample_weight` (n,): shared numbers from 0 to 64, about 1 on average. `start`: standardised
-        weights to start from (`state_` of an earlier fit). `checkpoint`: see `models.store`.
+        weights to start from (`state_` of an earlier fit). `checkpoint`: a
+        `models.store.Checkpoint` that keeps every step, and from which training goes on.
 
         Raises ValueError for parameters or shapes that do not fit, LocalProtocolError `one-class`
         when a class has no rows.
@@ -179,7 +180,7 @@ class LogisticRegression:
         """Take the actions, from where a checkpoint says on."""
         done, self.n_iter_ = 0, 0
         if checkpoint is not None:
-            done, secrets = checkpoint.restore(mpc, secrets)
+            done, secrets = await checkpoint.restore(mpc, secrets)
         for k, (action, look) in enumerate(plan):
             if k >= done:
                 secrets = await action(secrets)

@@ -1,0 +1,300 @@
+"""Models and checkpoints of one party, in a folder: shares of arrays and what they belong to.
+
+A party stores its own shares only, so a folder alone says nothing about the weights: any t folders
+together do not. Saving and loading are bit-exact. Nothing here sends a message, except that parties
+that resume a training agree on the step.
+
+    folder/NAME/VERSION/model.json   what the model is: manifest, lineage, metrics, state, digest
+    folder/NAME/VERSION/shares.npz   this party's shares; gone after `delete`
+
+Every change of a file is a new file that replaces the old one, readable by its user only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import field as elements
+from engine.array import SecureArray
+from engine.errors import LocalProtocolError
+
+TRANSITIONS: dict[str, tuple[str, ...]] = {
+    'draft': ('approved', 'retired'), 'approved': ('live', 'retired'), 'live': ('retired',),
+    'retired': ()}
+"""From which state a version may go to which. At most one version of a name is live."""
+
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z')
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a stored version is. `identity` is the same at all parties of the training."""
+
+    name: str
+    version: int
+    state: str
+    identity: str
+    manifest_hash: str
+    party: int
+    parties: int
+    threshold: int
+    saved_at: float
+    arrays: dict[str, dict[str, Any]]
+    digest: str
+    lineage: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+class ModelStore:
+    """The models of one party under a folder."""
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        self.folder = Path(folder)
+
+    async def save(self, mpc, name: str, arrays: Mapping[str, SecureArray], *, manifest_hash: str,
+                   lineage: Mapping[str, Any] | None = None,
+                   metrics: Mapping[str, float] | None = None,
+                   card: Mapping[str, Any] | None = None) -> Record:
+        """Store shares as the next version of a name, in state `draft`.
+
+        `lineage`, `metrics` and `card` are JSON: which data and splits, which opened figures, and
+        what is public about scoring with it (features, breaks, scaling). Every party of the
+        computation calls this. Raises LocalProtocolError `bad-name`.
+        """
+        folder = self.folder / _checked_name(name)
+        version = 1 + max((r.version for r in self.versions(name)), default=0)
+        held = {key: await array.ready() for key, array in arrays.items()}
+        data = _packed(held)
+        identity = hashlib.sha256(b'\0'.join(
+            (b'model', mpc.session, name.encode(), manifest_hash.encode()))).hexdigest()
+        record = Record(
+            name, version, 'draft', identity, manifest_hash, mpc.pid, mpc.geometry.m,
+            mpc.geometry.t, time.time(),
+            {key: {'shape': list(a.shape), 'frac': a.frac} for key, a in arrays.items()},
+            hashlib.sha256(data).hexdigest(), dict(lineage or {}), dict(metrics or {}),
+            dict(card or {}))
+        (folder / str(version)).mkdir(parents=True)
+        _write(folder / str(version) / 'shares.npz', data)
+        self._write_record(record)
+        return record
+
+    def load(self, mpc, name: str, version: int | None = None, *,
+             identity: str | None = None) -> tuple[Record, dict[str, SecureArray]]:
+        """(record, arrays) of a version, or of the live one, as shares of this computation.
+
+        `identity` is what a manifest says the model is: shares of different trainings must not
+        meet. Raises LocalProtocolError: `no-model`, `model-destroyed`, `other-model`,
+        `other-deployment` (another party number, or number of parties), `damaged-model`.
+        """
+        record = self.record(name, version)
+        where = f'version {record.version} of model {name}'
+        if identity is not None and identity != record.identity:
+            raise LocalProtocolError(
+                'other-model', f'{where} is {record.identity[:16]}, expected {identity[:16]}',
+                remedy='name a version that all parties stored in the same training')
+        deployment = (mpc.pid, mpc.geometry.m, mpc.geometry.t)
+        if deployment != (record.party, record.parties, record.threshold):
+            raise LocalProtocolError(
+                'other-deployment', f'{where} was stored by party {record.party} of '
+                f'{record.parties} with threshold {record.threshold}, this is party '
+                f'{deployment[0]} of {deployment[1]} with threshold {deployment[2]}',
+                remedy='run with the parties in the order of the training')
+        path = self._path(record) / 'shares.npz'
+        if not path.exists():
+            raise LocalProtocolError('model-destroyed', f'the shares of {where} were deleted',
+                                     remedy='train again, or take another version')
+        data = path.read_bytes()
+        shapes = {key: (*a['shape'], 2) for key, a in record.arrays.items()}
+        if hashlib.sha256(data).hexdigest() != record.digest:
+            raise _damaged(where)
+        shares = _unpacked(data, shapes, where)
+        return record, {key: SecureArray(mpc, shares[key].shape[:-1], a['frac'], shares[key])
+                        for key, a in record.arrays.items()}
+
+    def record(self, name: str, version: int | None = None) -> Record:
+        """What a version is (the live one if None); raises LocalProtocolError `no-model`."""
+        found = [r for r in self.versions(name)
+                 if (r.state == 'live' if version is None else r.version == version)]
+        if not found:
+            which = 'live version' if version is None else f'version {version}'
+            raise LocalProtocolError('no-model', f'there is no {which} of model {name}',
+                                     remedy='see which versions there are')
+        return found[0]
+
+    def versions(self, name: str) -> list[Record]:
+        """All versions of a name, the oldest first, deleted ones included."""
+        paths = (self.folder / _checked_name(name)).glob('*/model.json')
+        records = [Record(**json.loads(path.read_text(encoding='utf-8'))) for path in paths]
+        return sorted(records, key=lambda r: r.version)
+
+    def names(self) -> list[str]:
+        """Names of all models."""
+        return sorted(p.name for p in self.folder.glob('*') if _NAME.match(p.name))
+
+    def set_state(self, name: str, version: int, state: str) -> Record:
+        """Move a version to another state (`TRANSITIONS`).
+
+        Raises LocalProtocolError `wrong-state`, also for a second live version.
+        """
+        record = self.record(name, version)
+        live = [r.version for r in self.versions(name) if r.state == 'live']
+        if state not in TRANSITIONS.get(record.state, ()) or (state == 'live' and live):
+            allowed = ', '.join(TRANSITIONS.get(record.state, ())) or 'nothing'
+            raise LocalProtocolError(
+                'wrong-state', f'version {version} of model {name} is {record.state}, cannot become'
+                f' {state} (expected {allowed})' + (f'; version {live[0]} is live' if live else ''),
+                remedy='retire the live version first' if live else '')
+        return self._write_record(replace(record, state=state))
+
+    def delete(self, name: str, version: int) -> dict[str, Any]:
+        """Destroy the shares of a version; its record stays, retired.
+
+        The file is overwritten before it is removed; a file system that keeps old blocks may still
+        hold them, but t + 1 parties would have to fail to destroy theirs. Returns what an audit log
+        should say: name, version, identity, digest, and that the shares are destroyed.
+        """
+        record = self._write_record(replace(self.record(name, version), state='retired'))
+        destroy(self._path(record) / 'shares.npz')
+        return {'event': 'model-destroyed', 'model': name, 'version': version,
+                'identity': record.identity, 'digest': record.digest, 'party': record.party}
+
+    def _path(self, record):
+        return self.folder / record.name / str(record.version)
+
+    def _write_record(self, record):
+        text = json.dumps(asdict(record), indent=1, sort_keys=True)
+        _write(self._path(record) / 'model.json', text.encode())
+        return record
+
+
+class Checkpoint:
+    """The state of one training at this party, after each of its steps.
+
+    `job` names what is computed (a manifest's hash): a checkpoint of another job is refused. The
+    last two steps are kept, so that parties that ended at different steps find one in common.
+    A resumed training continues with fresh randomness: its session is another.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], job: str):
+        self.folder, self.job = Path(folder), job
+
+    async def save(self, step: int, state: Mapping[str, SecureArray]) -> None:
+        """Store the shares after a step."""
+        held = {key: await array.ready() for key, array in state.items()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        about = {'job': self.job, 'frac': {key: a.frac for key, a in state.items()}}
+        _write(self._path(step), _packed(held, about))
+        for old in self._steps()[:-_KEPT]:
+            destroy(self._path(old))
+
+    async def restore(self, mpc, state: dict[str, SecureArray]) -> tuple[int, dict[str, Any]]:
+        """(step, state) of the last step that all parties have; (0, `state`) if there is none.
+
+        The parties open to each other the numbers of their last steps, in two rounds. Raises
+        LocalProtocolError `other-checkpoint`, `damaged-model`.
+        """
+        own = np.zeros(_KEPT, np.int64)
+        last = self._steps()[-_KEPT:]
+        own[:len(last)] = last
+        everyones = await mpc.output(mpc.input(mpc.array(own)))
+        step = max(set.intersection(*(set(steps.tolist()) - {0} for steps in everyones)), default=0)
+        if step == 0:
+            return 0, state
+        where = f'the checkpoint of step {step}'
+        about, shares = _read(self._path(step), where)
+        if about['job'] != self.job:
+            raise LocalProtocolError('other-checkpoint', f'{where} belongs to another job',
+                                     remedy='give every job a folder of its own')
+        return step, {key: SecureArray(mpc, share.shape[:-1], about['frac'][key], share)
+                      for key, share in shares.items()}
+
+    def clear(self) -> None:
+        """Destroy all checkpoints of the training."""
+        for step in self._steps():
+            destroy(self._path(step))
+
+    def _steps(self):
+        return sorted(int(p.stem) for p in self.folder.glob('*.npz') if p.stem.isdigit())
+
+    def _path(self, step):
+        return self.folder / f'{step}.npz'
+
+
+def destroy(path: Path) -> None:
+    """Overwrite a file with random bytes, and remove it."""
+    if not path.exists():
+        return
+    with open(path, 'r+b') as file:
+        left = path.stat().st_size
+        while left > 0:
+            left -= file.write(secrets.token_bytes(min(left, 1 << 20)))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def _write(path, data):
+    """Replace a file by a new one, readable by its user only."""
+    fresh = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, 'wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+def _packed(shares, about=None):
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(about or {}).encode(), np.uint8)
+    np.savez(buffer, about=text, **{f'share:{key}': share for key, share in shares.items()})
+    return buffer.getvalue()
+
+
+def _read(path, where):
+    data = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            about = json.loads(file['about'].tobytes())
+            shapes = {key[6:]: file[key].shape for key in file.files if key.startswith('share:')}
+    except (ValueError, OSError, KeyError) as error:
+        raise _damaged(where) from error
+    return about, _unpacked(data, shapes, where)
+
+
+def _unpacked(data, shapes, where):
+    """{name: shares}, each of its shape and made of field elements."""
+    shares = {}
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        for key, shape in shapes.items():
+            share = file[f'share:{key}']
+            if share.dtype != np.uint64 or share.shape != shape or not elements.canonical(share):
+                raise _damaged(where)
+            shares[key] = share
+    return shares
+
+
+def _damaged(where):
+    return LocalProtocolError('damaged-model', f'the shares of {where} are not what was stored',
+                              remedy='restore the folder from a backup, or train again')
+
+
+def _checked_name(name):
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise LocalProtocolError('bad-name', f'model name of {len(str(name))} characters, expected '
+                                 'up to 64 letters, digits, dots, dashes or underscores')
+    return name
