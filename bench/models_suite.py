@@ -1,7 +1,7 @@
 """The models' benchmarks: WOE-like columns of four owners, from counts to a trained model.
 
 `logistic_pass` is one guarded full-batch step on all rows, `logistic_batches` one pass in batches
-of 1,000 rows, `logistic` a training from shares to a converged model. Every result is checked after
+of 1,000 rows, `logistic` a training from shares to a converged model, `score_one` the score of one applicant. Every result is checked after
 the clock has stopped. Sizes are rows x features. A matrix that would not fit beside those of the
 other parties of one machine lies in a file.
 """
@@ -18,8 +18,10 @@ from models import logistic_steps as steps
 from models.evaluation import evaluate
 from models.logistic import LogisticRegression
 from models.logistic_design import SLOPE, Design
+from models.parameters import Scaling
 from models.plain.evaluation import auc, ks
 from models.plain.logistic import PlainLogisticRegression
+from models.scorecard import SecretScorecard, score_rows
 from protocols.woe import FRAC, bin_counts, woe_iv
 
 _LEVELS = np.array([-1.25, -0.5, -0.125, 0.25, 0.75, 1.5])
@@ -178,6 +180,34 @@ def _check_scores(n):
     return check
 
 
+def _card(d):
+    """Prepare (card, this party's bins of one applicant), the features spread over the owners."""
+    async def prepare(mpc):
+        rng = np.random.default_rng(d)
+        points = rng.integers(-60, 61, (d, _BINS))
+        card = SecretScorecard(
+            tuple(f'x{j}' for j in range(d)), mpc.input(mpc.array(points), 0),
+            mpc.array(np.array(500)), mpc.array(points.max(1)), Scaling())
+        await card.points.ready()
+        bins = rng.integers(0, _BINS, (1, d))
+        m = mpc.geometry.m
+        ends = np.round(np.linspace(0, d, m + 1)).astype(int)
+        owners = [(p, int(ends[p + 1] - ends[p])) for p in range(m)]
+        return [card, owners, bins[:, ends[mpc.pid]:ends[mpc.pid + 1]],
+                500 + points[np.arange(d), bins[0]].sum()]
+    return prepare
+
+
+async def _score_one(mpc, operands):
+    card, owners, own, _ = operands
+    return await score_rows(mpc, card, owners, 1, own, 0)
+
+
+async def _check_score(mpc, operands, result):
+    assert (result is None) == (mpc.pid != 0)
+    assert result is None or result.tolist() == [operands[3]]
+
+
 def suite() -> list[Benchmark]:
     """All benchmarks of the suite; the largest take hours, so choose with `--sizes`."""
     benchmarks = [
@@ -194,4 +224,5 @@ def suite() -> list[Benchmark]:
     for n in (10**4, 10**5, 10**6):
         benchmarks.append(Benchmark('evaluate', str(n), _scores(n), _evaluate, 1,
                                     _check_scores(n)))
-    return benchmarks
+    return [*benchmarks, *(Benchmark('score_one', f'1x{d}', _card(d), _score_one, 5, _check_score)
+                           for d in (20, 221))]
