@@ -1,9 +1,9 @@
 """The models' benchmarks: WOE-like columns of four owners, from counts to a trained model.
 
 `logistic_pass` is one guarded full-batch step on all rows, `logistic_batches` one pass in batches
-of 1,000 rows, `logistic` a training from shares to a converged model, `score_one` the score of one applicant. Every result is checked after
-the clock has stopped. Sizes are rows x features. A matrix that would not fit beside those of the
-other parties of one machine lies in a file.
+of 1,000 rows, `logistic` a training from shares to a converged model, `score_one` the score of one
+applicant. Every result is checked after the clock has stopped. Sizes are rows x features. A matrix
+that would not fit beside those of the other parties of one machine lies in a file.
 """
 
 from __future__ import annotations
