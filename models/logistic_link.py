@@ -21,7 +21,7 @@ _DEGREE = 7
 
 
 def sigmoid(mpc, odds, frac: int, *, fine: bool):
-    """1 / (1 + exp(-odds)), elementwise, of |odds| < 2^42; 18 rounds for t = 1 either way."""
+    """1 / (1 + exp(-odds)), elementwise, of |odds| < 2^42; 17 rounds for t = 1, or 18."""
     if fine:
         return mpc.sigmoid(odds, frac)
     return mpc.in_blocks(lambda x: _cheap(mpc, x, frac), odds)
