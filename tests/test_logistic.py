@@ -303,11 +303,11 @@ def test_taiwan_credit():
     twin = PlainLogisticRegression().fit(x, bank.label)
     raw, odds, *_ = trained(x, bank.label, solver="newton", m=3, max_iter=3)
     assert np.abs(raw - twin.raw_).max() < 1e-4
-    few = slice(0, 6000)
+    few = slice(0, 3000)
     twin = PlainLogisticRegression().fit(x[few], bank.label[few])
-    raw, *_ = trained(x[few], bank.label[few], solver="accelerated", m=3, max_iter=18)
+    raw, *_ = trained(x[few], bank.label[few], solver="accelerated", m=3, max_iter=15)
     assert np.abs(raw - twin.raw_).max() < 1e-3
-    few = slice(0, 1500)
+    few = slice(0, 800)
 
     async def program(mpc):
         label = bank.label[few].astype(int)
