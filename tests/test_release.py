@@ -1,0 +1,149 @@
+"""The page, document and spreadsheet of a published table: complete, self-contained, nothing more
+than what the table shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from string import Formatter
+
+import numpy as np
+import pytest
+
+from parties.release import render_html, write_release
+from parties.release.texts import TEXTS, text
+from parties.release.view import View
+from parties.release.write import render_csv
+from protocols.stats.release import Record, document
+from protocols.stats.rules import Rules
+from protocols.stats.spec import Dimension, Measure, TableSpec
+
+SPEC = TableSpec(
+    (
+        Dimension("region", ("North", "South", "=1+1", "<b>West</b>", "中部")),
+        Dimension("industry", ("retail", "trade")),
+        Dimension("period", ("2025Q1", "2025Q2", "2025Q3"), total=False),
+    ),
+    (Measure("violating"), Measure("flagged", "count")),
+)
+HIDDEN = 987_654
+
+
+def table(spec=SPEC, **record):
+    """A table with every kind of withheld cell; withheld figures are all HIDDEN."""
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 10, spec.extended) % 5
+    figures = {
+        name: np.where(codes == 0, rng.integers(10, 5000, spec.extended), HIDDEN)
+        for name in ("rows", *[m.name for m in spec.measures])
+    }
+    made = {
+        "what": "Use of credit",
+        "period": "2025",
+        "institutions": ("Bank A", "Bank B"),
+        "manifest_hash": "ab" * 32,
+        "approvals": ("regulator",),
+        "measurement": "cd" * 32,
+        "refused": {"Bank X": "amounts out of range"},
+        **record,
+    }
+    return document(spec, Rules(rounding=5), Record(**made), codes, figures)
+
+
+def test_every_sentence_is_there_in_both_languages():
+    for key, (english, chinese) in TEXTS.items():
+        fields = [{name for _, name, _, _ in Formatter().parse(s) if name}
+                  for s in (english, chinese)]
+        assert fields[0] == fields[1], key
+        assert key in ("all_of", "figure_in", "bars_of") or re.search(r"[一-鿿]", chinese), key
+
+
+@pytest.mark.parametrize("language, root", [("en", "en"), ("zh", "zh-CN")])
+def test_the_page_stands_alone_and_escapes_names(language, root):
+    page = render_html(table(), language)
+    assert f'<html lang="{root}">' in page
+    assert not re.search(r"""(?:src|href)\s*=|url\(|@import|https?://(?!www\.w3\.org)""", page)
+    assert "<b>West" not in page and "&lt;b&gt;West" in page
+    for sentence in ("What is not shown, and why", "未公布的内容及原因", "Bank X", "ab" * 32):
+        assert sentence in page
+
+
+def test_withheld_figures_are_nowhere_and_every_withheld_cell_has_its_mark():
+    found = table()
+    page, sheet = render_html(found), render_csv(found)
+    for text_ in (page, sheet, json.dumps(found)):
+        assert str(HIDDEN) not in text_ and f"{HIDDEN:,}" not in text_
+    withheld = sum(c["status"] != "shown" for c in found["cells"])
+    assert withheld == sum(found["record"]["withheld"].values()) > 20
+    tables = page.split('<section class="evidence">')[0].split("未公布的内容及原因")[0]
+    assert tables.count('class="mark"') == withheld * len(View(found).figures)
+
+
+def test_the_planes_hold_what_the_cells_hold():
+    found = table()
+    view = View(found)
+    assert (view.rows, view.columns, view.others) == ("region", "period", ["industry"])
+    planes = view.planes("violating")
+    assert [p.heading[0][0] for p in planes] == ["industry: total", "industry: retail",
+                                                "industry: trade"]
+    for plane, industry in zip(planes, ("total", "retail", "trade"), strict=True):
+        for (row, _), line in plane.named_lines:
+            for (column, _), cell in zip(plane.columns, line, strict=True):
+                [same] = [c for c in found["cells"] if c["place"] == {
+                    "region": row, "industry": industry, "period": column}]
+                assert cell.value == same["values"].get("violating")
+
+
+@pytest.mark.parametrize("dimensions", [
+    (Dimension("region", ("a", "b", "c")),), (Dimension("period", ("1", "2")),),
+    (Dimension("region", ("a", "b")), Dimension("purpose", ("x", "y", "z"))),
+    (Dimension("a", ("1", "2")), Dimension("b", ("1",)), Dimension("c", ("1", "2", "3")),
+     Dimension("year", ("2024", "2025"))),
+])
+def test_tables_of_any_shape(dimensions):
+    found = table(TableSpec(dimensions, (Measure("balance"),)), institutions=30, refused={})
+    page = render_html(found)
+    assert page.count("<table") > 2 and ">30<" in page
+    assert View(found).lines("balance") or dimensions[-1].name != "year"
+
+
+def test_the_spreadsheet_has_a_line_per_cell_and_no_formula():
+    found = table()
+    lines = list(csv.reader(io.StringIO(render_csv(found))))
+    assert lines[0] == ["region", "industry", "period", "status", "rows", "violating", "flagged"]
+    assert len(lines) == 1 + len(found["cells"])
+    assert not any(field.startswith("=") for line in lines for field in line)
+    for line, cell in zip(lines[1:], found["cells"], strict=True):
+        assert line[3] == cell["status"]
+        assert (line[5] == "") == (cell["status"] != "shown")
+
+
+def test_files_are_written_and_an_unknown_language_is_refused(tmp_path):
+    paths = write_release(table(), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "release.json").read_text(encoding="utf-8"))["cells"]
+    assert sorted(paths) == ["csv", "html", "json"]
+    assert (tmp_path / "out" / "release.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    with pytest.raises(ValueError, match="'fr', expected one of en, zh"):
+        render_html(table(), "fr")
+
+
+def test_noise_is_said():
+    found = table()
+    found["record"]["noise"] = {"epsilon": 0.5}
+    assert "ε = 0.5" in render_html(found)
+    assert "0.5" in text("noise", "zh", epsilon=0.5)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no headless browser here")
+def test_a_browser_shows_the_page(tmp_path):
+    page = write_release(table(), tmp_path)["html"]
+    picture = tmp_path / "page.png"
+    subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,2400",
+         f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", f"file://{page}"],
+        check=True, capture_output=True, timeout=120)
+    assert picture.stat().st_size > 50_000
