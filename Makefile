@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/sepc demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -108,6 +108,7 @@ def test_messages_arrive_once_and_in_order() -> None:
 @pytest.mark.parametrize(
     ("username", "password"),
     [("bank", "wrong"), ("bank", ""), ("eve", PASSWORDS["bank"]), ("", "")],
+    ids=["wrong", "empty", "of another", "none"],
 )
 def test_wrong_credentials_are_refused_at_once(username: str, password: str) -> None:
     async def scene() -> None:

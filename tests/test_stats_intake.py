@@ -102,7 +102,7 @@ LIMIT = (SPEC.cells + 1) << LOANS.bits
     (CELLS, _set(1, 1, 1 << 40)), (CELLS, _set(1, 1, -5)),  # total
     (CELLS, _set(1, 2, 1 << 30)), (CELLS, _set(1, 2, 0)), (CELLS, _set(1, 3, -1)),  # largest
     (CELLS, _set(2, 4, 60)), (CELLS, _set(2, 4, -1)),       # flagged
-], ids=str)
+], ids=lambda value: type(value).__name__)
 def test_extreme_numbers_are_refused_by_name(form, spoil):
     values = honest(form, 3)
     spoil(values[1])
