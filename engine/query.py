@@ -62,8 +62,8 @@ def collapse(mpc, name, inputs, fn, shape, degree: int, work=None) -> SecureArra
         z = await op.compute(work or 4 * n, fn, *shares)
         z = np.ascontiguousarray(z).reshape(n, 2)
         piece = op.claim(1)
-        own, masks = await op.compute(12 * n, plan.start, op, lambda lo, hi: z, 0, n, piece,
-                                      mpc.pid in opening.senders)
+        own, masks = await op.compute(12 * n, plan.start, op, lambda lo, hi: z[lo:hi], 0, n,
+                                      piece, mpc.pid in opening.senders)
         opening.send(own, piece)
         opened, points = await opening.receive(own, piece, n) if mpc.pid in group else ([], ())
         op.round()

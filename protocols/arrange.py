@@ -49,14 +49,14 @@ def arrange(mpc: Any, table: SecureArray, place: SecureArray, keep: int | None =
 
 def arrange_cost(n: int, k: int, geometry: Any) -> Prediction:
     """`arrange` of n rows of k columns."""
-    return sequence(geometry.m, _shuffle_cost(n * (k + 1), geometry),
+    return sequence(geometry.m, _shuffle_cost(n, k + 1, geometry),
                     predict('output', n, geometry))
 
 
-def _shuffle_cost(n, geometry):
+def _shuffle_cost(n, k, geometry):
     if geometry.verified:
-        return predict('shuffle', n, geometry)
-    return shuffle(n, geometry.m, geometry.t)
+        return predict('shuffle', n * k, geometry, rows=n)
+    return shuffle(n * k, geometry.m, geometry.t)
 
 
 def front_places(mpc: Any, bits: SecureArray) -> SecureArray:

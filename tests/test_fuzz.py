@@ -280,6 +280,9 @@ VALID_BODIES = {
     "receipt": {"status": "finished", "outputs_sha256": "ab" * 32, "steps": {},
                 "peak_rss_mb": 1.0},
     "cancel": {"reason": "r"}, "proposal": {"manifest": VALID_MANIFEST},
+    "ping": {"nonce": "0" * 32, "port": 1, "certificate": CERTIFICATE},
+    "pong": {"nonce": "0" * 32, "time": 1.5, "measurement": "ab" * 32, "port": None,
+             "certificate": CERTIFICATE},
     "presence": {"state": "online", "session": "0" * 32}}
 
 

@@ -13,7 +13,7 @@ from stats_kit import GEOMETRY, RECORD, codes_of, shared_cells, spec_of
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
-from protocols.stats import secondary
+from protocols.stats import suppression
 from protocols.stats.fund_flow import STEPS, FundFlowParameters, bank_cells, fund_flow
 from protocols.stats.green_finance import (
     FIGURES,
@@ -207,7 +207,7 @@ def test_scales_are_checked():
 
 
 def test_a_release_in_verified_mode_is_right_or_stops(monkeypatch):
-    monkeypatch.setattr(secondary, "TURNS", 1)
+    monkeypatch.setattr(suppression, "TURNS", 1)
     spec, cheater = spec_of(3), 1
     cell, values = np.repeat(np.arange(3), [3, 20, 25]), {"loans": np.arange(48)}
 

@@ -26,8 +26,8 @@ from protocols.stats.plain.attack import interval
 from protocols.stats.plain.tables import table
 from protocols.stats.release import release
 from protocols.stats.rules import MINIMUM, SECONDARY, SHOWN, Rules
-from protocols.stats.secondary import boxes
 from protocols.stats.spec import Measure
+from protocols.stats.suppression import boxes
 
 SMALL = Rules(minimum=3)
 

@@ -18,8 +18,8 @@ from protocols.stats.cells import Amount, Cells, by_contributor, extend, squares
 from protocols.stats.perturb import Noise, noise, rounded
 from protocols.stats.primary import primary
 from protocols.stats.rules import MINIMUM, REASONS, SECONDARY, SHOWN, Rules
-from protocols.stats.secondary import secondary
 from protocols.stats.spec import TableSpec
+from protocols.stats.suppression import secondary
 
 
 @dataclass(frozen=True)

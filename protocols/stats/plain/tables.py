@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from protocols.stats.rules import DOMINANCE, MINIMUM, P_RATIO, SECONDARY, SHOWN, Rules
-from protocols.stats.secondary import boxes, turns
 from protocols.stats.spec import TableSpec
+from protocols.stats.suppression import boxes, turns
 
 
 @dataclass
