@@ -257,28 +257,24 @@ class Node:
         """Send a message about a job to its other parties and to this node's observers."""
         others = [name for name in manifest.names if name != self.name]
         for recipient in (*others, *self.config.observers):
-            letter = partial(self._letter, recipient, manifest, kind, body)
+            letter = partial(
+                self._letter,
+                recipient,
+                kind,
+                body,
+                job_id=manifest.job_id,
+                manifest_sha256=manifest.sha256(),
+            )
             await self._bus.publish(inbox_topic(recipient, self.name), letter)
         if kind != "progress":
             self.audit.append("sent", kind=kind, job_id=manifest.job_id)
 
     async def send_alone(self, recipient: str, kind: str, body: Body) -> None:
         """Send a message that is about no job to one party."""
-
-        def letter() -> bytes:
-            return seal(
-                self.identity,
-                recipient=recipient,
-                sequence=self.store.next_sequence(recipient),
-                kind=kind,
-                body=body.model_dump(mode="json"),
-                now=time.time(),
-                lifetime=30,
-            )
-
+        letter = partial(self._letter, recipient, kind, body, lifetime=30)
         await self._bus.publish(inbox_topic(recipient, self.name), letter)
 
-    def _letter(self, recipient: str, manifest: Manifest, kind: str, body: Body) -> bytes:
+    def _letter(self, recipient: str, kind: str, body: Body, **about: Any) -> bytes:
         return seal(
             self.identity,
             recipient=recipient,
@@ -286,8 +282,7 @@ class Node:
             kind=kind,
             body=body.model_dump(mode="json"),
             now=time.time(),
-            job_id=manifest.job_id,
-            manifest_sha256=manifest.sha256(),
+            **about,
         )
 
     def _announce(self) -> bus.Announcement:
