@@ -38,9 +38,7 @@ class PlainChannel:
 
     def received(self, count: int) -> Iterator[tuple[frames.Frame, Any]]:
         """Frames that `count` more bytes complete."""
-        done = self.reader.advance(count)
-        if done is not None:
-            yield done
+        return self.reader.received(count)
 
     def encode(self, data) -> Any:
         """What the socket is to send for `data` (bytes or memoryview)."""
@@ -84,16 +82,17 @@ class TlsChannel:
             self._handshake()
             if not self.open:
                 return
-        read: Any = self._tls.read
-        reader = self.reader
+        tls, waiting, reader = self._tls, self._in, self.reader
+        read: Any = tls.read
         more = True
         while more:
             view = reader.get_buffer()
             size, got = len(view), 0
             try:
-                # One record, 16 KiB at most, at a time.
-                while got < size:
-                    part = read(size - got, view[got:])
+                # One record, 16 KiB at most, at a time. To ask for one that is not there costs an
+                # exception, as much as decrypting it.
+                while got < size and (more := waiting.pending > 0 or tls.pending() > 0):
+                    part = read(size - got, view[got:] if got else view)
                     if not part:
                         raise RemoteProtocolError('tls-failed', 'the peer has ended TLS')
                     got += part
@@ -102,9 +101,7 @@ class TlsChannel:
             except ssl.SSLError as error:
                 raise _broken(error) from None
             if got:
-                done = reader.advance(got)
-                if done is not None:
-                    yield done
+                yield from reader.received(got)
 
     def encode(self, data) -> bytes:
         """The data as TLS records."""

@@ -3,7 +3,7 @@
 Every frame is a 48-byte header and a payload of known length. Nothing in a payload is code or a
 pickle: array frames are raw little-endian words, and the receiving operation knows how many it
 expects. The decoder reads the header, bounds the length, allocates the destination once and lets
-the transport receive straight into it.
+the transport receive a large payload straight into it.
 
 Header, little-endian: magic "SEPC", version u8, kind u8, reserved u16, tag u32, length u32,
 session u64, operation i64, shape u32, name u32, line u16, file u16, reserved u32. Session is a
@@ -13,6 +13,7 @@ the place in the program, which makes a disagreement readable.
 """
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from engine.errors import RemoteProtocolError
 HEADER = struct.Struct('<4sBBHIIQqQII')
 MAGIC, VERSION = b'SEPC', 2
 MAX_PAYLOAD = 16 << 20
+READ_AHEAD = 1 << 16
+"""Bytes of small frames that are received at once."""
 
 HELLO, KEYS, ARRAY, SCALAR, ABORT, BYE, PING, PONG = range(8)
 _SMALL = {HELLO: 512, KEYS: 4096, ABORT: 4096, BYE: 0, PING: 0, PONG: 0}
@@ -70,51 +73,75 @@ def parse(data) -> Frame:
 class FrameReader:
     """Incremental decoder in the shape of asyncio's BufferedProtocol.
 
-    `get_buffer()` gives the memory that the next bytes belong in; `advance(n)` reports how many
-    arrived and returns a finished (frame, payload) or None. `kinds` and `session`, where they are
-    set, are the only ones accepted, which is checked before memory is allocated.
+    `get_buffer()` gives the memory that the next bytes belong in; `received(n)` reports how many
+    arrived and yields the frames, with their payloads, that are now complete. Small frames arrive
+    together in a buffer of fixed size, the rest of a large payload straight in its own memory.
+    `kinds` and `session`, where they are set, are the only ones accepted, which is checked before
+    memory is allocated; both may be set while the frames of one call are handled.
     """
 
     def __init__(self):
         self.kinds: tuple[int, ...] | None = None
         self.session: int | None = None
-        self._header = bytearray(HEADER.size)
-        self._frame = None
-        self._start()
-
-    def _start(self, frame=None):
-        self._frame = frame
-        self._target = np.empty(frame.length, np.uint8) if frame else self._header
-        self._view = memoryview(self._target)
-        self._filled = 0
+        self._ahead = memoryview(bytearray(READ_AHEAD))
+        self._kept = 0  # bytes of an incomplete header, at the beginning of the buffer
+        self._frame: Frame | None = None
+        self._payload = np.empty(0, np.uint8)
+        self._missing = 0  # bytes of the payload
+        self._direct = False
 
     @property
     def halfway(self) -> bool:
         """Whether a frame has begun and not ended."""
-        return self._frame is not None or self._filled > 0
+        return self._frame is not None or self._kept > 0
 
     def get_buffer(self) -> memoryview:
         """Writable memory for the next bytes."""
-        return self._view[self._filled:]
+        self._direct = self._missing >= READ_AHEAD
+        if self._direct:
+            return self._payload.data[-self._missing:]
+        return self._ahead[self._kept:] if self._kept else self._ahead
 
-    def advance(self, count: int):
-        """Account for `count` received bytes; a finished frame and its payload, or None."""
-        self._filled += count
-        if self._filled < len(self._view):
-            return None
-        if self._frame is None:
-            frame = parse(self._header)
-            if self.kinds is not None and frame.kind not in self.kinds:
-                raise RemoteProtocolError('bad-hello', f'a frame of kind {frame.kind} before the '
-                                          'parties know each other')
-            if self.session is not None and frame.session != self.session:
-                raise RemoteProtocolError('wrong-session', 'a frame of another session',
-                                          remedy='start all parties of one job together')
-            if frame.length:
-                self._start(frame)
-                return None
-            self._start()
-            return frame, np.empty(0, np.uint8)
-        done = self._frame, self._target
-        self._start()
-        return done
+    def received(self, count: int) -> Iterator[tuple[Frame, np.ndarray]]:
+        """Account for `count` bytes in the buffer given last; the frames that they complete."""
+        if self._direct:
+            self._missing -= count
+            if not self._missing:
+                yield self._finished()
+            return
+        ahead, at, end = self._ahead, 0, self._kept + count
+        self._kept = 0
+        while True:
+            if self._frame is None:
+                if end - at < HEADER.size:
+                    break
+                self._frame = frame = self._accepted(ahead[at:at + HEADER.size])
+                at += HEADER.size
+                self._missing = frame.length
+                self._payload = np.empty(frame.length, np.uint8)
+            part = min(self._missing, end - at)
+            if part:
+                start = len(self._payload) - self._missing
+                self._payload.data[start:start + part] = ahead[at:at + part]
+                at += part
+                self._missing -= part
+            if self._missing:
+                return
+            yield self._finished()
+        if at < end:
+            self._kept = end - at
+            ahead[:self._kept] = bytes(ahead[at:end])
+
+    def _accepted(self, data):
+        frame = parse(data)
+        if self.kinds is not None and frame.kind not in self.kinds:
+            raise RemoteProtocolError('bad-hello', f'a frame of kind {frame.kind} before the '
+                                      'parties know each other')
+        if self.session is not None and frame.session != self.session:
+            raise RemoteProtocolError('wrong-session', 'a frame of another session',
+                                      remedy='start all parties of one job together')
+        return frame
+
+    def _finished(self):
+        frame, self._frame = self._frame, None
+        return frame, self._payload

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine import divergence, frames
 from engine.base import RuntimeBase
+from engine.deadlines import Deadlines
 from engine.errors import (
     EngineError,
     LocalProtocolError,
@@ -59,6 +60,7 @@ class Messaging(RuntimeBase):
         self._early: dict[tuple[int, int], list[int]] = {}
         self._held: dict[int, int] = {}
         self._liveness: Liveness | None = None
+        self._deadlines = Deadlines(self._loop, self._late)
         self._ended_waits: set[int] = set()
         self._job_timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Future | None = None
@@ -125,6 +127,7 @@ class Messaging(RuntimeBase):
             self._job_timer.cancel()
         if self._liveness is not None:
             self._liveness.close()
+        self._deadlines.close()
         for link in self._links.values():
             link.close()
         self.worker.shutdown(wait=False, cancel_futures=True)
@@ -236,6 +239,8 @@ class Messaging(RuntimeBase):
             if waiting is None:
                 self._keep(key, frame.context, payload)
             elif isinstance(waiting, asyncio.Future):
+                self._deadlines.end(key)
+                self._awaited.pop((peer, frame.operation), None)
                 if not waiting.done():
                     waiting.set_result((frame.context, payload))
             else:
@@ -274,8 +279,11 @@ class Messaging(RuntimeBase):
             context = divergence.scalar_context(self._program)
         self._links[peer].send(kind, tag, operation, context, payload)
 
-    def _claim(self, key, context=None):
-        """What has arrived for a key, or a future of it; `context` is this party's operation."""
+    def _claim(self, key, what, context=None):
+        """What has arrived for a key, or a future of it, at most the idle deadline from now.
+
+        `what` is waited for; `context` is this party's operation.
+        """
         waiting = self._mail.pop(key, None)
         peer, _, operation, _ = key
         if waiting is not None and not isinstance(waiting, asyncio.Future):
@@ -295,8 +303,11 @@ class Messaging(RuntimeBase):
             self.fail(self._parted(peer, None, operation))
         self.check()
         waiting = self._mail[key] = self._loop.create_future()
-        waiting.add_done_callback(lambda _: self._awaited.pop((peer, operation), None))
+        self._deadlines.begin(key, waiting, self.idle_deadline, what)
         return waiting
+
+    def _late(self, key, what):
+        self.fail(self._silence(key[0], f'operation {what}' if key[1] == frames.ARRAY else what))
 
     def _parted(self, peer, theirs, operation):
         return divergence.diverged(peer, self.pid, theirs, self._awaited.get((peer, operation), 0),
@@ -305,27 +316,19 @@ class Messaging(RuntimeBase):
     async def receive_frame(self, peer, tag, operation, context, name) -> np.ndarray:
         """The payload of a frame that `peer` sends, at most the idle deadline from now."""
         self.check()
-        waiting = self._claim((peer, frames.ARRAY, operation, tag), context)
-        if isinstance(waiting, asyncio.Future):
-            try:
-                async with asyncio.timeout(self.idle_deadline):
-                    waiting = await waiting
-            except TimeoutError:
-                error = self._silence(peer, f'operation {name}')
-                self.fail(error)
-                raise error from None
-        received, payload = waiting
+        waiting = self._claim((peer, frames.ARRAY, operation, tag), name, context)
+        received, payload = await waiting if isinstance(waiting, asyncio.Future) else waiting
         if not divergence.same(received, context):
             raise divergence.diverged(peer, self.pid, received, context, self.step)
         return payload
 
-    def _silence(self, peer, where) -> PeerLost:
+    def _silence(self, peer, what) -> PeerLost:
         early = next((c for (p, _), (c, _) in self._early.items() if p == peer), None)
         ahead = '' if early is None else \
             f'; party {peer} has sent frames of {divergence.describe(early)}'
         named, why = (peer, '') if self._liveness is None else self._liveness.culprit(
             peer, self._finished, trust=not self.geometry.verified)
         return PeerLost('peer-silent',
-                        f'nothing received for {self.idle_deadline:g} s in {where}{why}{ahead}',
+                        f'nothing received for {self.idle_deadline:g} s in {what}{why}{ahead}',
                         party=named, step=self.step,
                         remedy='check the load and the network of that party')

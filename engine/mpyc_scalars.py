@@ -23,16 +23,13 @@ class MpycScalars(Messaging):
 
     def _receive_message(self, peer_pid):
         self.check()
-        waiting = self._claim((peer_pid, frames.SCALAR, self._program_counter[0], 0))
+        waiting = self._claim((peer_pid, frames.SCALAR, self._program_counter[0], 0),
+                              'scalar arithmetic')
         if not isinstance(waiting, asyncio.Future):
             return waiting[1].tobytes()
         result = self._loop.create_future()
 
-        def silent():
-            self.fail(self._silence(peer_pid, 'scalar arithmetic'))
-
         def hand_over(done):
-            deadline.cancel()
             if result.done():
                 return
             if done.exception():
@@ -40,6 +37,5 @@ class MpycScalars(Messaging):
                 result.exception()
             else:
                 result.set_result(done.result()[1].tobytes())
-        deadline = self._loop.call_later(self.idle_deadline, silent)
         waiting.add_done_callback(hand_over)
         return result

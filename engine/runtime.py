@@ -59,12 +59,12 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         self.meter = Meter()
         self.worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix='kernel')
         self.randomness: Randomness
-        self._begin_messaging()
         self.suspects: dict[int, str] = {}
         self._unfinished: dict[asyncio.Future, asyncio.Task | None] = {}
         self.throttle = Throttle()
         options = options or make_options(geometry.t)
         super().__init__(pid, [mpyc_runtime.Party(i) for i in range(geometry.m)], options)
+        self._begin_messaging()
         self._loop.set_exception_handler(None)
 
     # --- set-up and end ---

@@ -34,11 +34,8 @@ def decoded(stream, cuts):
             sizes.pop(0)
         buffer[:size] = stream[:size]
         stream = stream[size:]
-        done = reader.advance(size)
-        if done is not None:
-            frame, payload = done
-            result.append((frame.kind, frame.tag, frame.operation, frame.context,
-                           payload.tobytes()))
+        result += [(frame.kind, frame.tag, frame.operation, frame.context, payload.tobytes())
+                   for frame, payload in reader.received(size)]
     return result
 
 
@@ -46,6 +43,30 @@ def decoded(stream, cuts):
 @given(FRAMES, st.lists(st.integers(1, 400), min_size=1, max_size=30))
 def test_any_split_gives_the_frames(items, cuts):
     assert decoded(encoded(items), cuts) == items
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-60, 60) | st.integers(-60, 60).map(lambda n: n - 2 * 48)
+                | st.integers(0, 2).map(lambda n: n * frames.READ_AHEAD), min_size=1, max_size=4),
+       st.sampled_from([37, 1000, frames.READ_AHEAD - 1, frames.READ_AHEAD, 10**6]))
+def test_frames_about_as_long_as_what_is_read_ahead(sizes, cut):
+    items = [(frames.ARRAY, 0, k, 0, bytes([k + 1]) * max(0, frames.READ_AHEAD + size))
+             for k, size in enumerate(sizes)]
+    assert decoded(encoded(items), [cut]) == items
+
+
+def test_the_rest_of_a_large_payload_needs_no_copy():
+    size = 3 * frames.READ_AHEAD
+    reader, stream = frames.FrameReader(), encoded([(frames.ARRAY, 0, 1, 2, bytes(size))])
+    first = reader.get_buffer()
+    first[:] = stream[:len(first)]
+    assert list(reader.received(len(first))) == []
+    rest = reader.get_buffer()
+    assert len(rest) == len(stream) - len(first)
+    rest[:] = b"x" * len(rest)
+    [(_, payload)] = reader.received(len(rest))
+    rest[-1:] = b"y"
+    assert payload[-1] == ord("y") and payload.flags.writeable
 
 
 def test_bye_has_no_payload():
@@ -58,9 +79,7 @@ def test_payloads_are_received_into_their_own_memory():
     reader, payloads = frames.FrameReader(), []
     for part in (encoded(items)[i:i + 1] for i in range(len(encoded(items)))):
         reader.get_buffer()[:1] = part
-        done = reader.advance(1)
-        if done:
-            payloads.append(done[1])
+        payloads += [payload for _, payload in reader.received(1)]
     assert [p.view(np.uint64).tolist() for p in payloads] == [[0], [0x0101010101010101],
                                                               [0x0202020202020202]]
 
@@ -68,9 +87,9 @@ def test_payloads_are_received_into_their_own_memory():
 def assert_refused_without_memory(reader, header, code):
     tracemalloc.start()
     try:
-        reader.get_buffer()[:] = header
+        reader.get_buffer()[:len(header)] = header
         with pytest.raises(RemoteProtocolError) as caught:
-            reader.advance(len(header))
+            list(reader.received(len(header)))
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
@@ -94,9 +113,9 @@ def test_garbage_is_refused(data):
     if data[:5] == b"SEPC\x02":
         return
     reader = frames.FrameReader()
-    reader.get_buffer()[:] = data
+    reader.get_buffer()[:len(data)] = data
     with pytest.raises(RemoteProtocolError):
-        reader.advance(48)
+        list(reader.received(48))
 
 
 @settings(max_examples=100, deadline=None)
