@@ -67,7 +67,8 @@ class NumericOperations(RuntimeBase):
         0 where b = 0, and for larger |b|. A quotient of 2^47 units of the result or more (2^27 for
         20 fractional bits) counts as ±2^47; the comparison that finds it is not sharp, so one of
         less than twice that may still come out right. Relative error 5e-7 plus one truncation and
-        a quarter. 26 rounds for t = 1. Raises ZeroDivisionError for a public zero.
+        a quarter, or a half where b has few fractional bits. 26 rounds for t = 1. Raises
+        ZeroDivisionError for a public zero, ValueError for over 56 fractional bits more than a's.
         """
         if not isinstance(b, SecureArray):
             if not np.all(b):
@@ -82,17 +83,29 @@ class NumericOperations(RuntimeBase):
     def _quotient(self, a, b):
         frac, bits = max(a.frac, self.frac), 48
         shape = np.broadcast_shapes(a.shape, b.shape)
-        s, _, direction, scale = self._normalise(b, bits, signed=True)
+        places = bits + a.frac - b.frac
+        if places < frac - WORK:
+            raise ValueError(f'a divisor with {b.frac} fractional bits: expected at most '
+                             f'{b.frac + places - frac + WORK} for a dividend with {a.frac}')
+        s, digits, direction, scale = self._normalise(b, bits, signed=True)
+        early = max(0, places - frac + _QUOTIENT_BITS + 2 - (self.geometry.product_bits - 1))
+        if early:
+            # a·2^(bits - k) would not fit under a mask: 2^16 of it, if it has that, goes first.
+            scale = self._times((scale, 1, 0), (digits[-1], _inverse_power(16) - 1, 1))
         y, scale, direction = (x.broadcast_to(shape) for x in (
             self.chebyshev(s, _coefficients('reciprocal'), WORK), scale, direction))
         a = a.broadcast_to(shape)
         beyond = self._too_large(a, b.broadcast_to(shape), frac)
         a = a * (1 - self.multiply(beyond, beyond))
         # a·2^(bits - k) is the quotient times u: small where the inverse of b has few digits.
-        places = bits + a.frac - b.frac
         inner = min(places, frac + 4)
-        scaled = self.product('multiply', [a, scale], field.mul, shape, places - inner, inner,
-                              elementwise=True)
+        if early:
+            # Where 2^16 is not part of the factor, that is below 2^32 and the last `early` bits of
+            # a do not count.
+            a = self.product('multiply', [a, digits[-1].broadcast_to(shape)], lambda a, d: field.mul(
+                a, field.affine(d, (1 << 16) - 1, 1)), shape, early, 0, elementwise=True)
+        scaled = self.product('multiply', [a, scale], field.mul, shape, places - inner - early,
+                              inner, elementwise=True)
         shift = inner + WORK - frac
 
         def kernel(scaled, y, beyond, direction):
@@ -107,9 +120,9 @@ class NumericOperations(RuntimeBase):
 
         With |a| / 2^r against 3/2·2^j·|b|: only if the former is greater have their sum and their
         difference the same sign, that of a. b is scaled up so far that the truncation's error,
-        (number of sets + 1) / 2, is a tenth of it at most.
+        (number of sets + 1) / 2, is a tenth of 2^j·|b| at most.
         """
-        j = (4 * len(self.geometry.sets) + 3).bit_length()
+        j = (5 * len(self.geometry.sets) + 4).bit_length()
         r = _QUOTIENT_BITS - frac + a.frac - b.frac - j
         a, b = a.reinterpret(0), self.scale(b.reinterpret(0), 3 << j - 1)
         a = self.truncate(a, r, 0) if r > 0 else a.shift(-r)
@@ -304,6 +317,11 @@ def _index_mask(j, bits, signed):
             return max(0, bits + 1 - place)
         return bits - place if place < 63 else bits
     return sum(1 << place for place in range(64) if e(place) >> j & 1)
+
+
+def _inverse_power(k):
+    """2^-k in the field: an exact quotient for what 2^k divides."""
+    return pow(2, -k, field.P)
 
 
 def _parity(x):

@@ -145,6 +145,34 @@ def test_division(m, t):
 
 
 @deployments
+@pytest.mark.parametrize("frac", [0, 5, 12])
+def test_large_quotients_by_divisors_with_few_fractional_bits(m, t, frac):
+    """In checking mode: what is opened under a mask must fit under it, or the mask hides less."""
+    rng = np.random.default_rng(frac)
+    bits = 42 - frac
+    divisor = np.concatenate([2.0 ** np.arange(bits), np.floor(2 ** rng.uniform(0, bits, 60))])
+    quotient = np.minimum(2.0**42 / divisor, 2.0**26.9) * 2 ** -rng.uniform(0, 20, divisor.size)
+    divisor *= rng.choice([-1, 1], divisor.size)
+    dividend = np.rint(quotient * divisor * 2**20) / 2**20
+
+    async def program(mpc):
+        b = secret(mpc, (divisor * 2**frac).astype(np.int64)).reinterpret(frac)
+        return await mpc.output(secret(mpc, dividend) / b)
+    got = run_cluster(program, m, t, checking=True)[0]
+    assert_relative(got, dividend / divisor, 5e-7, 1.5 * truncation(m))
+
+
+def test_a_divisor_with_far_more_fractional_bits_than_the_dividend():
+    async def program(mpc):
+        a, units = secret(mpc, np.array([3, -100])), secret(mpc, np.array([1 << 47, 3 << 40]))
+        right = await mpc.output(a / units.reinterpret(56))
+        with pytest.raises(ValueError, match="57 fractional bits: expected at most 56"):
+            a / units.reinterpret(57)
+        return right
+    np.testing.assert_allclose(run_cluster(program, 4)[0], [3 * 2**9, -100 / 3 * 2**16], 1e-6)
+
+
+@deployments
 def test_division_by_zero_and_by_too_much_gives_zero(m, t):
     dividend = np.array([0, 1.5, -2.0**42, 2.0**42, 3, 3, -3, 2.0**42])
     divisor = np.array([0, 0, 0, 0, 2.0**28, 2.0**42, -(2.0**28), -(2.0**42)])
