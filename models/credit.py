@@ -1,233 +1,224 @@
-"""The joint credit model, as the parties run it: join, WOE/IV, logistic regression, evaluation.
+"""The joint credit model, as the parties run it: join, WOE/IV, selection, training, scorecard.
 
-One label owner (party 0, the initiator) and three partners. Rows of the initiator that some partner
-lacks stay in the computation with a shared zero weight, features below the IV threshold with a
-shared zero scale, so neither the traffic nor anything opened depends on who matched or what was
-selected. To the initiator open: IV per feature, the number of joint rows, and the figures of both
-models on the hold-out rows. Weights, WOE, counts and single scores never open.
+One label owner (party 0, the initiator) and three partners. Rows that some partner lacks stay in
+the computation with a shared zero weight. Which features the card uses opens to everybody: they
+must be supplied for every applicant; the card is then trained on as many columns as it may have at
+most, so that the traffic depends on public shapes alone. To the initiator open, besides: the IV of
+every feature, why each stayed or went, the number of joint rows, the figures of both models on the
+rows held out, calibration, PSI, the card if the parameters say so, and score and reason codes of a
+few of its rows. WOE, counts, weights and other scores never open. Shares of the model stay at each
+party.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from engine.errors import LocalProtocolError
+from models.credit_encode import CreditTable
+from models.credit_outputs import (
+    band_edges,
+    calibration_bands,
+    figures,
+    score_edges,
+    stability,
+)
 from models.evaluation import evaluate_scores
+from models.evaluation_samples import calibration, psi
 from models.logistic import LogisticRegression
-from models.parameters import CreditParameters
-from protocols.binning import bin_index, fit_breaks, one_hot
-from protocols.join import SecureJoin, split_order, training_slots
-from protocols.split import training_mask
+from models.parameters import CreditParameters, Scaling
+from models.scorecard import SecretScorecard
+from models.selection import Selection, select_features
+from protocols.steps import Progress, Steps
 from protocols.table import PartyTable
-from protocols.woe import bin_counts, encode_woe, woe_iv
 
-STEPS = ('join', 'woe_iv', 'train_joint', 'train_bank', 'evaluate', 'open')
-_BLOCK_ELEMENTS = 3 << 20
-_POINTS, _ODDS, _PDO = 600.0, 20.0, 20.0
+STEPS = ('join', 'woe_iv', 'select', 'train_joint', 'train_bank', 'evaluate', 'scorecard', 'open')
 
 
 async def credit_program(mpc, *, parties: list[str], table: PartyTable,
                          inputs: dict[str, list[str]], rows: dict[str, int],
-                         parameters: CreditParameters,
-                         progress: Callable[[str, str], None]) -> dict[str, Any]:
+                         parameters: CreditParameters, progress: Progress) -> dict[str, Any]:
     """Run the program at this party; `parties[i]` is MPC party i, `parties[0]` the initiator.
 
-    Returns {"steps": {step: cost}, "outputs": {...}}; outputs are empty except at the initiator.
+    Returns {"steps": {step: cost}, "outputs": {...}, "keep": {...}}. The outputs of the partners
+    are the features of the card; "keep" is what `models.serving` scores with later.
+    Raises LocalProtocolError `too-few-common-rows`, `no-features`.
     """
-    run = _Run(mpc, parties, table, inputs, rows, parameters, progress)
-    with run.step('join'):
-        await run.join()
-    with run.step('woe_iv'):
-        await run.encode()
-    with run.step('train_joint'):
-        joint = await run.train(range(len(run.features)))
-    with run.step('train_bank'):
-        bank = await run.train(range(len(inputs[parties[0]])))
-    with run.step('evaluate'):
-        figures = await run.evaluate({'joint': joint, 'bank': bank})
-    with run.step('open'):
-        outputs = await run.open(figures)
-    return {'steps': run.costs, 'outputs': outputs}
+    steps = Steps(mpc, progress)
+    joined = CreditTable(mpc, parties, table, inputs, rows, parameters)
+    job = _Job(mpc, joined, parameters)
+    with steps.step('join'):
+        await joined.match()
+    with steps.step('woe_iv'):
+        await joined.encode()
+    with steps.step('select'):
+        selection, card = await job.select()
+    with steps.step('train_joint'):
+        joint = await job.train(card.places, mpc.array(card.used))
+    with steps.step('train_bank'):
+        own = np.flatnonzero(np.array(joined.owners) == 0)
+        # Not what the joint selection leaves of its features: a bank alone would use them all.
+        useful = 1 - (selection.iv.take(own) < parameters.iv_threshold)
+        bank = await job.train(own, useful)
+    with steps.step('evaluate'):
+        opened = await job.evaluate(joint, bank)
+    with steps.step('scorecard'):
+        points = await job.scorecard(card, joint[0])
+    with steps.step('open'):
+        outputs = await job.open(selection, card, opened, points)
+    return {'steps': steps.costs, 'outputs': outputs,
+            'keep': await job.kept(card, points, joint[0], outputs)}
 
 
-class _Run:
-    """State of one run at one party."""
+@dataclass(frozen=True)
+class _Card:
+    """Places of the features that a card is computed from, and the bits of those that it uses.
 
-    def __init__(self, mpc, parties, table, inputs, rows, parameters, progress) -> None:
-        self.mpc, self.parties, self.table = mpc, parties, table
-        self.inputs, self.parameters, self.progress = inputs, parameters, progress
-        self.rows = [rows[p] for p in parties]
-        self.features = [f'{p}.{c}' for p in parties for c in inputs[p]]
-        self.slots = training_slots(self.rows[0], parameters.test_share)
-        self.costs: dict[str, dict[str, float]] = {}
+    All other places are there for the sake of a fixed shape; their weights are zero.
+    """
 
-    @contextlib.contextmanager
-    def step(self, name):
-        """Meter a step, and report its start and end."""
-        self.mpc.step = name
-        self.mpc.floor = self.mpc.meter.depth  # steps follow each other
-        self.progress(name, 'start')
-        with self.mpc.meter.open_section(name), self.mpc.meter.measure() as cost:
-            yield
-        self.costs[name] = {'seconds': cost.seconds, 'rounds': cost.rounds,
-                            'bytes_per_party': cost.bytes_sent,
-                            'multiplications': cost.multiplications}
-        self.progress(name, 'done')
+    places: np.ndarray
+    used: np.ndarray
 
     @property
-    def _initiator(self):
-        return self.mpc.pid == 0
+    def kept(self) -> np.ndarray:
+        """Places of the features that the card uses."""
+        return self.places[self.used == 1]
 
-    async def join(self):
-        """Match identifiers; share the weight of every row and its class."""
-        mpc, table = self.mpc, self.table
-        order = None
-        if self._initiator:
-            training = training_mask(table.ids, table.label, self.parameters.test_share,
-                                     self.parameters.split_seed)
-            order = split_order(training, self.slots)
-        self.joined = SecureJoin(mpc, self.rows, sum(self.slots))
-        await self.joined.match(table.ids, order)
-        match = [self.joined.presence(p) for p in range(1, 4)]
-        own = np.column_stack([table.label, 1 - table.label]) if self._initiator else None
-        classes = self.joined.columns(0, own, 2)
-        # A row counts when all three partners have it: (n, 2) indicators of bad and good.
-        self.classes = classes * (match[0] * match[1] * match[2])
-        await self._check_common_rows()
 
-    async def _check_common_rows(self):
-        """Open the numbers of common rows to the initiator, who stops a job that cannot work."""
-        train, test = self.classes[:self.slots[0]].sum(0), self.classes[self.slots[0]:].sum(0)
-        missing = (self.mpc.concatenate([train, test]) < 1).sum()
-        opened = await self.mpc.output(self.mpc.stack([train.sum(), test.sum(), missing]), 0)
-        if not self._initiator:
-            return
-        self.common_rows = [int(n) for n in opened[:2]]
-        if opened[2]:
+class _Job:
+    """The steps after the encoding."""
+
+    def __init__(self, mpc, joined: CreditTable, parameters: CreditParameters) -> None:
+        self.mpc, self.joined, self.parameters = mpc, joined, parameters
+        self.scaling = Scaling.preset(parameters.scaling)
+
+    async def select(self) -> tuple[Selection, _Card]:
+        """Apply the rules; opens to everybody which features stay."""
+        joined, train = self.joined, self.joined.train
+        found = await select_features(
+            self.mpc, joined.columns[:train, :-1], joined.classes[:train, 0], joined.counts,
+            names=joined.features, missing=joined.bins - 1, weight=joined.columns[:train, -1],
+            rules=self.parameters.rules, terms=(joined.woe, joined.terms))
+        kept = np.asarray(await self.mpc.output(found.kept)).astype(np.int64)
+        if not kept.any():
             raise LocalProtocolError(
-                'too-few-common-rows', f'{sum(self.common_rows)} rows are common to all parties, '
-                'and the training or the test part of them lacks a class', party=0, step='join',
-                remedy='bring tables with more rows in common')
+                'no-features', f'none of {len(kept)} features passed the selection', step='select',
+                remedy='state weaker rules, or bring other features')
+        most = max(self.parameters.card_size(len(kept)), int(kept.sum()))
+        others = np.flatnonzero(kept == 0)[:most - kept.sum()]
+        places = np.sort(np.append(np.flatnonzero(kept), others))
+        return found, _Card(places, kept[places])
 
-    async def encode(self):
-        """WOE-encode all features in blocks, and learn the shared IVs."""
-        mpc = self.mpc
-        train = self.slots[0]
-        training = self.classes[:train]
-        totals = training.sum(0)
-        bins = self.parameters.max_bins + 1
-        width = max(1, _BLOCK_ELEMENTS // (bins * max(sum(self.slots), *self.rows)))
-        encoded, information = [], []
-        for party, name in enumerate(self.parties):
-            columns = self.inputs[name]
-            for start in range(0, len(columns), width):
-                block = columns[start:start + width]
-                indicators = self.joined.columns(party, self._indicators(party, block, bins),
-                                                 len(block) * bins)
-                counts = bin_counts(indicators[:train], training)
-                woe, iv = woe_iv(mpc, counts.reshape(len(block), bins, 2), totals)
-                encoded.append(encode_woe(mpc, indicators, woe))
-                information.append(iv)
-                if len(encoded) > 1:
-                    await encoded[-2].ready()
-        # Rows without weight must be zero throughout: the initiator's own columns are not yet.
-        weight = self.classes.sum(1).reshape(-1, 1)
-        own = -(-len(self.inputs[self.parties[0]]) // width)
-        encoded = [weight * x if k < own else x for k, x in enumerate(encoded)]
-        partners = mpc.concatenate(encoded[own:], axis=1)
-        masked = weight * partners
-        self.columns = mpc.concatenate([*encoded[:own], masked, weight], axis=1)
-        self.information = mpc.concatenate(information)
-        self.selected = 1 - (self.information < self.parameters.iv_threshold)
-        await self.columns.ready()
-        await self.selected.ready()
-
-    def _indicators(self, party, block, bins):
-        if self.mpc.pid != party:
-            return None
-        limit = self.parameters.max_bins
-        hot = []
-        for column in block:
-            values = self.table.columns[column]
-            hot.append(one_hot(bin_index(values, fit_breaks(values, limit), limit), bins))
-        return np.concatenate(hot, axis=1)
-
-    async def train(self, chosen):
+    async def train(self, places: Sequence[int] | np.ndarray, selected: Any) -> tuple[Any, Any]:
         """(model, columns): a model on some of the features, trained on the training slots."""
-        chosen = list(chosen)
-        columns = self.columns.take([*chosen, len(self.features)], axis=1)
-        model = LogisticRegression(C=1 / self.parameters.l2, solver='accelerated',
-                                   max_iter=self.parameters.iterations, monitor='none')
-        await model.fit(self.mpc, columns[:self.slots[0]], self.classes[:self.slots[0], 0],
-                        selected=self.selected.take(chosen))
+        joined, parameters = self.joined, self.parameters
+        columns = joined.columns.take([*places, len(joined.features)], axis=1)
+        model = LogisticRegression(C=1 / parameters.l2, max_iter=parameters.iterations,
+                                   monitor='none')
+        await model.fit(self.mpc, columns[:joined.train], joined.classes[:joined.train, 0],
+                        selected=selected)
         return model, columns
 
-    async def evaluate(self, models):
-        """{name: secret figures} of the models on the test slots."""
-        test = slice(self.slots[0], None)
-        scores = [model.decision_function(self.mpc, columns[test])
-                  for model, columns in models.values()]
-        figures = await evaluate_scores(self.mpc, scores, self.classes[test],
-                                        points=self.parameters.roc_points,
-                                        edges=_histogram_edges()[1])
-        for figure in figures:
-            await figure.ready()
-        return dict(zip(models, figures, strict=True))
+    async def evaluate(self, joint, bank) -> dict[str, Any]:
+        """Shared figures of both models on the slots held out; calibration and PSI of the joint
+        one, the latter between training and held-out rows."""
+        mpc, joined, cut = self.mpc, self.joined, self.joined.train
+        names = ('joint', 'bank')
+        scores = [model.decision_function(mpc, columns[cut:]) for model, columns in (joint, bank)]
+        evaluated = await evaluate_scores(mpc, scores, joined.classes[cut:],
+                                          points=self.parameters.roc_points,
+                                          edges=score_edges(self.scaling)[1])
+        for one in evaluated:
+            await one.ready()
+        edges = band_edges(self.scaling)
+        sums = calibration(mpc, scores[0], joined.classes[cut:], edges)
+        trained = joint[0].decision_function(mpc, joint[1][:cut])
+        counting = joined.classes.sum(1)
+        index = psi(mpc, (trained, counting[:cut]), (scores[0], counting[cut:]), edges)
+        await sums.ready()
+        await index.ready()
+        return {'figures': dict(zip(names, evaluated, strict=True)), 'calibration': sums,
+                'psi': index}
 
-    async def open(self, figures):
-        """Open the agreed figures to the initiator."""
-        information = await self.mpc.output(self.information, 0)
-        opened = {name: await f.open(self.mpc, 0) for name, f in figures.items()}
-        if not self._initiator:
-            return {}
-        train, test = self.common_rows
+    async def scorecard(self, card: _Card, model) -> dict[str, Any]:
+        """The shared card of all its places, and scores and reasons of the examples."""
+        mpc, joined, parameters = self.mpc, self.joined, self.parameters
+        size, bins = len(card.places), joined.bins
+        names = [joined.features[k] for k in card.places]
+        weights = model.raw_
+        points = await SecretScorecard.build(
+            mpc, names, joined.encoding.take(card.places, axis=0), weights[:size], weights[size],
+            self.scaling)
+        result: dict[str, Any] = {'card': points}
+        if len(joined.examples):
+            columns = (card.places[:, None] * bins + np.arange(bins)).ravel()
+            shown = joined.examples.take(columns, axis=1)
+            result['scores'] = points.score(mpc, shown)
+            result['reasons'] = points.reasons(mpc, shown, min(parameters.reasons, size))
+            await result['reasons'].ready()
+        return result
+
+    async def open(self, selection: Selection, card: _Card, evaluated, points) -> dict[str, Any]:
+        """Open the agreed outputs to the initiator; {"features"} elsewhere."""
+        mpc, joined = self.mpc, self.joined
+        record = await selection.open(mpc, 0, reveal='values', values=('iv',))
+        opened = {name: await f.open(mpc, 0) for name, f in evaluated['figures'].items()}
+        sums, index = await mpc.output([evaluated['calibration'],
+                                        evaluated['psi'].reshape(1)], 0)
+        shared = points['card']
+        full = await shared.open(mpc, 0) if self.parameters.open_card else None
+        scores, reasons = await mpc.output([points['scores'], points['reasons']], 0) \
+            if 'scores' in points else (None, None)
+        features = [joined.features[k] for k in card.kept]
+        if not joined.initiates:
+            return {'features': features}
+        train, test = joined.common_rows
         outputs = {'rows_joint': train + test, 'rows_joint_train': train, 'rows_joint_test': test,
-                   'iv': dict(zip(self.features, information.tolist(), strict=True)),
-                   'auc': {}, 'ks': {}, 'roc': {}, 'lift': {}, 'scores': {}}
-        for name, figure in opened.items():
-            outputs['auc'][name], outputs['ks'][name] = figure['auc'], figure['ks']
-            outputs['roc'][name] = _roc(figure['curve'])
-            outputs['lift'][name] = _lift(figure['curve'], self.parameters.bands)
-            outputs['scores'][name] = _scores(figure['histogram'])
+                   'features': features,
+                   'iv': {row['feature']: row['iv'] for row in record},
+                   'selection': record,
+                   **figures(opened, self.scaling, self.parameters.bands),
+                   'calibration': calibration_bands(sums, self.scaling),
+                   'stability': stability(float(index[0]))}
+        if full is not None:
+            outputs['card'] = {
+                'features': features, 'base': full.base,
+                'points': full.points[card.used == 1].tolist(), 'scaling': vars(self.scaling),
+                'breaks': {f'{joined.parties[0]}.{c}': b for c, b in joined.breaks.items()
+                           if f'{joined.parties[0]}.{c}' in features}}
+        if scores is not None:
+            outputs['examples'] = [
+                {'applicant': who, 'score': int(score),
+                 'reasons': [shared.features[k] for k in row.astype(int) if k >= 0]}
+                for who, score, row in zip(joined.example_ids, scores, reasons, strict=True)
+                if who is not None]
         return outputs
 
-
-def _histogram_edges():
-    """Score points and the log-odds of bad that they stand for, in ascending log-odds."""
-    points = np.arange(420, 701, 20)
-    factor = _PDO / math.log(2)
-    odds = -(points - _POINTS) / factor - math.log(_ODDS)
-    return points, odds[::-1]
-
-
-def _roc(curve):
-    bad, good = curve[:, 0], curve[:, 1]
-    return {'fpr': (good / max(1, good[-1])).tolist(), 'tpr': (bad / max(1, bad[-1])).tolist()}
-
-
-def _lift(curve, bands):
-    places = np.round(np.linspace(0, len(curve) - 1, bands + 1)).astype(int)
-    steps = np.diff(curve[places], axis=0)
-    bad_total, all_rows = int(curve[-1, 0]), int(curve[-1].sum())
-    base = bad_total / max(1, all_rows)
-    table, seen = [], 0
-    for band, (bad, good) in enumerate(steps.tolist(), start=1):
-        rows, seen = bad + good, seen + bad
-        rate = bad / rows if rows else 0.0
-        table.append({'band': band, 'rows': rows, 'bad': bad, 'bad_rate': rate,
-                      'lift': rate / base if base else 0.0,
-                      'cum_bad_share': seen / max(1, bad_total)})
-    return table
-
-
-def _scores(histogram):
-    points, _ = _histogram_edges()
-    step = int(points[1] - points[0])
-    edges = [int(points[0]) - step, *points.tolist(), int(points[-1]) + step]
-    ascending = histogram[::-1]
-    return {'edges': edges, 'good': ascending[:, 1].tolist(), 'bad': ascending[:, 0].tolist()}
+    async def kept(self, card: _Card, points, model, outputs) -> dict[str, Any]:
+        """What this party keeps: its shares of the card's features, and what it must know to score.
+        """
+        joined, shared = self.joined, points['card']
+        rows = np.flatnonzero(card.used)
+        arrays = {'points': shared.points.take(rows, axis=0), 'base': shared.base,
+                  'best': shared.best.take(rows),
+                  'woe': joined.encoding.take(card.kept, axis=0),
+                  'weights': model.raw_.take([*rows, len(card.places)])}
+        own = [(k, joined.features[k].partition('.')[2]) for k in card.kept
+               if joined.owners[k] == self.mpc.pid]
+        return {
+            'name': self.parameters.model,
+            'arrays': {key: (await value.ready(), value.frac) for key, value in arrays.items()},
+            'card': {'features': [joined.features[k] for k in card.kept],
+                     'owners': [joined.owners[k] for k in card.kept],
+                     'max_bins': self.parameters.max_bins, 'scaling': vars(self.scaling),
+                     'columns': [column for _, column in own],
+                     'breaks': [joined.breaks[column] for _, column in own]},
+            'lineage': {'parties': joined.parties, 'rows': joined.rows,
+                        'test_share': self.parameters.test_share,
+                        'split_seed': self.parameters.split_seed},
+            'metrics': {key: outputs[key]['joint'] for key in ('auc', 'ks') if key in outputs}}

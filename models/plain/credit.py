@@ -7,14 +7,18 @@ on one machine; a real job never runs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from models.parameters import CreditParameters
-from models.plain.evaluation import auc, ks, lift, roc
+from models.credit_outputs import band_edges
+from models.parameters import CreditParameters, Scaling
+from models.plain.evaluation import auc, calibration, ks, lift, psi, roc
 from models.plain.logistic import fit_logistic
+from models.plain.scorecard import plain_scorecard
+from models.plain.selection import FeatureSelector
 from models.plain.woe import woe_table
 from protocols.binning import fit_breaks
 from protocols.split import training_mask
@@ -41,42 +45,60 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
 
     information: dict[str, float] = {}
     encoded: dict[str, Floats] = {}
+    counts: list[Floats] = []
+    values_of: dict[str, Floats] = {}
     for table in tables:
         rows = places[table.name]
         for column, values in table.columns.items():
             # An owner fits its bins on all its rows: it does not know which of them match.
             breaks = fit_breaks(values, parameters.max_bins)
             bins = woe_table(values[rows][train], label[train], parameters.max_bins, breaks)
+            small = bins.bad + bins.good < parameters.min_bin_rows
+            bins = replace(bins, woe=np.where(small, 0.0, bins.woe))
             feature = f"{table.name}.{column}"
             information[feature] = bins.iv
-            if bins.iv >= parameters.iv_threshold:
-                encoded[feature] = bins.encode(values[rows])
+            encoded[feature] = bins.encode(values[rows])
+            values_of[feature] = bins.woe
+            counts.append(np.column_stack([bins.bad, bins.good]))
+    names = list(encoded)
+    columns = np.column_stack(list(encoded.values()))
+    selector = FeatureSelector(rules=parameters.rules).fit(
+        columns[train],
+        label[train],
+        counts=counts,
+        missing=[parameters.max_bins] * len(names),
+        names=names,
+    )
+    useful = [f for f in initiator.features if information[f] >= parameters.iv_threshold]
+    selected = [name for name, kept in zip(names, selector.kept_, strict=True) if kept]
 
     result: dict[str, Any] = {
         "rows_joint": int(label.size),
         "rows_joint_train": int(train.sum()),
         "rows_joint_test": int((~train).sum()),
         "iv": information,
-        "selected": list(encoded),
+        "selected": selected,
+        "reasons": dict(zip(names, selector.reason_, strict=True)),
         **{key: {} for key in ("auc", "ks", "roc", "lift", "weights", "intercept")},
     }
-    for name, features in (
-        ("joint", list(encoded)),
-        ("bank", [f for f in initiator.features if f in encoded]),
-    ):
-        columns = (
-            np.column_stack([encoded[f] for f in features])
-            if features
-            else (np.zeros((label.size, 0)))
-        )
-        model = fit_logistic(columns[train], label[train], parameters.l2)
-        held_out, score = label[~train], model.log_odds(columns[~train])
+    for name, features in (("joint", selected), ("bank", useful)):
+        chosen = columns[:, [names.index(f) for f in features]]
+        model = fit_logistic(chosen[train], label[train], parameters.l2)
+        held_out, score = label[~train], model.log_odds(chosen[~train])
         result["auc"][name] = auc(held_out, score)
         result["ks"][name] = ks(held_out, score)
         result["roc"][name] = roc(held_out, score, parameters.roc_points)
         result["lift"][name] = lift(held_out, score, parameters.bands)
         result["weights"][name] = dict(zip(features, model.weights.tolist(), strict=True))
         result["intercept"][name] = model.intercept
+        if name == "joint":
+            woe = np.array([values_of[f] for f in features])
+            scaling = Scaling.preset(parameters.scaling)
+            card = plain_scorecard(features, woe, model.weights, model.intercept, scaling)
+            result["card"] = card.to_json()
+            edges = band_edges(scaling)
+            result["psi"] = psi(model.log_odds(chosen[train]), score, edges)
+            result["calibration"] = calibration(held_out, score, edges)
     return result
 
 
