@@ -118,8 +118,8 @@ class _Job:
         """(model, columns): a model on some of the features, trained on the training slots."""
         joined, parameters = self.joined, self.parameters
         columns = joined.columns.take([*places, len(joined.features)], axis=1)
-        model = LogisticRegression(C=1 / parameters.l2, max_iter=parameters.iterations,
-                                   monitor='none')
+        model = LogisticRegression(C=1 / parameters.l2, solver='accelerated',
+                                   max_iter=parameters.iterations, monitor='none')
         await model.fit(self.mpc, columns[:joined.train], joined.classes[:joined.train, 0],
                         selected=selected)
         return model, columns

@@ -15,17 +15,17 @@ from models.credit import credit_program
 from models.parameters import CreditParameters
 from protocols.table import PartyTable
 
-ROWS, COLUMNS = 70, 2
+ROWS, COLUMNS = 60, 2
 NAMES = ['bank', 'fintech', 'government', 'telecom']
 
 
 def tables(seed):
     rng = np.random.default_rng(seed)
-    everyone = np.array([f'9131{v:014d}' for v in rng.choice(10**13, 100, replace=False)], object)
-    risk = rng.normal(size=100)
+    everyone = np.array([f'9131{v:014d}' for v in rng.choice(10**13, 66, replace=False)], object)
+    risk = rng.normal(size=66)
     result = []
     for name in NAMES:
-        rows = rng.choice(100, ROWS, replace=False)
+        rows = rng.choice(66, ROWS, replace=False)
         columns = {f'{name}_{k}': risk[rows] + rng.normal(size=ROWS) for k in range(COLUMNS)}
         if seed % 2:
             columns[f'{name}_0'][:9] = np.nan
@@ -49,11 +49,12 @@ def captured(seed):
         return await credit_program(
             mpc, parties=NAMES, table=parties[mpc.pid],
             inputs={t.name: list(t.columns) for t in parties}, rows={n: ROWS for n in NAMES},
-            parameters=CreditParameters(iterations=2, roc_points=5, bands=5, max_bins=4),
+            parameters=CreditParameters(iterations=2, roc_points=5, bands=5, max_bins=4, vif_steps=2,
+                                        max_features=3, examples=2, reasons=2),
             progress=lambda step, state: None)
     results = run_cluster(program, 4, tap=tap)
     assert 0 < results[0]['outputs']['auc']['joint'] <= 1
-    assert [r['outputs'] for r in results[1:]] == [{}, {}, {}]
+    assert [set(r['outputs']) for r in results[1:]] == [{'features'}] * 3
     return parties, frames
 
 

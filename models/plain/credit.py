@@ -94,7 +94,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         if name == "joint":
             woe = np.array([values_of[f] for f in features])
             scaling = Scaling.preset(parameters.scaling)
-            card = plain_scorecard(features, woe, model.weights, model.intercept, scaling)
+            card = plain_scorecard(features, woe, *model.raw, scaling)
             result["card"] = card.to_json()
             edges = band_edges(scaling)
             result["psi"] = psi(model.log_odds(chosen[train]), score, edges)

@@ -29,6 +29,12 @@ class PlainLogistic:
         odds: Floats = standard @ self.weights + self.intercept
         return odds
 
+    @property
+    def raw(self) -> tuple[Floats, float]:
+        """The weights of the columns as they are, and the intercept."""
+        weights: Floats = self.weights * self.scale
+        return weights, float(self.intercept - weights @ self.mean)
+
 
 @dataclass(frozen=True)
 class Inference:
