@@ -18,6 +18,12 @@ _ZH_MEANING = {
     "roc": "两个模型在测试部分固定比例处的好、坏企业累计数（ROC 曲线）",
     "lift": "两个模型十个分数段中每段的行数与违约数",
     "scores": "两个模型中好、坏企业的分数直方图",
+    "features": "评分卡使用哪些特征（所有各方均得知）",
+    "selection": "每个特征被保留，或因哪条规则被剔除",
+    "calibration": "联合模型各分数段中模型预期的违约数",
+    "stability": "训练部分与测试部分分数分布的差异（PSI），一个数",
+    "card": "评分卡：所用特征每个分箱的整数分值，以及基础分",
+    "examples": "测试部分中若干家本方企业的分数与原因代码",
     "records": "所查询的每个键在各名单中的记录，或没有记录",
     "hits": "所查询的每个键是否在任一名单中达到所查的严重程度",
 }
@@ -78,7 +84,7 @@ def nobody() -> list[str]:
     """What no party learned."""
     return [
         "Which businesses are in more than one party's data.",
-        "The weights of the model and the score of any single business.",
+        "The weights of the model, and the score of any business but the stated examples.",
         "The WOE values, and the counts of good and bad in any bin of a feature.",
         "Any feature value or label of another party.",
     ]
@@ -88,7 +94,7 @@ def nobody_zh() -> list[str]:
     """The same in Chinese."""
     return [
         "哪些企业同时出现在多方数据中。",
-        "模型的权重，以及任何单个企业的分数。",
+        "模型的权重，以及所列示例之外任何企业的分数。",
         "WOE 值，以及特征的任何分箱中的好坏数量。",
         "其他参与方的任何特征值或标签。",
     ]

@@ -12,7 +12,7 @@ from parties.identity import Directory
 from parties.list_terms import Held, lists_problem
 from parties.manifest import Input, Inputs, Manifest, join_helpers
 from parties.messages import Check
-from parties.programs import Program, Programs, find
+from parties.programs import Program, Programs, find, imported
 
 MAX_JOB_SECONDS = 24 * 3600
 
@@ -65,7 +65,7 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("measurement", lambda: _measurement(manifest, own), "the code installed here is the same"),
         ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
         ("lists", lambda: _lists(manifest, own), "it fits the published lists held here"),
-        ("outputs", lambda: _outputs(manifest), "each goes to the initiator alone"),
+        ("outputs", lambda: _outputs(manifest, own), "each goes where the program sends it"),
         ("join", lambda: _join(manifest, own), "helpers are outside the joins they help with"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
     ]
@@ -178,11 +178,22 @@ def _lists(manifest: Manifest, own: Holdings) -> str | None:
         return f"the parameters are not valid: {exc}"
 
 
-def _outputs(manifest: Manifest) -> str | None:
+def _outputs(manifest: Manifest, own: Holdings) -> str | None:
+    program = _installed(manifest, own)
+    if program is None:
+        return None  # the check of the program says so
+    everybody = program.everybody
     for name, output in manifest.outputs.items():
-        if output.receivers != (manifest.initiator,):
+        expected = manifest.names if name in everybody else (manifest.initiator,)
+        if output.receivers != expected:
             receivers = ", ".join(output.receivers) or "nobody"
-            return f"{name} goes to {receivers}, expected {manifest.initiator} alone"
+            alone = "everybody" if name in everybody else f"{manifest.initiator} alone"
+            return f"{name} goes to {receivers}, expected {alone}"
+    if program.outputs is not None:
+        opened = imported(program.outputs)(manifest.parameters)
+        if opened != set(manifest.outputs):
+            different = ", ".join(sorted(opened ^ set(manifest.outputs)))
+            return f"the program and the manifest differ in what opens: {different}"
     return None
 
 

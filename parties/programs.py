@@ -23,7 +23,9 @@ class Program:
 
     `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
-    coroutine leaves under "keep", if a program leaves shares for later jobs.
+    coroutine leaves under "keep", if a program leaves shares for later jobs. `outputs` names what a
+    job opens, from its parameters; those of `everybody` go to all parties, all
+    others to the initiator alone.
     """
 
     version: str
@@ -32,6 +34,8 @@ class Program:
     parameters: str = "models.parameters:CreditParameters"
     bring: str = "parties.holdings:bring_table"
     keep: str | None = None
+    outputs: str | None = None
+    everybody: frozenset[str] = frozenset()
     initiator: Kind = "table"
     others: Kind = "table"
     join: bool = True
@@ -61,7 +65,13 @@ Programs = Mapping[str, Program]
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 
 PROGRAMS: Programs = {
-    "credit-model": Program("1", "models.credit", "credit_program"),
+    "credit-model": Program(
+        "2",
+        "models.credit",
+        "credit_program",
+        outputs="parties.proposal:opened",
+        everybody=frozenset({"features"}),
+    ),
     PUBLISH: Program(
         "1",
         "protocols.pir_program",

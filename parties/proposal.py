@@ -42,12 +42,14 @@ def credit_manifest(
         parties=tuple(Party(name=n, public_key=keys[n], host=host, port=None) for n in names),
         threshold=(len(names) - 1) // 2,
         inputs=dict(inputs),
-        outputs=_outputs(names[0], sum(len(i.features) for i in inputs.values())),
+        outputs=_outputs(names, sum(len(i.features) for i in inputs.values()), parameters),
         join=Join(mode="shared", helpers=join_helpers(names), same_order=True),
         disclosure=(
-            "No identifier and no single row's score opens to anybody, the initiator included.",
-            "Weights, WOE values and bin counts stay secret-shared and never open.",
-            "Of each feature only its information value opens.",
+            "No identifier opens to anybody, and no row's score but those of the stated examples.",
+            "Weights, WOE values and bin counts stay secret-shared and never open; the points of "
+            "an opened card are products of weights and WOE values, rounded to whole numbers.",
+            "Of each feature open its information value and why it stayed or went.",
+            "Every party keeps its shares of the model, for jobs that score with it.",
             "Helpers in a join see which positions of two secretly ordered lists match.",
         ),
         created=int(now),
@@ -55,18 +57,52 @@ def credit_manifest(
     )
 
 
-def _outputs(initiator: str, features: int) -> dict[str, Output]:
-    meanings = {
-        "rows_joint": "how many of its businesses are in all parties' data, in the training part "
-        "and in the test part",
-        "iv": f"one number, the information value, for each of the {features} features",
-        "auc": "the AUC on the test part, of the joint model and of the model on its own features",
-        "ks": "the KS on the test part, of both models",
-        "roc": "the numbers of good and bad rows of both models at fixed shares of the test part",
-        "lift": "rows and defaults in each of ten score bands of the test part, for both models",
-        "scores": "histograms of the scores of good and bad businesses, for both models",
+def opened(parameters: Mapping[str, Any]) -> set[str]:
+    """Names of the outputs of a credit job with these parameters."""
+    left_out = {
+        "card": not parameters.get("open_card", True),
+        "examples": parameters.get("examples", 5) == 0,
     }
+    return {name for name in _MEANINGS if not left_out.get(name)}
+
+
+def _outputs(
+    names: tuple[str, ...], features: int, parameters: Mapping[str, Any]
+) -> dict[str, Output]:
+    initiator, said = names[0], {"features": features, "n": parameters.get("examples", 5)}
     return {
-        name: Output(receivers=(initiator,), meaning=f"{initiator} learns {meaning}.")
-        for name, meaning in meanings.items()
+        name: Output(
+            receivers=names if name == "features" else (initiator,),
+            meaning=meaning.format(initiator=initiator, **said),
+        )
+        for name, meaning in _MEANINGS.items()
+        if name in opened(parameters)
     }
+
+
+_MEANINGS = {
+    "features": "Everybody learns which features the scorecard uses.",
+    "rows_joint": "{initiator} learns how many of its businesses are in all parties' data, in the "
+    "training part and in the test part.",
+    "iv": "{initiator} learns one number, the information value, for each of the {features} "
+    "features.",
+    "selection": "{initiator} learns for each of the {features} features whether it stayed, or "
+    "which rule removed it.",
+    "auc": "{initiator} learns the AUC on the test part, of the joint model and of the model on "
+    "its own features.",
+    "ks": "{initiator} learns the KS on the test part, of both models.",
+    "roc": "{initiator} learns the numbers of good and bad rows of both models at fixed shares of "
+    "the test part.",
+    "lift": "{initiator} learns rows and defaults in each of the score bands of the test part, for "
+    "both models.",
+    "scores": "{initiator} learns histograms of the scores of good and bad businesses, for both "
+    "models.",
+    "calibration": "{initiator} learns for ranges of the joint score how many defaults the model "
+    "expects in the test part.",
+    "stability": "{initiator} learns one number, how far the scores of the training part and of "
+    "the test part differ (PSI).",
+    "card": "{initiator} learns the scorecard: whole points for each bin of its features, and the "
+    "base points.",
+    "examples": "{initiator} learns score and reason codes of {n} of its businesses of the test "
+    "part.",
+}

@@ -23,6 +23,11 @@ def changed(*path: Any, value: Any) -> Manifest:
     return Manifest.read(document)
 
 
+def without(output: str) -> Manifest:
+    outputs = manifest().document()["outputs"]
+    return manifest(outputs={k: v for k, v in outputs.items() if k != output})
+
+
 def test_a_manifest_that_says_what_is_so_is_approved() -> None:
     decision = decide(manifest(), "bank", OWN, NOW)
     assert decision.approved, decision.failed
@@ -35,7 +40,7 @@ def test_a_manifest_that_says_what_is_so_is_approved() -> None:
     [
         (changed("measurement", value="00" * 32), "measurement", "measures"),
         (changed("threshold", value=0), "threshold", "expected 1"),
-        (changed("program", "version", value="2"), "program", "not installed"),
+        (changed("program", "version", value="3"), "program", "not installed"),
         (changed("program", "name", value="other"), "program", "not installed"),
         (changed("parameters", value={"max_bins": 1}), "program", "max_bins"),
         (changed("parameters", value={"backdoor": 1}), "program", "backdoor"),
@@ -53,6 +58,8 @@ def test_a_manifest_that_says_what_is_so_is_approved() -> None:
         ),
         (changed("outputs", "iv", "receivers", value=["bank", "fintech"]), "outputs", "fintech"),
         (changed("outputs", "iv", "receivers", value=[]), "outputs", "nobody"),
+        (changed("outputs", "features", "receivers", value=["bank"]), "outputs", "everybody"),
+        (without("card"), "outputs", "differ in what opens: card"),
         (changed("join", "helpers", value={}), "join", "helpers"),
         (
             changed("parties", 3, "public_key", value=identity("telecom").public_hex),

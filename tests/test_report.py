@@ -36,6 +36,7 @@ def _lift(worst: float) -> list[dict[str, Any]]:
             "bad_rate": rate,
             "lift": rate / 0.2,
             "cum_bad_share": sum(rates[: k + 1]) / sum(rates),
+            "ks": 0.123,
         }
         for k, rate in enumerate(rates)
     ]
@@ -66,6 +67,28 @@ def document() -> dict[str, Any]:
         "roc": {"bank": _curve(1.5), "joint": _curve(3)},
         "lift": {"bank": _lift(0.3), "joint": _lift(0.4)},
         "scores": {"bank": scores, "joint": scores},
+        "selection": [
+            {"feature": name, "kept": value >= 0.1, "reason": "kept" if value >= 0.1 else "vif"}
+            for name, value in iv.items()
+        ],
+        "card": {
+            "features": ["bank.column_0", "shop.column_1"],
+            "points": [[7, -3, 0], [0, 41, -29]],
+            "base": 517,
+            "scaling": {"points": 600.0, "odds": 20.0, "pdo": 20.0},
+            "breaks": {"bank.column_0": [12.5]},
+        },
+        "card_plaintext": {"points": 7, "same": 6},
+        "examples": [
+            {"applicant": "column_9131", "score": 566, "reasons": ["shop.column_1"]},
+            {"applicant": "column_9132", "score": 601, "reasons": []},
+        ],
+        "calibration": [
+            {"from": None, "to": 480, "rows": 40, "bad": 20, "observed": 0.5, "expected": 0.456},
+            {"from": 480, "to": 520, "rows": 90, "bad": 9, "observed": 0.1, "expected": 0.098},
+            {"from": 520, "to": None, "rows": 90, "bad": 1, "observed": 0.011, "expected": 0.02},
+        ],
+        "stability": {"psi": 0.123, "band": "investigate"},
         "seconds": {"join": 1.25, "woe_iv": 2.5, "own_step": 0.5, "total": 4.25},
         "cost": {
             "join": {"rounds": 7, "bytes_per_party": 2_500_000, "multiplications": 100},
@@ -151,11 +174,14 @@ def test_numbers_of_every_section_are_there(document: dict[str, Any]) -> None:
     for shown in (
         "0.768", "0.650", "+0.118", "9,876", "12,345", "KS 0.424", "KS 0.220", "bank.column_0",
         "0.9001", "40.0%", "2.50", "12.3 M", "4.2", "321", "ab" * 32, "cd" * 32, "ef" * 64,
-        "0.0001", "0.0009",
+        "0.0001", "0.0009", "517", "+41", "−29", "column_9131", "480–519", "45.6%", "12.5",
+        "to be investigated", "需要关注", "6 / 7", "variance inflation", "方差膨胀",
     ):  # fmt: skip
         assert shown in page, shown
     assert page.count('<rect class="bar ') == 30
-    assert page.count('class="code"') == 48
+    assert page.count('class="code"') == 48 + 5
+    # The card begins with the feature that decides most.
+    assert page.index("+41") < page.index("+7")
 
 
 def test_the_gap_of_the_ks_chart_is_where_the_curves_are_farthest(document: dict[str, Any]) -> None:
@@ -185,7 +211,8 @@ def test_without_uplift_the_headline_says_so(document: dict[str, Any]) -> None:
 
 
 def test_what_a_production_job_does_not_have(document: dict[str, Any]) -> None:
-    for key in ("rows_joint", "iv_plaintext", "roc", "lift", "scores", "machine"):
+    absent = "rows_joint iv_plaintext roc lift scores machine card card_plaintext examples"
+    for key in (*absent.split(), "calibration", "selection", "stability"):
         document[key] = None
     for values in (document["auc"], document["ks"]):
         del values["plaintext"]
@@ -227,13 +254,16 @@ def test_summary_on_the_terminal(document: dict[str, Any]) -> None:
         "4 parties together: AUC 0.768, +0.118 against bank alone (0.650).",
         "0.7681",
         "bank.column_0",
+        "scorecard, 517 base points",
+        "column_9131: 566 points; shop.column_1",
+        "6 of 7 points as in the clear",
         "out/report.html",
         "at most 321 MB",
     ):
         assert words in shown
     assert "own_step" in shown
     document["auc"]["joint"] = 0.64
-    del document["auc"]["plaintext"]
+    del document["auc"]["plaintext"], document["card_plaintext"]
     out = io.StringIO()
     print_summary(document, Console(file=out, width=90))
     assert "did not help" in out.getvalue()

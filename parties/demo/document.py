@@ -15,6 +15,7 @@ from parties.messages import Receipt
 from parties.worker import RESULT_FILE
 
 T = TypeVar("T")
+_TABLES = ("gini", "roc", "lift", "scores", "cutoffs", "calibration", "stability")
 ORDER = ("data", "start", *STEPS, "plaintext")
 
 
@@ -40,7 +41,6 @@ def build(
     """The document. Of the plaintext twin it takes only what stands beside a joint result."""
     manifest = watch.manifest
     receipts = {name: receipt for name, (_, receipt) in watch.receipts.items()}
-    threshold = float(str(manifest.parameters["iv_threshold"]))
     iv = dict(sorted(outputs["iv"].items(), key=lambda item: -item[1]))
     return {
         "job_id": manifest.job_id,
@@ -58,10 +58,12 @@ def build(
         "ks": {**outputs["ks"], "plaintext": plain["ks"]["joint"]},
         "iv": iv,
         "iv_plaintext": {feature: plain["iv"][feature] for feature in iv},
-        "selected": [feature for feature, value in iv.items() if value >= threshold],
-        "roc": outputs["roc"],
-        "lift": outputs["lift"],
-        "scores": outputs["scores"],
+        "selected": outputs["features"],
+        "selection": outputs["selection"],
+        "card": outputs.get("card"),
+        "card_plaintext": _same_points(outputs.get("card"), plain.get("card")),
+        "examples": outputs.get("examples", []),
+        **{name: outputs[name] for name in _TABLES},
         "seconds": _in_order({**_step_seconds(watch), **seconds}),
         "cost": _in_order(_cost(receipts)),
         "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
@@ -77,6 +79,19 @@ def build(
             for name in manifest.names
         },
         "machine": machine(),
+    }
+
+
+def _same_points(card: dict[str, Any] | None, twin: dict[str, Any] | None) -> dict[str, int] | None:
+    """How many points of the card there are, and how many of them the plaintext twin has too."""
+    if card is None or twin is None:
+        return None
+    clear = dict(zip(twin["features"], twin["points"], strict=True))
+    rows = list(zip(card["features"], card["points"], strict=True))
+    same = sum(a == b for name, row in rows for a, b in zip(row, clear.get(name, []), strict=False))
+    return {
+        "points": 1 + sum(len(row) for _, row in rows),
+        "same": same + (card["base"] == twin["base"]),
     }
 
 

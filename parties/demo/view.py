@@ -17,9 +17,11 @@ STEPS = {
     "connect": "connect",
     "join": "join rows",
     "woe_iv": "WOE and IV",
+    "select": "select features",
     "train_joint": "train, joint",
     "train_bank": "train, bank alone",
     "evaluate": "evaluate",
+    "scorecard": "scorecard",
     "open": "open results",
 }
 

@@ -74,9 +74,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "iv_note": (
         "Information value (IV) of each feature against the default label: computed on shares, "
         "opened to {initiator} only; the counts behind it stayed hidden. {selected} of {all} "
-        "features reached {threshold} and entered the model.",
+        "features passed the selection and entered the model.",
         "每个特征对违约标签的信息值（IV）：在份额上计算，只向{initiator}公开，其背后的计数始终保密。"
-        "共 {all} 个特征，其中 {selected} 个达到 {threshold} 而进入模型。",
+        "共 {all} 个特征，其中 {selected} 个通过筛选而进入模型。",
     ),
     "iv_top": ("The {n} strongest", "最强的 {n} 个"),
     "iv_all": ("All {n} features", "全部 {n} 个特征"),
@@ -94,9 +94,75 @@ TEXTS: dict[str, tuple[str, str]] = {
     "col_iv": ("IV", "IV"),
     "col_iv_plain": ("IV in the clear", "明文 IV"),
     "col_strength": ("Strength", "强度"),
-    "col_used": ("In the model", "进入模型"),
-    "yes": ("yes", "是"),
-    "no": ("no", "否"),
+    "col_used": ("Selection", "筛选结果"),
+    # Selection
+    "selection": ("Why features stayed or went", "特征为何保留或剔除"),
+    "selection_note": (
+        "The rules apply one after the other, on shares; a feature goes by the first that it "
+        "fails. The reason opens to {initiator}, the list of kept features to everybody: they must "
+        "be supplied for every applicant.",
+        "各规则依次在份额上执行，特征因最先未通过的规则被剔除。原因只向{initiator}公开；保留的特征"
+        "名单向所有各方公开，因为评分时需要提供这些特征。",
+    ),
+    "col_count": ("Features", "特征数"),
+    "col_rule": ("Rule", "规则"),
+    "reason_kept": ("kept", "保留"),
+    "reason_excluded": ("excluded by business", "业务排除"),
+    "reason_missing": ("too many missing values", "缺失值过多"),
+    "reason_iv": ("information value too low", "IV 过低"),
+    "reason_p_value": ("not significant", "不显著"),
+    "reason_correlation": ("correlated with a stronger one", "与更强的特征高度相关"),
+    "reason_vif": ("variance inflation", "方差膨胀"),
+    "reason_stepwise": ("adds too little (stepwise)", "增益不足（逐步回归）"),
+    # Scorecard
+    "scorecard": ("The scorecard", "评分卡"),
+    "scorecard_note": (
+        "Every applicant starts with {base} points; each feature adds the points of its bin. More "
+        "points mean less risk: {points} points stand for {odds} good to one bad, {pdo} more "
+        "double that. Bins run from the lowest values to the highest; their limits are known to "
+        "the feature’s owner alone. Opened to {initiator} only.",
+        "每个申请企业从 {base} 分起算，每个特征加上所在分箱的分值。分数越高风险越低：{points} 分"
+        "表示好坏比 {odds}:1，每加 {pdo} 分好坏比翻倍。分箱按取值从低到高排列，分箱边界"
+        "只有特征所有方知道。评分卡只向{initiator}公开。",
+    ),
+    "col_bin": ("bin {k}", "箱 {k}"),
+    "col_missing": ("missing", "缺失"),
+    "own_breaks": ("Limits of {initiator}’s own bins", "{initiator}自有特征的分箱边界"),
+    "col_breaks": ("Upper limits of the bins", "各箱上界"),
+    # Reason codes
+    "examples": ("Why an applicant gets its score", "申请企业得分的原因"),
+    "examples_note": (
+        "Some of {initiator}’s own businesses, held out of the training. The reasons are the "
+        "features that lost most points against their best bin. Scores and reasons opened to "
+        "{initiator} only; the features’ values and bins did not open.",
+        "{initiator}自己的若干家企业，均未参加训练。原因代码是相对各自最佳分箱失分最多的特征。分数与"
+        "原因只向{initiator}公开；特征取值与所在分箱均未公开。",
+    ),
+    "col_applicant": ("Applicant", "申请企业"),
+    "col_score": ("Score", "分数"),
+    "col_reasons": ("Reason codes, the heaviest first", "原因代码（失分从多到少）"),
+    "no_reasons": ("nothing lost", "未失分"),
+    # Calibration and stability
+    "calibration": ("Does the score mean what it says", "分数是否名副其实"),
+    "calibration_note": (
+        "Default rate that the joint model expects, against the one observed in the test part, by "
+        "ranges of the score.",
+        "按分数段比较联合模型预期的违约率与测试部分实际违约率。",
+    ),
+    "col_range": ("Score", "分数段"),
+    "col_expected": ("Expected", "预期违约率"),
+    "col_observed": ("Observed", "实际违约率"),
+    "below": ("below {points}", "{points} 以下"),
+    "above": ("{points} and above", "{points} 及以上"),
+    "psi": (
+        "Population stability index between training and test part: {value} ({band}).",
+        "训练部分与测试部分之间的群体稳定性指数（PSI）：{value}（{band}）。",
+    ),
+    "psi_stable": ("stable", "稳定"),
+    "psi_investigate": ("to be investigated", "需要关注"),
+    "psi_shifted": ("shifted", "已漂移"),
+    "col_good": ("Repaid", "正常数"),
+    "col_ks": ("KS", "KS"),
     # Scores
     "scores": ("Where good and bad businesses score", "正常企业与违约企业的得分分布"),
     "scores_note": (
@@ -106,11 +172,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "axis_score": ("score points", "分数"),
     "axis_share": ("share of class per 10 points", "每 10 分占本类企业的比例"),
     # Lift
-    "lift": ("Ten bands, from the riskiest to the safest", "十个分段，从风险最高到最低"),
+    "lift": ("Bands, from the riskiest to the safest", "分段收益表，从风险最高到最低"),
     "lift_note": (
-        "Each band holds a tenth of the held-out businesses. Lift compares its default rate with "
+        "Bands of equal numbers of held-out businesses. Lift compares its default rate with "
         "the average of {rate}.",
-        "每段为检验企业的十分之一；提升度是该段违约率与平均违约率 {rate} 之比。",
+        "各段检验企业数相等；提升度是该段违约率与平均违约率 {rate} 之比。",
     ),
     "col_band": ("Band", "分段"),
     "col_rows": ("Businesses", "企业数"),
@@ -143,7 +209,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "任何特征的任何分箱中有多少违约",
     ),
     "unseen_weights": ("the weights of the model", "模型的权重"),
-    "unseen_scores": ("the score of any single business", "任何一家企业的得分"),
+    "unseen_scores": (
+        "the score of any single business, but for the stated examples",
+        "所列示例之外任何一家企业的得分",
+    ),
     # Cost
     "cost": ("What it cost", "花费了什么"),
     "cost_note": (
@@ -161,6 +230,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "step_connect": ("Connect", "建立连接"),
     "step_join": ("Secure join", "安全求交"),
     "step_woe_iv": ("WOE and IV", "WOE 与 IV"),
+    "step_select": ("Select features", "筛选特征"),
+    "step_scorecard": ("Scorecard and reason codes", "评分卡与原因代码"),
     "step_train_joint": ("Train the joint model", "训练联合模型"),
     "step_train_bank": ("Train {initiator}’s own model", "训练{initiator}单独模型"),
     "step_evaluate": ("Evaluate", "检验"),
@@ -177,6 +248,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "twin_shares": ("on shares", "份额计算"),
     "twin_clear": ("in the clear", "明文计算"),
     "twin_difference": ("difference", "差异"),
+    "twin_card": ("Points of the card, equal of all", "评分卡分值，一致数与总数"),
     "twin_iv": ("IV, largest difference over all features", "IV，所有特征中的最大差异"),
     # Evidence
     "evidence": ("Evidence", "证据"),

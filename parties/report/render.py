@@ -53,6 +53,7 @@ def render_html(document: Mapping[str, Any], language: str = "en") -> str:
         count=lambda value: f"{value:,.0f}",
         decimal=lambda value, digits=3: f"{value:.{digits}f}",
         signed=lambda value: f"{value:+.3f}".replace("-", "−"),
+        whole=lambda value: f"{value:+d}".replace("-", "−") if value else "0",
         percent=lambda value, digits=1: f"{value:.{digits}%}",
         megabytes=lambda value: f"{value / 1e6:,.2f}",
         large=_large,

@@ -16,6 +16,8 @@ _TOP = 5
 def print_summary(document: Mapping[str, Any], console: Console | None = None) -> None:
     """What a person wants to read when the job is done: quality, strongest features, cost."""
     parts: list[Any] = [_headline(document), "", _quality(document), "", _features(document)]
+    if document.get("card"):
+        parts += ["", _card(document)]
     parts += ["", _cost(document)]
     if document.get("report"):
         parts += ["", Text(f"Report  {document['report']['html']}", overflow="fold")]
@@ -58,6 +60,23 @@ def _features(document: Mapping[str, Any]) -> Table:
     table.add_row(
         f"[dim]{len(document['selected'])} of {len(document['iv'])} features in the model[/dim]"
     )
+    return table
+
+
+def _card(document: Mapping[str, Any]) -> Table:
+    """The features that decide most, and what one applicant's reasons look like."""
+    card = document["card"]
+    table = _table(f"scorecard, {card['base']} base points", "fewest", "most")
+    rows = zip(card["features"], card["points"], strict=True)
+    for feature, points in sorted(rows, key=lambda r: min(r[1]) - max(r[1]))[:_TOP]:
+        table.add_row(Text(feature), f"{min(points):+d}", f"{max(points):+d}")
+    for one in document.get("examples", [])[:1]:
+        reasons = ", ".join(one["reasons"]) or "no losses"
+        words = f"e.g. {one['applicant']}: {one['score']} points; {reasons}"
+        table.add_row(Text(words, style="dim"))
+    same = document.get("card_plaintext")
+    if same:
+        table.add_row(f"[dim]{same['same']} of {same['points']} points as in the clear[/dim]")
     return table
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
+from models.selection_rules import REASONS
 from parties.report import charts
 from parties.report.catalog import LANGUAGES, TEXTS, party_text, text
 from parties.report.charts import Both
@@ -157,6 +159,7 @@ class View:
     def features(self) -> list[dict[str, Any]]:
         """All features, the strongest first."""
         selected, plain = set(self.document["selected"]), self.document.get("iv_plaintext") or {}
+        reasons = {r["feature"]: r["reason"] for r in self.document.get("selection") or []}
         rows = []
         for feature, value in self.document["iv"].items():
             owner, _, column = feature.partition(".")
@@ -171,6 +174,7 @@ class View:
                         name for low, name in reversed(IV_BANDS) if value >= low or not low
                     ),
                     "used": feature in selected,
+                    "reason": reasons.get(feature),
                 }
             )
         return sorted(rows, key=lambda row: (-row["iv"], row["feature"]))
@@ -187,6 +191,45 @@ class View:
     def selected_of(self, party: str) -> int:
         """How many of a party's features are in the model."""
         return sum(f.startswith(f"{party}.") for f in self.document["selected"])
+
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """How many features went by each rule, the kept ones first, then by the order of rules."""
+        counts = Counter(row["reason"] for row in self.document["selection"])
+        return [(reason, counts[reason]) for reason in REASONS if counts[reason]]
+
+    # Scorecard
+
+    @property
+    def card_bins(self) -> int:
+        """Bins of a feature on the card, the one of missing values included."""
+        return max(len(row) for row in self.document["card"]["points"])
+
+    @property
+    def card(self) -> list[dict[str, Any]]:
+        """The card's features, the one with the widest range of points first."""
+        card = self.document["card"]
+        most = max([1, *(abs(p) for row in card["points"] for p in row)])
+        rows = []
+        for feature, points in zip(card["features"], card["points"], strict=True):
+            owner, _, column = feature.partition(".")
+            cells = [
+                {
+                    "points": p,
+                    "css": "plus" if p > 0 else "minus" if p < 0 else "",
+                    "weight": abs(p) / most,
+                }
+                for p in points
+            ]
+            spread = max(points) - min(points)
+            rows.append({"owner": owner, "column": column, "cells": cells, "spread": spread})
+        return sorted(rows, key=lambda row: -row["spread"])
+
+    @property
+    def worst_expected(self) -> float:
+        """The highest default rate of the calibration, expected or observed."""
+        rows = self.document["calibration"]
+        return max(max(r["observed"], r["expected"]) for r in rows) or 1.0
 
     # Scores
 

@@ -28,7 +28,13 @@ class FakeParameters:
 
 
 PROGRAMS = {
-    "fake-model": Program("1", "fakes.program", "fake_program", "fakes.program:FakeParameters")
+    "fake-model": Program(
+        "1",
+        "fakes.program",
+        "fake_program",
+        "fakes.program:FakeParameters",
+        everybody=frozenset({"features"}),
+    )
 }
 
 
@@ -72,7 +78,8 @@ async def fake_program(
             await asyncio.Event().wait()
         progress(step, "done")
     cost = {"seconds": 0.1, "rounds": 2, "bytes_per_party": 100 + mpc.pid, "multiplications": 5}
-    outputs = _outputs(parties, inputs) if mpc.pid == 0 else {}
+    made = _outputs(parties, inputs)
+    outputs = made if mpc.pid == 0 else {"features": made["features"]}
     return {"steps": dict.fromkeys(STEPS, cost), "outputs": outputs}
 
 
@@ -85,11 +92,26 @@ def _outputs(parties: list[str], inputs: dict[str, list[str]]) -> dict[str, Any]
     features = [f"{party}.{column}" for party in parties for column in inputs[party]]
     iv = {f: hashlib.sha256(f.encode()).digest()[0] / 512 for f in features}
     grid = [i / 50 for i in range(51)]
-    band = {"bad": 5, "rows": 10, "bad_rate": 0.5, "lift": 1.0}
+    band = {"bad": 5, "rows": 10, "bad_rate": 0.5, "lift": 1.0, "ks": 0.0}
     lift = [{"band": i + 1, **band, "cum_bad_share": (i + 1) / 10} for i in range(10)]
     scores = {"edges": [500.0, 600.0, 700.0], "good": [10, 40], "bad": [40, 10]}
     both = ("joint", "bank")
+    used = [f for f in features if iv[f] >= 0.4]
+    scaling = {"points": 600.0, "odds": 20.0, "pdo": 20.0}
+    card = {"features": used, "points": [[5, -3]] * len(used), "base": 520, "scaling": scaling}
+    band_of = {"band": 1, "from": None, "to": 600, "rows": 9, "bad": 3}
     return {
+        "features": used,
+        "selection": [
+            {"feature": f, "kept": f in used, "reason": "kept" if f in used else "iv", "iv": iv[f]}
+            for f in features
+        ],
+        "gini": {"joint": 0.6, "bank": 0.4},
+        "calibration": [{**band_of, "observed": 0.33, "expected": 0.3}],
+        "stability": {"psi": 0.01, "band": "stable"},
+        "cutoffs": {},
+        "card": {**card, "breaks": {}},
+        "examples": [{"applicant": "A1", "score": 566, "reasons": used[:1]}],
         "rows_joint": 200,
         "rows_joint_train": 140,
         "rows_joint_test": 60,
