@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine import field
+from engine import costs, field
 from engine.errors import LocalProtocolError
 from models.parameters import Scaling
 
@@ -124,8 +124,9 @@ class SecretScorecard:
     def reasons(self, mpc, indicators, count: int):
         """Shared places of the features that lost most points, worst first, (n, count).
 
-        -1 when a row has no further loss; of equal losses the first feature counts. About
-        12 ⌈log2 features⌉ + 24 rounds per reason.
+        -1 when a row has no further loss; of equal losses the first feature counts. All pairs of
+        features are compared at once, so the rounds do not depend on their number:
+        `reasons_cost`.
         """
         self._fits(indicators)
         d, bins = self.points.shape
@@ -140,14 +141,15 @@ class SecretScorecard:
         rows = indicators.shape[0]
         got = mpc.product('matmul', [indicators, self.points], kernel, (rows, d), 0, 0,
                           work=8 * indicators.size)
-        lost, found = self.best - got, []
-        for _ in range(count):
-            place, most = mpc.argmax(lost, axis=1), mpc.max(lost, axis=1)
-            some = 1 - (most < 1)
-            found.append(some * (place + 1) - 1)
-            taken = mpc.equal(place.reshape(rows, 1), np.arange(d).reshape(1, d))
-            lost = lost - taken * (lost + 1)
-        return mpc.stack(found, axis=1)
+        lost = self.best - got
+        first, second = np.triu_indices(d, 1)
+        later, nothing = lost.take(first, axis=1) < lost.take(second, axis=1), lost < 1
+        # rank = how many come before: of a pair the second, if its loss is larger.
+        behind = [(pair[:, None] == np.arange(d)).astype(np.int64) for pair in (first, second)]
+        rank = later @ behind[0] + (1 - later) @ behind[1]
+        chosen = mpc.equal(rank.reshape(rows, 1, d), np.arange(count).reshape(1, count, 1))
+        named = chosen * (1 - nothing).reshape(rows, 1, d)
+        return (named * np.arange(1, d + 1)).sum(2) - 1
 
     async def open(self, mpc, receivers) -> Scorecard | None:
         """The card at the receivers, None elsewhere: its points give away WOE and weights."""
@@ -162,6 +164,16 @@ class SecretScorecard:
             raise LocalProtocolError(
                 'wrong-shape', f'indicators of shape {indicators.shape}, expected (n, {expected}): '
                 'one column per feature and bin', remedy='bin the rows by the card\'s breaks')
+
+
+def reasons_cost(rows: int, d: int, count: int, m: int, t: int) -> costs.Prediction:
+    """Rounds and bytes over all parties of `SecretScorecard.reasons`."""
+    compared = costs.less_than(rows * (d * (d - 1) // 2), m, t)
+    empty, same = costs.less_than(rows * d, m, t), costs.equal(rows * count * d, m, t)
+    products = costs.product(rows * d, m, t), costs.product(rows * count * d, m, t)
+    return costs.Prediction(
+        compared.rounds + same.rounds + 2,
+        sum(c.total_bytes for c in (compared, empty, same, *products)))
 
 
 async def score_rows(mpc, card: SecretScorecard, owners: Sequence[tuple[int, int]], rows: int,

@@ -29,11 +29,7 @@ import numpy as np
 from engine import field as elements
 from engine.array import SecureArray
 from engine.errors import LocalProtocolError
-
-TRANSITIONS: dict[str, tuple[str, ...]] = {
-    'draft': ('approved', 'retired'), 'approved': ('live', 'retired'), 'live': ('retired',),
-    'retired': ()}
-"""From which state a version may go to which. At most one version of a name is live."""
+from models.model_states import TRANSITIONS
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z')
 _KEPT = 2
@@ -75,16 +71,29 @@ class ModelStore:
         what is public about scoring with it (features, breaks, scaling). Every party of the
         computation calls this. Raises LocalProtocolError `bad-name`.
         """
+        shares = {key: (await array.ready(), array.frac) for key, array in arrays.items()}
+        return self.put(name, shares, session=mpc.session, manifest_hash=manifest_hash,
+                        place=(mpc.pid, mpc.geometry.m, mpc.geometry.t), lineage=lineage,
+                        metrics=metrics, card=card)
+
+    def put(self, name: str, shares: Mapping[str, tuple[Any, int]], *, session: bytes,
+            manifest_hash: str, place: tuple[int, int, int],
+            lineage: Mapping[str, Any] | None = None, metrics: Mapping[str, float] | None = None,
+            card: Mapping[str, Any] | None = None) -> Record:
+        """As `save`, for a computation that has ended: share arrays with their fractional bits.
+
+        `session` is a text that the parties agree on, `place` the party, their number and the
+        threshold.
+        """
         folder = self.folder / _checked_name(name)
         version = 1 + max((r.version for r in self.versions(name)), default=0)
-        held = {key: await array.ready() for key, array in arrays.items()}
-        data = _packed(held)
+        data = _packed({key: share for key, (share, _) in shares.items()})
         identity = hashlib.sha256(b'\0'.join(
-            (b'model', mpc.session, name.encode(), manifest_hash.encode()))).hexdigest()
+            (b'model', session, name.encode(), manifest_hash.encode()))).hexdigest()
         record = Record(
-            name, version, 'draft', identity, manifest_hash, mpc.pid, mpc.geometry.m,
-            mpc.geometry.t, time.time(),
-            {key: {'shape': list(a.shape), 'frac': a.frac} for key, a in arrays.items()},
+            name, version, 'draft', identity, manifest_hash, *place, time.time(),
+            {key: {'shape': list(share.shape[:-1]), 'frac': frac}
+             for key, (share, frac) in shares.items()},
             hashlib.sha256(data).hexdigest(), dict(lineage or {}), dict(metrics or {}),
             dict(card or {}))
         (folder / str(version)).mkdir(parents=True)
@@ -134,6 +143,15 @@ class ModelStore:
             raise LocalProtocolError('no-model', f'there is no {which} of model {name}',
                                      remedy='see which versions there are')
         return found[0]
+
+    def find(self, identity: str) -> Record:
+        """The version of that identity; raises LocalProtocolError `no-model`."""
+        for name in self.names():
+            for record in self.versions(name):
+                if record.identity == identity:
+                    return record
+        raise LocalProtocolError('no-model', f'there is no model {identity[:16]} here',
+                                 remedy='see which models there are')
 
     def versions(self, name: str) -> list[Record]:
         """All versions of a name, the oldest first, deleted ones included."""

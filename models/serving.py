@@ -1,0 +1,133 @@
+"""Scores of applicants by a kept model, as a job; and changes of its state.
+
+The asker's applicants are matched with the tables of the other parties by the secure join, so
+nobody learns who is asked. Of a party's features travel, per row, the bins of up to 15 features
+packed into one number; after the join those of the applicants come apart into shared indicators. A
+party that does not know an applicant counts as having its values missing. Score and reason codes
+open to the asker alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.parameters import Scaling
+from models.scorecard import SecretScorecard
+from models.store import ModelStore
+from protocols.binning import bin_index
+from protocols.join import SecureJoin
+from protocols.join_order import permutation
+from protocols.steps import Progress, Steps
+
+_WORD_BITS = 60
+
+
+async def score_program(mpc, *, parties: Sequence[str], parameters: Any, progress: Progress,
+                        store: ModelStore, identity: str, reasons: int, ids: Any,
+                        columns: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Score the applicants `ids` of party 0 with the model of that identity.
+
+    At party 0 `ids` and `columns` are the applicants and its own features, elsewhere the party's
+    table. Outputs at party 0: "scores" and "reasons", names of at most so many features, in the
+    order of the applicants; none elsewhere. The numbers of rows open to everybody. About 60
+    rounds for any number of applicants.
+    """
+    steps = Steps(mpc, progress)
+    with steps.step('load'):
+        record = store.find(identity)
+        record, shares = store.load(mpc, record.name, record.version, identity=identity)
+        card, bins = record.card, record.card['max_bins'] + 1
+        packing = Packing(bins)
+        words = packing.pack(own_bins(card, columns)) if card['columns'] else None
+    with steps.step('match'):
+        everyones = await mpc.output(mpc.input(mpc.array(np.array([len(ids)]))))
+        rows = [int(n[0]) for n in everyones]
+        join = SecureJoin(mpc, rows, rows[0])
+        order = permutation(rows[0]) if mpc.pid == 0 else None
+        await join.match(ids, order)
+    with steps.step('score'):
+        parts = []
+        for party in range(len(parties)):
+            count = card['owners'].count(party)
+            if count:
+                own = words if mpc.pid == party else None
+                found = join.columns(party, own, packing.words(count))
+                parts.append(packing.indicators(mpc, found, count))
+        indicators = mpc.concatenate(parts, axis=1)
+        scaling = Scaling(**card['scaling'])
+        secret = SecretScorecard(tuple(card['features']), shares['points'], shares['base'],
+                                 shares['best'], scaling)
+        count = min(reasons, len(card['features']))
+        opened = await mpc.output([secret.score(mpc, indicators),
+                                   secret.reasons(mpc, indicators, count)], 0)
+    outputs: dict[str, Any] = {}
+    if mpc.pid == 0:
+        scores, places = (np.empty_like(part) for part in opened)
+        for part, back in zip(opened, (scores, places), strict=True):
+            back[order] = part
+        outputs = {'scores': scores.astype(int).tolist(),
+                   'reasons': [[card['features'][int(k)] for k in row if k >= 0]
+                               for row in places]}
+    return {'steps': steps.costs, 'outputs': outputs}
+
+
+async def state_program(mpc, *, parties: Sequence[str], parameters: Any,
+                        progress: Progress) -> dict[str, Any]:
+    """See that all parties are there before each changes its own store; opens nothing of a model.
+    """
+    steps = Steps(mpc, progress)
+    with steps.step('agree'):
+        await mpc.output(mpc.input(mpc.array(np.array([1]))))
+    return {'steps': steps.costs, 'outputs': {}, 'keep': {}}
+
+
+def own_bins(card: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Bins (rows, features) of a party's own features of a card, at least one, from its columns.
+    """
+    found = [bin_index(columns[name], np.array(breaks), card['max_bins'])
+             for name, breaks in zip(card['columns'], card['breaks'], strict=True)]
+    return np.stack(found, axis=1)
+
+
+class Packing:
+    """Bins of several features in one number, `per` at a time; zero is the bin of missing values.
+    """
+
+    def __init__(self, bins: int) -> None:
+        self.bins = bins
+        self.bits = max(1, (bins - 1).bit_length())
+        self.per = _WORD_BITS // self.bits
+
+    def words(self, features: int) -> int:
+        """Numbers per row."""
+        return -(-features // self.per)
+
+    def pack(self, index: np.ndarray) -> np.ndarray:
+        """(rows, words) of bins (rows, features)."""
+        rows, features = index.shape
+        codes = np.zeros((rows, self.words(features) * self.per), np.int64)
+        codes[:, :features] = self.bins - 1 - index
+        shifts = self.bits * np.arange(self.per)
+        packed: np.ndarray = (codes.reshape(rows, self.words(features), self.per) << shifts).sum(2)
+        return packed
+
+    def indicators(self, mpc, words, features: int):
+        """Shared indicators (rows, features·bins) of shared words; a decomposition into bits and
+        log-many products per bin and row."""
+        rows, count = words.shape
+        bits = mpc.to_bits(words, self.per * self.bits)
+        bits = bits.reshape(rows, count * self.per, self.bits)[:, :features]
+        last = bits[:, :, self.bits - 1:]
+        known = mpc.concatenate([1 - last, last], axis=2)
+        # From the highest bit down: each code splits into the two that begin with it.
+        for k in range(self.bits - 2, -1, -1):
+            # Codes beyond the last bin do not occur.
+            known = known[:, :, :(self.bins - 1 >> k + 1) + 1]
+            ones = known * bits[:, :, k:k + 1]
+            split = mpc.stack([known - ones, ones], axis=3)
+            known = split.reshape(rows, features, 2 * known.shape[2])
+        places = np.arange(self.bins - 1, -1, -1)
+        return known.take(places, axis=2).reshape(rows, features * self.bins)

@@ -1,0 +1,130 @@
+"""Scoring with a kept model: what the twin's card gives, and what it costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine_kit import secret
+
+from engine.cluster import run_cluster
+from models.parameters import Scaling
+from models.plain.scorecard import plain_scorecard
+from models.scorecard import Scorecard, SecretScorecard, reasons_cost
+from models.serving import Packing, score_program
+from models.store import ModelStore
+from protocols.binning import bin_index
+
+NAMES = ["bank", "fintech", "government", "telecom"]
+BINS = 6
+OWNERS = [0, 0, 1, 3, 3]
+FEATURES = ["bank.a", "bank.b", "fintech.a", "telecom.a", "telecom.b"]
+BREAKS = [[-1.0, 0.0, 1.0], [0.5], [-0.5, 0.5], [0.0], [-1.0, 1.0]]
+
+
+def card():
+    rng = np.random.default_rng(3)
+    return plain_scorecard(FEATURES, rng.normal(size=(5, BINS)).round(2),
+                           rng.uniform(0.3, 1, 5), -1.0)
+
+
+def table(party, rng):
+    """(ids, columns) of a party: 40 of 60 businesses, some values missing."""
+    ids = np.array([f"B{k}" for k in rng.choice(60, 40, replace=False)], object)
+    columns = {f.partition(".")[2]: np.where(rng.random(40) < 0.2, np.nan, rng.normal(size=40))
+               for f, p in zip(FEATURES, OWNERS, strict=True) if p == party}
+    return ids, columns
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    folder, twin = tmp_path_factory.mktemp("store"), card()
+    rng = np.random.default_rng(4)
+    tables = [table(p, rng) for p in range(4)]
+    applicants = np.array(["B1", "B2", "B5", "NOBODY", "B8"], object)
+    asked = (applicants, {"a": np.array([0.3, -2, np.nan, 0, 5]), "b": np.array([1.0, 0, 2, 0, 0])})
+
+    async def keep(mpc):
+        arrays = {"points": secret(mpc, twin.points), "base": secret(mpc, np.array(twin.base)),
+                  "best": secret(mpc, twin.points.max(1))}
+        about = {"features": FEATURES, "owners": OWNERS, "max_bins": BINS - 1,
+                 "scaling": vars(Scaling()),
+                 "columns": [f.partition(".")[2] for f, p in zip(FEATURES, OWNERS, strict=True)
+                             if p == mpc.pid],
+                 "breaks": [b for b, p in zip(BREAKS, OWNERS, strict=True) if p == mpc.pid]}
+        store = ModelStore(folder / str(mpc.pid))
+        return await store.save(mpc, "card", arrays, manifest_hash="cd" * 32, card=about)
+    identity = run_cluster(keep, 4)[0].identity
+
+    async def program(mpc):
+        ids, columns = asked if mpc.pid == 0 else tables[mpc.pid]
+        return await score_program(
+            mpc, parties=NAMES, parameters=None, progress=lambda *_: None,
+            store=ModelStore(folder / str(mpc.pid)), identity=identity, reasons=3, ids=ids,
+            columns=columns)
+    return twin, tables, asked, run_cluster(program, 4)
+
+
+def test_scores_and_reasons_are_those_of_the_card(scored):
+    twin, tables, (applicants, own), results = scored
+    bins = np.empty((5, 5), int)
+    for j, (feature, party) in enumerate(zip(FEATURES, OWNERS, strict=True)):
+        column = feature.partition(".")[2]
+        ids, columns = tables[party]
+        for k, who in enumerate(applicants):
+            place = np.flatnonzero(ids == who)
+            known = own[column][k:k + 1] if party == 0 else columns[column][place]
+            value = known if len(known) else np.array([np.nan])
+            bins[k, j] = bin_index(value, np.array(BREAKS[j]), BINS - 1)[0]
+    # Applicants of all kinds: known to both partners, to one, to none.
+    assert len({(bins[k, 2] == BINS - 1, bins[k, 3] == BINS - 1) for k in range(5)}) > 1
+    outputs = results[0]["outputs"]
+    assert outputs["scores"] == twin.score(bins).tolist()
+    assert outputs["reasons"] == [[FEATURES[p] for p in row if p >= 0]
+                                  for row in twin.reasons(bins, 3)]
+
+
+def test_only_the_asker_learns_scores_and_the_rounds_are_few(scored):
+    *_, results = scored
+    assert [r["outputs"] for r in results[1:]] == [{}, {}, {}]
+    for result in results:
+        assert sum(step["rounds"] for step in result["steps"].values()) < 90
+
+
+@pytest.mark.parametrize("bins", [2, 3, 8, 11, 16, 51])
+def test_bins_travel_packed(bins):
+    packing = Packing(bins)
+    features = packing.per + 2
+    index = np.random.default_rng(bins).integers(0, bins, (4, features))
+    index[0], index[1] = 0, bins - 1
+    words = packing.pack(index)
+    assert words.shape == (4, packing.words(features)) and not words[1].any()
+
+    async def program(mpc):
+        found = packing.indicators(mpc, secret(mpc, words), features)
+        return await mpc.output(found)
+    hot = (index[:, :, None] == np.arange(bins)).reshape(4, -1)
+    np.testing.assert_array_equal(run_cluster(program, 4)[0], hot)
+
+
+@pytest.mark.parametrize("d", [1, 2, 7])
+def test_reasons_cost_what_they_should(d):
+    points = np.random.default_rng(d).integers(-9, 9, (d, 3))
+    bins = np.random.default_rng(d + 1).integers(0, 3, (4, d))
+    count, twin = min(3, d), Scorecard(("x",) * d, points, 0, Scaling())
+    found = []
+
+    async def program(mpc):
+        hot = (bins[:, :, None] == np.arange(3)).reshape(4, -1).astype(int)
+        secret_card = SecretScorecard(("x",) * d, mpc.array(points), mpc.array(np.array(0)),
+                                      mpc.array(points.max(1)), Scaling())
+        rows = mpc.array(hot)
+        mpc.floor = mpc.meter.depth
+        with mpc.meter.measure() as cost:
+            reasons = secret_card.reasons(mpc, rows, count)
+            await reasons.ready()
+        found.append((cost.rounds, cost.bytes_sent))
+        return await mpc.output(reasons)
+    np.testing.assert_array_equal(run_cluster(program, 4)[0], twin.reasons(bins, count))
+    expected = reasons_cost(4, d, count, 4, 1)
+    assert found[0][0] == expected.rounds
+    assert sum(sent for _, sent in found) == expected.total_bytes
