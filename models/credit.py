@@ -166,14 +166,14 @@ class _Job:
     async def open(self, selection: Selection, card: _Card, evaluated, points) -> dict[str, Any]:
         """Open the agreed outputs to the initiator; {"features"} elsewhere."""
         mpc, joined = self.mpc, self.joined
-        record = await selection.open(mpc, 0, reveal='values', values=('iv',))
+        record: Any = await selection.open(mpc, 0, reveal='values', values=('iv',))
         opened = {name: await f.open(mpc, 0) for name, f in evaluated['figures'].items()}
         sums, index = await mpc.output([evaluated['calibration'],
                                         evaluated['psi'].reshape(1)], 0)
         shared = points['card']
         full = await shared.open(mpc, 0) if self.parameters.open_card else None
-        scores, reasons = await mpc.output([points['scores'], points['reasons']], 0) \
-            if 'scores' in points else (None, None)
+        shown: Any = await mpc.output([points['scores'], points['reasons']], 0) \
+            if 'scores' in points else None
         features = [joined.features[k] for k in card.kept]
         if not joined.initiates:
             return {'features': features}
@@ -191,11 +191,11 @@ class _Job:
                 'points': full.points[card.used == 1].tolist(), 'scaling': vars(self.scaling),
                 'breaks': {f'{joined.parties[0]}.{c}': b for c, b in joined.breaks.items()
                            if f'{joined.parties[0]}.{c}' in features}}
-        if scores is not None:
+        if shown is not None:
             outputs['examples'] = [
                 {'applicant': who, 'score': int(score),
                  'reasons': [shared.features[k] for k in row.astype(int) if k >= 0]}
-                for who, score, row in zip(joined.example_ids, scores, reasons, strict=True)
+                for who, score, row in zip(joined.example_ids, *shown, strict=True)
                 if who is not None]
         return outputs
 
@@ -211,7 +211,7 @@ class _Job:
         own = [(k, joined.features[k].partition('.')[2]) for k in card.kept
                if joined.owners[k] == self.mpc.pid]
         return {
-            'name': self.parameters.model,
+            'name': self.parameters.model, 'party': self.mpc.pid,
             'arrays': {key: (await value.ready(), value.frac) for key, value in arrays.items()},
             'card': {'features': [joined.features[k] for k in card.kept],
                      'owners': [joined.owners[k] for k in card.kept],

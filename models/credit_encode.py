@@ -63,10 +63,10 @@ class CreditTable:
         Opens to the initiator how many rows are common in both parts, and stops the job if a part
         lacks a class (LocalProtocolError `too-few-common-rows`).
         """
-        mpc, table = self.mpc, self.table
-        order = None
+        mpc, table, order = self.mpc, self.table, None
+        label: Any = table.label
         if self.initiates:
-            training = training_mask(table.ids, table.label, self.parameters.test_share,
+            training = training_mask(table.ids, label, self.parameters.test_share,
                                      self.parameters.split_seed)
             order = split_order(training, self.slots)
             shown = order[self.train:][:self.parameters.examples]
@@ -74,7 +74,7 @@ class CreditTable:
         self._joined = SecureJoin(mpc, self.rows, sum(self.slots))
         await self._joined.match(table.ids, order)
         match = [self._joined.presence(p) for p in range(1, 4)]
-        own = np.column_stack([table.label, 1 - table.label]) if self.initiates else None
+        own = np.column_stack([label, 1 - label]) if self.initiates else None
         classes = self._joined.columns(0, own, 2)
         # A row counts when all three partners have it: (n, 2) indicators of bad and good.
         self.classes = classes * (match[0] * match[1] * match[2])

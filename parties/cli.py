@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from parties.cli_common import Json, answer
+from parties.cli_model import app as model
 from parties.cli_node import audit, job, node
 from parties.cli_pir import app as pir
 from parties.data_cli import app as data_commands
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.add_typer(node, name="node")
 app.add_typer(job, name="job")
 app.add_typer(pir, name="pir")
+app.add_typer(model, name="model")
 app.add_typer(data_commands, name="data")
 app.add_typer(audit, name="audit")
 

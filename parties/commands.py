@@ -17,6 +17,7 @@ from parties.list_commands import ListCommands
 from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Cancel
+from parties.model_commands import ModelCommands
 
 if TYPE_CHECKING:
     from parties.node import Node
@@ -29,7 +30,7 @@ class Commands:
 
     def __init__(self, node: "Node") -> None:
         self._node = node
-        lists = ListCommands(node)
+        lists, models = ListCommands(node), ModelCommands(node)
         self._known: dict[str, Callable[[Fields], Awaitable[Fields]]] = {
             "status": self._status,
             "doctor": node.doctor.examine,
@@ -42,6 +43,8 @@ class Commands:
             "quotas": lists.set_quotas,
             "publish": lists.publish,
             "query": lists.query,
+            "model_state": models.change,
+            "model_score": models.score,
         }
 
     async def obey(self, command: Fields) -> Fields:

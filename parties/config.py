@@ -26,7 +26,8 @@ class NodeConfig(Strict):
     `approval` says what happens to a proposal of another party that passes all checks: the node
     approves it (`policy`), or waits for its operator's word (`person`). `host` is the address at
     which its workers are met, `hosts` those of others where they differ from it. With
-    `spare_worker` a node that holds lists keeps an idle worker for the next query (about 200 MB).
+    `spare_worker` a node that holds lists or a live model keeps an idle worker for the next query
+    or applicant (about 200 MB).
     `observers` are bus users that receive a copy of what the node sends about jobs, such as an
     operator's console; they can send nothing.
     """

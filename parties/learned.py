@@ -5,8 +5,8 @@ stand in the report afterwards. They state what the protocols show to a party th
 what colluding parties could put together is in `docs/security.md`.
 """
 
-from parties.manifest import Inputs, KeyedList, Keys, Manifest
-from parties.programs import UPDATE
+from parties.manifest import Applicants, Inputs, KeyedList, Keys, Manifest, Nothing
+from parties.programs import SCORE, UPDATE
 
 Sentences = dict[str, list[str]]
 
@@ -24,6 +24,7 @@ _ZH_MEANING = {
     "stability": "训练部分与测试部分分数分布的差异（PSI），一个数",
     "card": "评分卡：所用特征每个分箱的整数分值，以及基础分",
     "examples": "测试部分中若干家本方企业的分数与原因代码",
+    "reasons": "本方每家申请企业失分最多的特征",
     "records": "所查询的每个键在各名单中的记录，或没有记录",
     "hits": "所查询的每个键是否在任一名单中达到所查的严重程度",
 }
@@ -44,9 +45,9 @@ def learned(manifest: Manifest) -> Sentences:
             plural = len(owners) > 1
             sentences.append(
                 f"As a helper in the join{'s' if plural else ''} {joins} it saw which positions of "
-                "two secretly ordered lists match, that is, how many rows "
-                f"{'each' if plural else 'the'} pair has in common in the training and in the "
-                "hold-out part, but no identity."
+                "two secretly ordered lists match, that is, "
+                + _matched_en(manifest, plural)
+                + ", but no identity."
             )
         if len(owners) > 1 and manifest.join and manifest.join.same_order:
             sentences.append(
@@ -64,14 +65,14 @@ def learned_zh(manifest: Manifest) -> Sentences:
     for party in manifest.names:
         received = [name for name, o in manifest.outputs.items() if party in o.receivers]
         owners = _helped(manifest, party)
-        sentences = [f"输出：{_ZH_MEANING.get(n, manifest.outputs[n].meaning)}。" for n in received]
+        sentences = [f"输出：{_meaning_zh(manifest, n)}。" for n in received]
         if not received:
             sentences.append("没有收到任何输出。")
         if owners:
             matches = "、".join(f"{manifest.initiator}与{owner}" for owner in owners)
             sentences.append(
                 f"在{matches}的求交中担任协助方，看到两个保密排序的列表中哪些位置相互匹配，"
-                "即每一对在训练部分和测试部分各有多少行相同，但看不到任何身份。"
+                f"即{_matched_zh(manifest)}，但看不到任何身份。"
             )
         if len(owners) > 1 and manifest.join and manifest.join.same_order:
             sentences.append("由于在同一保密顺序下协助了多次求交，还看到这些匹配之间的重叠程度。")
@@ -100,6 +101,12 @@ def nobody_zh() -> list[str]:
     ]
 
 
+def _meaning_zh(manifest: Manifest, output: str) -> str:
+    if manifest.program.name == SCORE and output == "scores":
+        return "本方每家申请企业的分数"
+    return _ZH_MEANING.get(output, manifest.outputs[output].meaning)
+
+
 def _helped(manifest: Manifest, party: str) -> list[str]:
     helpers = manifest.join.helpers if manifest.join else {}
     return [owner for owner, pair in helpers.items() if party in pair]
@@ -111,6 +118,9 @@ def _everybody_en(manifest: Manifest) -> str:
         KeyedList: _list_en(manifest),
         Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
         f"whether for records or a decision",
+        Applicants: f"that {manifest.initiator} had {_count(manifest)} applicants scored, and with "
+        "which model; and it saw how many rows each party's table has",
+        Nothing: "what became of which model",
     }[type(manifest.inputs[manifest.initiator])]
     return f"Like everybody it knows from the manifest {known}, and it saw when each step " + (
         "began and ended."
@@ -122,6 +132,9 @@ def _everybody_zh(manifest: Manifest) -> str:
         Inputs: "各方的行数与列名",
         KeyedList: _list_zh(manifest),
         Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
+        Applicants: f"{manifest.initiator}为{_count(manifest)}家申请企业评分、使用哪个模型，并看到"
+        "各方数据表的行数",
+        Nothing: "哪个模型进入了什么状态",
     }[type(manifest.inputs[manifest.initiator])]
     return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"
 
@@ -150,4 +163,19 @@ def _list_zh(manifest: Manifest) -> str:
 
 def _count(manifest: Manifest) -> int:
     keys = manifest.inputs[manifest.initiator]
-    return keys.count if isinstance(keys, Keys) else 0
+    return keys.count if isinstance(keys, Keys | Applicants) else 0
+
+
+def _matched_en(manifest: Manifest, plural: bool) -> str:
+    if manifest.program.name == SCORE:
+        return "how many of the applicants the other party knows"
+    return (
+        f"how many rows {'each' if plural else 'the'} pair has in common in the training and in "
+        "the hold-out part"
+    )
+
+
+def _matched_zh(manifest: Manifest) -> str:
+    if manifest.program.name == SCORE:
+        return "对方认识多少家申请企业"
+    return "每一对在训练部分和测试部分各有多少行相同"

@@ -36,7 +36,9 @@ MAX_LISTS = 32
 Number = Annotated[int, Field(ge=1, le=2**53)]
 
 
-class _Parameters(Strict):
+class Parameters(Strict):
+    """What a manifest says to a program, read from JSON."""
+
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The parameters of a manifest; ValueError that names the field and repeats no value."""
@@ -47,13 +49,13 @@ class _Parameters(Strict):
             raise ValueError(explain(exc)) from None
 
 
-class PublishParameters(_Parameters):
+class PublishParameters(Parameters):
     """Publish a list, as version `number` of it."""
 
     number: Number
 
 
-class UpdateParameters(_Parameters):
+class UpdateParameters(Parameters):
     """Share the changes since the list was published by the job of manifest `published`."""
 
     number: Number
@@ -69,7 +71,7 @@ class ListVersion(Strict):
     manifest: Hex32
 
 
-class QueryParameters(_Parameters):
+class QueryParameters(Parameters):
     """Ask these lists; with a severity only whether one of them has the key at or above it."""
 
     lists: Annotated[tuple[ListVersion, ...], Field(min_length=1, max_length=MAX_LISTS)]

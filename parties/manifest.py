@@ -83,13 +83,20 @@ class Keys(Strict):
     count: Annotated[int, Field(ge=1, le=100_000)]
 
 
+class Applicants(Strict):
+    """One party has applicants scored: how many, never who."""
+
+    kind: Literal["applicants"] = "applicants"
+    count: Annotated[int, Field(ge=1, le=100_000)]
+
+
 class Nothing(Strict):
     """A party puts in nothing; it computes, or receives."""
 
     kind: Literal["none"] = "none"
 
 
-Input = Annotated[Inputs | KeyedList | Keys | Nothing, Field(discriminator="kind")]
+Input = Annotated[Inputs | KeyedList | Keys | Applicants | Nothing, Field(discriminator="kind")]
 """What a party brings. Another kind is another class here, and a reader in `holdings.py`."""
 
 

@@ -52,6 +52,7 @@ from parties.messages import (
     presence_topic,
     subscriptions,
 )
+from parties.model_terms import held_models, model_event
 from parties.policy import Decision
 from parties.presence import Roster
 from parties.programs import PROGRAMS, Programs
@@ -397,8 +398,9 @@ class Node:
         await self._prepare_spare()
 
     async def _prepare_spare(self) -> None:
-        """Where lists are held the next job may be a query, whose asker waits for it."""
-        if self.config.spare_worker and self.store.lists.held():
+        """Where lists or live models are held the next job may be one whose asker waits for it."""
+        live = any(model.state == "live" for model in held_models(self.home).values())
+        if self.config.spare_worker and (live or self.store.lists.held()):
             await self._spare.prepare()
 
     def _decided(self, manifest: Manifest, decision: Decision) -> None:
@@ -421,6 +423,8 @@ class Node:
         if query is not None:
             # From here on the asker may get its answer: this is a query made, whatever follows.
             self.audit.append("query", job_id=job_id, **query)
+        if state is State.FINISHED and (event_of := model_event(manifest, held_models(self.home))):
+            self.audit.append(event_of[0], job_id=job_id, **event_of[1])
         self._report(event="job", job_id=job_id, state=state, error=error)
 
     def _end_interrupted_jobs(self) -> None:

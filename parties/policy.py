@@ -12,6 +12,7 @@ from parties.identity import Directory
 from parties.list_terms import Held, lists_problem
 from parties.manifest import Input, Inputs, Manifest, join_helpers
 from parties.messages import Check
+from parties.model_terms import Models, models_problem
 from parties.programs import Program, Programs, find, imported
 
 MAX_JOB_SECONDS = 24 * 3600
@@ -42,7 +43,7 @@ class Decision:
 class Holdings:
     """What this node knows of itself and its surroundings.
 
-    `inputs` is what it would bring to this job, `lists` the versions of lists that it holds.
+    `inputs` is what it would bring to this job, `lists` and `models` what it holds of those.
     """
 
     party: str
@@ -51,6 +52,7 @@ class Holdings:
     inputs: Input
     programs: Programs
     lists: Held = field(default_factory=dict)
+    models: Models = field(default_factory=dict)
 
 
 def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
@@ -65,6 +67,7 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("measurement", lambda: _measurement(manifest, own), "the code installed here is the same"),
         ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
         ("lists", lambda: _lists(manifest, own), "it fits the published lists held here"),
+        ("models", lambda: _models(manifest, own), "it fits the models held here"),
         ("outputs", lambda: _outputs(manifest, own), "each goes where the program sends it"),
         ("join", lambda: _join(manifest, own), "helpers are outside the joins they help with"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
@@ -174,6 +177,13 @@ def _table(stated: Inputs, held: Inputs) -> str | None:
 def _lists(manifest: Manifest, own: Holdings) -> str | None:
     try:
         return lists_problem(manifest, own.lists)
+    except ValueError as exc:
+        return f"the parameters are not valid: {exc}"
+
+
+def _models(manifest: Manifest, own: Holdings) -> str | None:
+    try:
+        return models_problem(manifest, own.models)
     except ValueError as exc:
         return f"the parameters are not valid: {exc}"
 

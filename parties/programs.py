@@ -14,7 +14,7 @@ from typing import Any, Literal
 from parties.errors import LocalError
 from parties.manifest import Role
 
-Kind = Literal["table", "list", "keys", "none"]
+Kind = Literal["table", "list", "keys", "applicants", "none"]
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,38 @@ def imported(place: str) -> Any:
 
 Programs = Mapping[str, Program]
 
+CREDIT, SCORE, STATE = "credit-model", "model-score", "model-state"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 
 PROGRAMS: Programs = {
-    "credit-model": Program(
+    CREDIT: Program(
         "2",
         "models.credit",
         "credit_program",
+        keep="parties.model_work:keep_model",
         outputs="parties.proposal:opened",
         everybody=frozenset({"features"}),
+    ),
+    SCORE: Program(
+        "1",
+        "models.serving",
+        "score_program",
+        parameters="parties.model_terms:ScoreParameters",
+        bring="parties.model_work:bring_score",
+        outputs="parties.model_terms:opened",
+        initiator="applicants",
+        others="none",
+    ),
+    STATE: Program(
+        "1",
+        "models.serving",
+        "state_program",
+        parameters="parties.model_terms:StateParameters",
+        bring="parties.model_work:bring_state",
+        keep="parties.model_work:keep_state",
+        initiator="none",
+        others="none",
+        join=False,
     ),
     PUBLISH: Program(
         "1",

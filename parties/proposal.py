@@ -13,9 +13,8 @@ from parties.manifest import (
     ProgramName,
     join_helpers,
 )
+from parties.programs import CREDIT as PROGRAM
 from parties.programs import PROGRAMS
-
-PROGRAM = "credit-model"
 
 
 def credit_manifest(

@@ -38,6 +38,7 @@ from parties.list_keeping import (
 from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Approval, Body, Progress, Receipt
+from parties.model_terms import MODELS, held_models
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
 from parties.spare import Spare
@@ -104,6 +105,7 @@ class Runner:
                 inputs=own_inputs(known, manifest, config, node.home, self._order),
                 programs=node.programs,
                 lists=self._held,
+                models=held_models(node.home),
             )
             return decide(manifest, self._proposer, own, time.time())
 
@@ -146,8 +148,10 @@ class Runner:
         files = files_of(self._manifest, config.name, self._jobs, self._held)
         if config.data is not None:
             files["table"] = str((self._node.home / config.data).absolute())
+        files[MODELS] = str(self._node.home / MODELS)
         if self._order is not None and self._order.staged is not None:
             os.replace(self._order.staged, folder / ENTRIES_FILE)
+            files["own"] = str(folder / ENTRIES_FILE)
         job = Job(
             manifest=self._manifest.document(),
             party=config.name,

@@ -218,6 +218,8 @@ def _prepare() -> None:
     measurement()
     ensure()
     import_module("parties.list_work")
+    import_module("parties.model_work")
+    import_module("models.serving")
     import_module("engine.connect")
     rehearse()
 

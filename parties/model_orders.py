@@ -1,0 +1,163 @@
+"""`sepc model`: what happens beside the running node.
+
+Models are listed from the node's own folder. Applicants are read and checked here; the node gets a
+staged file in its folder, which its worker deletes when it has read it.
+"""
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from parties import canonical
+from parties.config import NodeConfig
+from parties.control import order
+from parties.errors import LocalError
+from parties.list_commands import STAGED
+from parties.model_terms import HeldModel, held_models
+
+RESULT_FILE = "result.json"
+
+
+def listed(home: Path) -> dict[str, Any]:
+    """All models of a node, one row per version."""
+    return {"models": [_row(model) for model in held_models(home).values()]}
+
+
+def shown(home: Path, name: str, version: int | None) -> dict[str, Any]:
+    """One version (the newest if None) with its lineage, metrics, and what is public of its card;
+    of the bins' limits those of this node's own features."""
+    model = chosen(home, name, version)
+    record = model.record
+    return {
+        **_row(model),
+        **{key: record[key] for key in ("lineage", "metrics", "card", "digest", "saved_at")},
+        "arrays": record["arrays"],
+    }
+
+
+def change(home: Path, name: str, version: int | None, state: str, seconds: int) -> dict[str, Any]:
+    """Have every party move a version (the newest if None) to a state."""
+    model = chosen(home, name, version)
+    command = {"identity": model.identity, "state": state, "seconds": seconds}
+    return order(home, {"command": "model_state", **command}, None)
+
+
+def score(
+    home: Path,
+    name: str,
+    version: int | None,
+    applicant: str | None,
+    file: Path | None,
+    reasons: int,
+    seconds: int,
+) -> dict[str, Any]:
+    """Score one business of the node's own table, or all of a file, with the live version."""
+    began = time.monotonic()
+    model = chosen(home, name, version, live=True)
+    ids, columns = _applicants(home, model, applicant, file)
+    staged = _stage(home, ids, columns)
+    command = {
+        "command": "model_score",
+        "identity": model.identity,
+        "staged": staged.name,
+        "count": len(ids),
+        "reasons": reasons,
+        "seconds": seconds,
+    }
+    try:
+        done = order(home, command, None)
+    finally:
+        staged.unlink(missing_ok=True)
+    result = canonical.parse((home / "jobs" / done["job_id"] / RESULT_FILE).read_bytes())
+    outputs, steps = result["outputs"], result["steps"]
+    return {
+        **done,
+        "model": model.name,
+        "version": model.version,
+        "answers": [
+            {"applicant": who, "score": points, "reasons": names}
+            for who, points, names in zip(ids, outputs["scores"], outputs["reasons"], strict=True)
+        ],
+        "compute_seconds": round(sum(s["seconds"] for s in steps.values()), 4),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+
+
+def chosen(home: Path, name: str, version: int | None, live: bool = False) -> HeldModel:
+    """The version of a name; without a version the newest, or the live one."""
+    named = [m for m in held_models(home).values() if m.name == name]
+    found = [m for m in named if (m.version == version if version else not live)]
+    if live and version is None:
+        found = [m for m in named if m.state == "live"]
+    if not found:
+        which = f"version {version}" if version else "live version" if live else "version"
+        raise LocalError(
+            "unknown_model", f"this node holds no {which} of a model {name}", "see sepc model list"
+        )
+    return found[-1]
+
+
+def _row(model: HeldModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "version": model.version,
+        "state": model.state,
+        "shares": "destroyed" if model.destroyed else "kept",
+        "owner": model.owner,
+        "parties": list(model.parties),
+        "features": len(model.record["card"]["features"]),
+        "identity": model.identity,
+        "manifest_sha256": model.manifest_hash,
+    }
+
+
+def _applicants(
+    home: Path, model: HeldModel, applicant: str | None, file: Path | None
+) -> tuple[list[str], dict[str, Any]]:
+    """Identifiers, and the owner's columns of the card."""
+    from parties.data import load_table
+
+    config, card = NodeConfig.load(home), model.record["card"]
+    own = config.data if file is None else None
+    if file is None and own is None:
+        raise LocalError("no_data", "the node has no table", "give the applicants with --file FILE")
+    table = load_table(file or home / str(own), card["id_column"], card["label"])
+    missing = [name for name in card["columns"] if name not in table.columns]
+    if missing:
+        raise LocalError(
+            "applicants",
+            f"{', '.join(missing)}: columns that the card needs are not in the file",
+            "give every feature of the card that this party owns; leave unknown values empty",
+            step="data",
+        )
+    places: Any = slice(None)
+    if applicant is not None:
+        places = [k for k, one in enumerate(table.ids) if one == applicant.strip()]
+        if not places:
+            raise LocalError(
+                "applicants",
+                "there is no row of this applicant",
+                "give the identifier as the table has it, or its values with --file FILE",
+                step="data",
+            )
+    ids = [str(one) for one in table.ids[places]]
+    return ids, {name: table.columns[name][places] for name in card["columns"]}
+
+
+def _stage(home: Path, ids: list[str], columns: dict[str, Any]) -> Path:
+    import numpy as np
+
+    folder = home / STAGED
+    folder.mkdir(mode=0o700, exist_ok=True)
+    staged = folder / secrets.token_hex(16)
+    arrays = {f"column {name}": values for name, values in columns.items()}
+    with open(staged, "xb", opener=_private) as file:
+        np.savez(file, ids=np.array(ids, dtype=str), **arrays)
+    return staged
+
+
+def _private(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,99 @@
+"""The manifests of jobs on models: score applicants, move a model to another state."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from parties.manifest import (
+    Applicants,
+    Input,
+    Join,
+    Manifest,
+    Nothing,
+    Output,
+    Party,
+    ProgramName,
+    join_helpers,
+)
+from parties.model_terms import HeldModel
+from parties.programs import PROGRAMS, SCORE, STATE
+
+
+def score_manifest(model: HeldModel, count: int, reasons: int, **common: Any) -> Manifest:
+    """Score `count` applicants of the model's owner."""
+    owner = model.owner
+    who = f"each of its {count} applicants"
+    return _manifest(
+        SCORE,
+        model,
+        parameters={"identity": model.identity, "reasons": reasons},
+        brings=Applicants(count=count),
+        outputs={
+            "scores": Output(
+                receivers=(owner,), meaning=f"{owner} learns the score of {who}, in points."
+            ),
+            "reasons": Output(
+                receivers=(owner,),
+                meaning=f"{owner} learns for {who} which features cost it most points, at most "
+                f"{reasons}.",
+            ),
+        },
+        join=Join(mode="shared", helpers=join_helpers(model.parties), same_order=True),
+        disclosure=(
+            "Nobody but the asker learns who the applicants are, or a score.",
+            "Everybody learns how many rows each party's table has.",
+            "Who does not know an applicant counts as having its values missing; that it does not "
+            "know it does not open.",
+            "Helpers in a join see how many of the applicants the other party knows.",
+        ),
+        **common,
+    )
+
+
+def state_manifest(model: HeldModel, state: str, **common: Any) -> Manifest:
+    """Move a model to another state at every party; `deleted` destroys its shares."""
+    did = (
+        "Every party destroys its shares of the model, and says so in its audit log."
+        if state == "deleted"
+        else f"Every party takes the model from {model.state} to {state}."
+    )
+    return _manifest(
+        STATE,
+        model,
+        parameters={"identity": model.identity, "state": state},
+        brings=Nothing(),
+        outputs={},
+        join=None,
+        disclosure=(did, "Nothing is computed and nothing opens."),
+        **common,
+    )
+
+
+def _manifest(
+    program: str,
+    model: HeldModel,
+    *,
+    brings: Input,
+    parties: Mapping[str, tuple[str, str]],
+    measurement: str,
+    now: float,
+    seconds: int,
+    **fields: Any,
+) -> Manifest:
+    """`parties` gives public key and host by name; their order is that of the training."""
+    names = model.parties
+    return Manifest(
+        format="sepc-manifest/1",
+        job_id=f"{program}-{secrets.token_hex(8)}",
+        program=ProgramName(name=program, version=PROGRAMS[program].version),
+        measurement=measurement,
+        initiator=model.owner,
+        parties=tuple(
+            Party(name=n, public_key=parties[n][0], host=parties[n][1], port=None) for n in names
+        ),
+        threshold=(len(names) - 1) // 2,
+        inputs={name: brings if name == model.owner else Nothing() for name in names},
+        created=int(now),
+        expires=int(now) + seconds,
+        **fields,
+    )

@@ -1,0 +1,165 @@
+"""What manifests say about kept models, and what a node compares before it takes part.
+
+A model belongs to the party that initiated its training: only that party has applicants scored with
+it, or moves it from one state to the next, and every other party's node sees to that. Shares of a
+model lie below `models/` in each node's home; `identity` is the same at all parties.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from models.model_states import TRANSITIONS
+from parties.list_terms import Parameters
+from parties.manifest import Hex32, Manifest
+from parties.programs import CREDIT, SCORE, STATE
+
+MODELS = "models"
+DESTROYED = "deleted"
+NewState = Literal["approved", "live", "retired", "deleted"]
+
+
+class ScoreParameters(Parameters):
+    """Score applicants with this model, and name so many reasons."""
+
+    identity: Hex32
+    reasons: Annotated[int, Field(ge=1, le=20)]
+
+
+class StateParameters(Parameters):
+    """Move this model to a state; `deleted` destroys its shares at every party."""
+
+    identity: Hex32
+    state: NewState
+
+
+@dataclass(frozen=True)
+class HeldModel:
+    """One version of a model in this node's store; `parties` are in the order of the training."""
+
+    identity: str
+    name: str
+    version: int
+    state: str
+    parties: tuple[str, ...]
+    manifest_hash: str
+    digest: str
+    destroyed: bool
+    record: Mapping[str, Any]
+
+    @property
+    def owner(self) -> str:
+        """The party that may use it."""
+        return self.parties[0]
+
+
+Models = Mapping[str, HeldModel]
+"""By identity."""
+
+
+def held_models(home: Path) -> dict[str, HeldModel]:
+    """The models in a node's home, by name and version."""
+    found = []
+    for path in (home / MODELS).glob("*/*/model.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found.append(
+            HeldModel(
+                identity=record["identity"],
+                name=record["name"],
+                version=record["version"],
+                state=record["state"],
+                parties=tuple(record["lineage"]["parties"]),
+                manifest_hash=record["manifest_hash"],
+                digest=record["digest"],
+                destroyed=not (path.parent / "shares.npz").exists(),
+                record=record,
+            )
+        )
+    return {m.identity: m for m in sorted(found, key=lambda m: (m.name, m.version))}
+
+
+def opened(parameters: Mapping[str, Any]) -> set[str]:
+    """Names of the outputs of a scoring job."""
+    return {"scores", "reasons"}
+
+
+def models_problem(manifest: Manifest, models: Models) -> str | None:
+    """Why this node cannot take part in a job on a model; None if it can, or for other jobs."""
+    rules: dict[str, Callable[[Manifest, Models], str | None]] = {
+        SCORE: _score_problem,
+        STATE: _state_problem,
+    }
+    rule = rules.get(manifest.program.name)
+    return rule(manifest, models) if rule else None
+
+
+def model_event(manifest: Manifest, models: Models) -> tuple[str, dict[str, Any]] | None:
+    """What the audit log says of a finished job on models: the event and its details."""
+    if manifest.program.name == CREDIT:
+        made = [m for m in models.values() if m.manifest_hash == manifest.sha256()]
+        return ("model_kept", _details(made[0])) if made else None
+    if manifest.program.name not in (SCORE, STATE):
+        return None
+    model = models.get(str(manifest.parameters["identity"]))
+    if model is None:
+        return None
+    if manifest.program.name == SCORE:
+        count = getattr(manifest.inputs[manifest.initiator], "count", 0)
+        details = {**_details(model), "asker": manifest.initiator, "applicants": count}
+        return "model_scored", details
+    state = StateParameters.from_json(manifest.parameters).state
+    if state != DESTROYED:
+        return f"model_{state}", _details(model)
+    return "model_destroyed", {**_details(model), "shares_destroyed": model.destroyed}
+
+
+def _details(model: HeldModel) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "version": model.version,
+        "identity": model.identity,
+        "digest": model.digest,
+    }
+
+
+def _known(manifest: Manifest, model: HeldModel) -> str | None:
+    if model.parties != manifest.compute:
+        return f"{model.name} was trained among other parties, or in another order of them"
+    if manifest.initiator != model.owner:
+        return f"the model is {model.owner}'s, not {manifest.initiator}'s"
+    return None
+
+
+def _score_problem(manifest: Manifest, models: Models) -> str | None:
+    identity = ScoreParameters.from_json(manifest.parameters).identity
+    model = models.get(identity)
+    if model is None:
+        return f"this node holds no model {identity[:16]}"
+    if model.state != "live" or model.destroyed:
+        state = DESTROYED if model.destroyed else model.state
+        return f"version {model.version} of model {model.name} is {state} here, expected live"
+    return _known(manifest, model)
+
+
+def _state_problem(manifest: Manifest, models: Models) -> str | None:
+    wanted = StateParameters.from_json(manifest.parameters)
+    model = models.get(wanted.identity)
+    if model is None:
+        # What is not here need not be destroyed.
+        missing = f"this node holds no model {wanted.identity[:16]}"
+        return None if wanted.state == DESTROYED else missing
+    problem = _known(manifest, model)
+    if problem is not None or wanted.state == DESTROYED:
+        return problem
+    what = f"version {model.version} of model {model.name}"
+    if wanted.state not in TRANSITIONS[model.state]:
+        allowed = ", ".join(TRANSITIONS[model.state]) or "nothing"
+        return f"{what} is {model.state}, cannot become {wanted.state} (expected {allowed})"
+    live = [m for m in models.values() if m.name == model.name and m.state == "live"]
+    if wanted.state == "live" and live:
+        return f"version {live[0].version} of model {model.name} is live: retire it first"
+    return None

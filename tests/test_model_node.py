@@ -1,0 +1,161 @@
+"""`sepc model` on four nodes, a broker and workers as real processes: from a job to a score."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes.fleet import NAMES, Fleet
+
+from models.parameters import CreditParameters
+from models.scorecard import Scorecard
+from parties.audit import verify_log
+from parties.data import load_table
+from parties.holdings import shape
+from parties.measurement import measurement
+from parties.proposal import credit_manifest
+from protocols.binning import bin_index, fit_breaks
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+PARAMETERS = CreditParameters(
+    max_bins=4, max_features=3, vif_max=None, correlation_max=None, iterations=8, examples=1,
+    reasons=2, roc_points=5, bands=5, model="sme",
+)  # fmt: skip
+ROWS = 150
+
+
+def write_tables(homes: dict[str, Path]) -> None:
+    rng = np.random.default_rng(11)
+    risk = rng.normal(size=180)
+    for name in NAMES:
+        rows = rng.choice(180, ROWS, replace=False)
+        lines = ["company_id," + ("default," if name == "bank" else "") + "a,b"]
+        for r in rows:
+            bad = f"{int(risk[r] + rng.normal() > 0.6)}," if name == "bank" else ""
+            values = [f"{risk[r] + rng.normal():.4f}" for _ in range(2)]
+            if rng.random() < 0.1:
+                values[1] = ""
+            lines.append(f"C{r:03d},{bad}{','.join(values)}")
+        (homes[name] / "data").mkdir(exist_ok=True)
+        (homes[name] / "data" / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+def fields(name: str) -> dict[str, Any]:
+    label = "default" if name == "bank" else None
+    return {"data": f"data/{name}.csv", "id_column": "company_id", "label": label}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, dict[str, Any]]]:
+    """Four nodes after a credit job, and the job's outputs."""
+    folder = tmp_path_factory.mktemp("models")
+    made = Fleet(folder / "run", {name: fields(name) for name in NAMES})
+    write_tables(made.homes)
+    with made as fleet:
+        tables = {n: load_table(fleet.homes[n] / "data" / f"{n}.csv", "company_id", "default")
+                  for n in NAMES}  # fmt: skip
+        directory = json.loads((fleet.homes["bank"] / "node.json").read_text())["directory"]
+        manifest = credit_manifest(
+            inputs={n: shape(t) for n, t in tables.items()}, keys=directory,
+            parameters=PARAMETERS.to_json(), measurement=measurement(), now=time.time(),
+            seconds=300,
+        )  # fmt: skip
+        path = folder / "manifest.json"
+        path.write_text(json.dumps(manifest.document()))
+        job = fleet.sepc("bank", "job", "propose", path)["job_id"]
+        for name in NAMES:
+            while True:
+                event = fleet.events(name, "job")
+                if event["job_id"] == job and event["state"] in ("finished", "failed", "refused"):
+                    assert event["state"] == "finished", event
+                    break
+        result = json.loads((fleet.homes["bank"] / "jobs" / job / "result.json").read_text())
+        yield fleet, result["outputs"]
+
+
+def test_every_party_holds_a_draft_of_the_same_model(fleet: tuple[Fleet, dict[str, Any]]) -> None:
+    nodes, outputs = fleet
+    listed = {n: nodes.sepc(n, "model", "list")["models"] for n in NAMES}
+    assert len({m[0]["identity"] for m in listed.values()}) == 1
+    for (model,) in listed.values():
+        assert (model["name"], model["version"], model["state"]) == ("sme", 1, "draft")
+        assert model["features"] == len(outputs["features"])
+    shown = {n: nodes.sepc(n, "model", "show", "sme") for n in NAMES}
+    assert shown["bank"]["metrics"]["auc"] == outputs["auc"]["joint"]
+    assert shown["telecom"]["metrics"] == {}
+    for name in NAMES:
+        # Each knows the limits of its own bins alone.
+        own = [f for f in outputs["features"] if f.startswith(f"{name}.")]
+        assert shown[name]["card"]["columns"] == [f.partition(".")[2] for f in own]
+        for path in nodes.homes[name].glob("models/*/*/*"):
+            assert path.stat().st_mode & 0o077 == 0
+
+
+def test_only_a_live_model_scores_and_only_its_owner(fleet: tuple[Fleet, dict[str, Any]]) -> None:
+    nodes, outputs = fleet
+    for name, arguments, code in [
+        ("bank", ("score", "sme", "--applicant", "C001"), "unknown_model"),
+        ("bank", ("live", "sme"), "refused"),
+        ("bank", ("approve", "other"), "unknown_model"),
+        ("telecom", ("approve", "sme"), "not_owner"),
+        ("bank", ("score", "sme"), "applicants"),
+    ]:
+        assert nodes.attempt(name, "model", *arguments)["error"]["code"] == code
+    assert nodes.sepc("bank", "model", "approve", "sme")["state"] == "approved"
+    nodes.sepc("bank", "model", "live", "sme")
+    for name in NAMES:
+        assert nodes.sepc(name, "model", "list")["models"][0]["state"] == "live"
+
+    tables = {n: load_table(nodes.homes[n] / "data" / f"{n}.csv", "company_id", "default")
+              for n in NAMES}  # fmt: skip
+    one = outputs["examples"][0]
+    done = nodes.sepc("bank", "model", "score", "sme", "--applicant", one["applicant"],
+                      "--reasons", 2)  # fmt: skip
+    assert done["answers"] == [one]
+
+    file = nodes.homes["bank"].parent / "applicants.csv"
+    file.write_text("company_id,a,b\nC007,0.5,\nNEW1,-2,3\nC008,1,1\n")
+    done = nodes.sepc("bank", "model", "score", "sme", "--file", file)
+    card = Scorecard(tuple(outputs["features"]), np.array(outputs["card"]["points"]),
+                     outputs["card"]["base"], None)  # type: ignore[arg-type]  # fmt: skip
+    for (who, a, b), answer in zip(
+        [("C007", 0.5, np.nan), ("NEW1", -2, 3), ("C008", 1, 1)], done["answers"], strict=True
+    ):
+        bins = []
+        for feature in card.features:
+            party, _, column = feature.partition(".")
+            values, place = tables[party].columns[column], tables[party].ids == who
+            value = [{"a": a, "b": b}[column]] if party == "bank" else values[place]
+            known = value if len(value) else [np.nan]
+            bins.append(bin_index(known, fit_breaks(values, 4), 4)[0])
+        assert (answer["applicant"], answer["score"]) == (who, card.score([bins])[0])
+    assert 0 < done["compute_seconds"] < done["seconds"]
+    # Who was asked stays nowhere in the job's folder but in the asker's own answers.
+    assert not list(nodes.homes["bank"].glob("staged/*"))
+    for name in NAMES:
+        assert not list(nodes.homes[name].glob("jobs/model-score-*/entries.npz"))
+        assert b"NEW1" not in (nodes.homes[name] / "audit.jsonl").read_bytes()
+
+
+def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[str, Any]]) -> None:
+    nodes, _ = fleet
+    shares = [next(nodes.homes[n].glob("models/sme/1/shares.npz")) for n in NAMES]
+    nodes.sepc("bank", "model", "retire", "sme")
+    assert nodes.sepc("bank", "model", "delete", "sme")["parties"] == list(NAMES)
+    assert not any(path.exists() for path in shares)
+    for name in NAMES:
+        model = nodes.sepc(name, "model", "list")["models"][0]
+        assert (model["state"], model["shares"]) == ("retired", "destroyed")
+        directory = json.loads((nodes.homes[name] / "node.json").read_text())["directory"]
+        entries = verify_log(nodes.homes[name] / "audit.jsonl", directory[name])
+        said = [e["event"] for e in entries if e["event"].startswith("model_")]
+        assert said == ["model_kept", "model_approved", "model_live", "model_scored",
+                        "model_scored", "model_retired", "model_destroyed"]  # fmt: skip
+        last = next(e for e in entries if e["event"] == "model_destroyed")["details"]
+        assert last["shares_destroyed"] and last["identity"] == model["identity"]
+    assert nodes.attempt("bank", "model", "live", "sme")["error"]["code"] == "refused"
