@@ -14,6 +14,7 @@ from parties.config import NodeConfig
 from parties.control import order
 from parties.errors import LocalError
 from parties.list_commands import STAGED
+from parties.list_keys import checked_keys
 from parties.model_terms import HeldModel, held_models
 
 RESULT_FILE = "result.json"
@@ -115,34 +116,61 @@ def _row(model: HeldModel) -> dict[str, Any]:
 def _applicants(
     home: Path, model: HeldModel, applicant: str | None, file: Path | None
 ) -> tuple[list[str], dict[str, Any]]:
-    """Identifiers, and the owner's columns of the card."""
-    from parties.data import load_table
-
-    config, card = NodeConfig.load(home), model.record["card"]
-    own = config.data if file is None else None
-    if file is None and own is None:
+    """Identifiers, and the owner's columns of the card: one row of the node's table, or a file."""
+    card = model.record["card"]
+    if file is not None:
+        return read_applicants(file, card["id_column"], card["columns"])
+    config = NodeConfig.load(home)
+    if config.data is None:
         raise LocalError("no_data", "the node has no table", "give the applicants with --file FILE")
-    table = load_table(file or home / str(own), card["id_column"], card["label"])
-    missing = [name for name in card["columns"] if name not in table.columns]
-    if missing:
-        raise LocalError(
-            "applicants",
-            f"{', '.join(missing)}: columns that the card needs are not in the file",
-            "give every feature of the card that this party owns; leave unknown values empty",
-            step="data",
+    ids, columns = read_applicants(home / config.data, card["id_column"], card["columns"])
+    [asked] = checked_keys([applicant or ""], "plain")
+    places = [k for k, one in enumerate(ids) if one == asked]
+    if not places:
+        raise _wrong(
+            "there is no row of this applicant",
+            "give the identifier as the table has it, or its values with --file FILE",
         )
-    places: Any = slice(None)
-    if applicant is not None:
-        places = [k for k, one in enumerate(table.ids) if one == applicant.strip()]
-        if not places:
-            raise LocalError(
-                "applicants",
-                "there is no row of this applicant",
-                "give the identifier as the table has it, or its values with --file FILE",
-                step="data",
+    return [asked], {name: values[places] for name, values in columns.items()}
+
+
+def read_applicants(
+    file: Path, id_column: str, columns: list[str]
+) -> tuple[list[str], dict[str, Any]]:
+    """Identifiers of a file's rows, each at most once, and numbers of these columns (NaN where
+    empty); LocalError that names columns and counts rows."""
+    from parties.data.reader import Reader
+
+    with Reader(file) as reader:
+        missing = [name for name in (id_column, *columns) if name not in reader.names]
+        if missing:
+            raise _wrong(
+                f"{file.name}: there is no column {', '.join(missing)}",
+                "give every feature of the card that this party owns; leave unknown values empty",
             )
-    ids = [str(one) for one in table.ids[places]]
-    return ids, {name: table.columns[name][places] for name in card["columns"]}
+        reader.stage()
+        ids = [one or "" for (piece,) in reader.texts([id_column]) for one in piece]
+        for name in columns:
+            bad = len(reader.positions(reader.unfit(name, reader.number(name))))
+            if bad:
+                raise _wrong(
+                    f"{file.name}, column {name}: {bad} of {len(ids)} values are not numbers",
+                    "write numbers, and leave unknown values empty",
+                )
+        numbers = reader.numbers(columns)
+    if not ids:
+        raise _wrong(f"{file.name} has no rows", "give at least one applicant")
+    keys = checked_keys(ids, "plain")
+    if len(set(keys)) != len(keys):
+        raise _wrong(
+            f"{file.name}: {len(keys) - len(set(keys))} of {len(keys)} identifiers are repeated",
+            "give each applicant once",
+        )
+    return list(keys), {name: numbers[:, k] for k, name in enumerate(columns)}
+
+
+def _wrong(cause: str, remedy: str) -> LocalError:
+    return LocalError("applicants", cause, remedy, step="data")
 
 
 def _stage(home: Path, ids: list[str], columns: dict[str, Any]) -> Path:

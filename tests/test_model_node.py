@@ -15,15 +15,17 @@ from models.parameters import CreditParameters
 from models.scorecard import Scorecard
 from parties.audit import verify_log
 from parties.data import load_table
+from parties.errors import LocalError
 from parties.holdings import shape
 from parties.measurement import measurement
+from parties.model_orders import read_applicants
 from parties.proposal import credit_manifest
 from protocols.binning import bin_index, fit_breaks
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 PARAMETERS = CreditParameters(
-    max_bins=4, max_features=3, vif_max=None, correlation_max=None, iterations=8, examples=1,
+    max_bins=4, max_features=3, vif_max=None, correlation_max=None, iterations=2, examples=2,
     reasons=2, roc_points=5, bands=5, model="sme",
 )  # fmt: skip
 ROWS = 150
@@ -142,10 +144,23 @@ def test_only_a_live_model_scores_and_only_its_owner(fleet: tuple[Fleet, dict[st
         assert b"NEW1" not in (nodes.homes[name] / "audit.jsonl").read_bytes()
 
 
+def test_applicants_that_cannot_be_scored_are_named(tmp_path: Path) -> None:
+    for text, says in [
+        ("company_id,a\nX,zz\nY,2\n", "column a: 1 of 2 values are not numbers"),
+        ("company_id,a\nX,1\nX,2\n", "1 of 2 identifiers are repeated"),
+        ("company_id,a\n", "no rows"),
+        ("company_id,b\nX,1\n", "there is no column a"),
+        ("company_id,a\n,1\n", "1 of 1 keys"),
+    ]:
+        file = tmp_path / "applicants.csv"
+        file.write_text(text)
+        with pytest.raises(LocalError, match=says):
+            read_applicants(file, "company_id", ["a"])
+
+
 def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[str, Any]]) -> None:
     nodes, _ = fleet
     shares = [next(nodes.homes[n].glob("models/sme/1/shares.npz")) for n in NAMES]
-    nodes.sepc("bank", "model", "retire", "sme")
     assert nodes.sepc("bank", "model", "delete", "sme")["parties"] == list(NAMES)
     assert not any(path.exists() for path in shares)
     for name in NAMES:
@@ -155,7 +170,7 @@ def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[st
         entries = verify_log(nodes.homes[name] / "audit.jsonl", directory[name])
         said = [e["event"] for e in entries if e["event"].startswith("model_")]
         assert said == ["model_kept", "model_approved", "model_live", "model_scored",
-                        "model_scored", "model_retired", "model_destroyed"]  # fmt: skip
+                        "model_scored", "model_destroyed"]  # fmt: skip
         last = next(e for e in entries if e["event"] == "model_destroyed")["details"]
         assert last["shares_destroyed"] and last["identity"] == model["identity"]
     assert nodes.attempt("bank", "model", "live", "sme")["error"]["code"] == "refused"
