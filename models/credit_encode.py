@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
-from models.parameters import CreditParameters
 from protocols.binning import bin_index, fit_breaks, one_hot
 from protocols.join import SecureJoin, split_order, training_slots
 from protocols.split import training_mask
@@ -35,7 +34,7 @@ class CreditTable:
 
     def __init__(self, mpc: Any, parties: list[str], table: PartyTable,
                  inputs: dict[str, list[str]], rows: dict[str, int],
-                 parameters: CreditParameters) -> None:
+                 parameters: Any) -> None:
         self.mpc, self.parties, self.table = mpc, parties, table
         self.inputs, self.parameters = inputs, parameters
         self.rows = [rows[p] for p in parties]
