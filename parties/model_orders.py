@@ -15,6 +15,7 @@ from parties.control import order
 from parties.errors import LocalError
 from parties.list_commands import STAGED
 from parties.list_keys import checked_keys
+from parties.model_rows import read_rows, wrong
 from parties.model_terms import HeldModel, held_models
 
 RESULT_FILE = "result.json"
@@ -119,58 +120,19 @@ def _applicants(
     """Identifiers, and the owner's columns of the card: one row of the node's table, or a file."""
     card = model.record["card"]
     if file is not None:
-        return read_applicants(file, card["id_column"], card["columns"])
+        return read_rows(file, card["id_column"], card["columns"])
     config = NodeConfig.load(home)
     if config.data is None:
         raise LocalError("no_data", "the node has no table", "give the applicants with --file FILE")
-    ids, columns = read_applicants(home / config.data, card["id_column"], card["columns"])
+    ids, columns = read_rows(home / config.data, card["id_column"], card["columns"])
     [asked] = checked_keys([applicant or ""], "plain")
     places = [k for k, one in enumerate(ids) if one == asked]
     if not places:
-        raise _wrong(
+        raise wrong(
             "there is no row of this applicant",
             "give the identifier as the table has it, or its values with --file FILE",
         )
     return [asked], {name: values[places] for name, values in columns.items()}
-
-
-def read_applicants(
-    file: Path, id_column: str, columns: list[str]
-) -> tuple[list[str], dict[str, Any]]:
-    """Identifiers of a file's rows, each at most once, and numbers of these columns (NaN where
-    empty); LocalError that names columns and counts rows."""
-    from parties.data.reader import Reader
-
-    with Reader(file) as reader:
-        missing = [name for name in (id_column, *columns) if name not in reader.names]
-        if missing:
-            raise _wrong(
-                f"{file.name}: there is no column {', '.join(missing)}",
-                "give every feature of the card that this party owns; leave unknown values empty",
-            )
-        reader.stage()
-        ids = [one or "" for (piece,) in reader.texts([id_column]) for one in piece]
-        for name in columns:
-            bad = len(reader.positions(reader.unfit(name, reader.number(name))))
-            if bad:
-                raise _wrong(
-                    f"{file.name}, column {name}: {bad} of {len(ids)} values are not numbers",
-                    "write numbers, and leave unknown values empty",
-                )
-        numbers = reader.numbers(columns)
-    if not ids:
-        raise _wrong(f"{file.name} has no rows", "give at least one applicant")
-    keys = checked_keys(ids, "plain")
-    if len(set(keys)) != len(keys):
-        raise _wrong(
-            f"{file.name}: {len(keys) - len(set(keys))} of {len(keys)} identifiers are repeated",
-            "give each applicant once",
-        )
-    return list(keys), {name: numbers[:, k] for k, name in enumerate(columns)}
-
-
-def _wrong(cause: str, remedy: str) -> LocalError:
-    return LocalError("applicants", cause, remedy, step="data")
 
 
 def _stage(home: Path, ids: list[str], columns: dict[str, Any]) -> Path:

@@ -9,8 +9,8 @@ import numpy as np
 
 from models.store import ModelStore
 from parties.errors import LocalError
-from parties.holdings import load_inputs
 from parties.manifest import Inputs, Manifest
+from parties.model_rows import read_rows
 from parties.model_terms import DESTROYED, MODELS, ScoreParameters, StateParameters
 
 Files = Mapping[str, str]
@@ -54,17 +54,8 @@ def bring_score(
                 "name its file and its identifier column in node.json, then start the node anew",
                 step="load",
             )
-        table, _ = load_inputs(Path(files["table"]), card["id_column"], card["label"])
-        missing = [name for name in card["columns"] if name not in table.columns]
-        if missing:
-            raise LocalError(
-                "data",
-                f"the party's own table lacks {len(missing)} of the {len(card['columns'])} "
-                "features of the model",
-                "bring the columns that the model was trained on",
-                step="load",
-            )
-        ids, columns = table.ids, {name: table.columns[name] for name in card["columns"]}
+        ids, columns = read_rows(Path(files["table"]), card["id_column"], card["columns"])
+        ids = np.array(ids, dtype=object)
     return {
         "store": store,
         "identity": parameters.identity,

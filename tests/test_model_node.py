@@ -18,7 +18,7 @@ from parties.data import load_table
 from parties.errors import LocalError
 from parties.holdings import shape
 from parties.measurement import measurement
-from parties.model_orders import read_applicants
+from parties.model_rows import read_rows
 from parties.proposal import credit_manifest
 from protocols.binning import bin_index, fit_breaks
 
@@ -155,7 +155,7 @@ def test_applicants_that_cannot_be_scored_are_named(tmp_path: Path) -> None:
         file = tmp_path / "applicants.csv"
         file.write_text(text)
         with pytest.raises(LocalError, match=says):
-            read_applicants(file, "company_id", ["a"])
+            read_rows(file, "company_id", ["a"])
 
 
 def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[str, Any]]) -> None:
