@@ -49,7 +49,8 @@ def write_tables(homes: dict[str, Path]) -> None:
 
 def fields(name: str) -> dict[str, Any]:
     label = "default" if name == "bank" else None
-    return {"data": f"data/{name}.csv", "id_column": "company_id", "label": label}
+    table = {"data": f"data/{name}.csv", "id_column": "company_id", "label": label}
+    return {**table, "spare_worker": False}
 
 
 @pytest.fixture(scope="module")
