@@ -23,7 +23,8 @@ class Program:
 
     `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
-    coroutine leaves under "keep", if a program leaves shares for later jobs.
+    coroutine leaves under "keep", if a program leaves shares for later jobs. With `optional`
+    parties other than the initiator may bring nothing. `verified`: it runs in verified mode.
     """
 
     version: str
@@ -36,10 +37,14 @@ class Program:
     others: Kind = "table"
     join: bool = True
     roles: frozenset[Role] = frozenset({"compute"})
+    optional: bool = False
+    verified: bool = False
 
-    def kind(self, initiates: bool) -> Kind:
-        """What a party of a job brings."""
-        return self.initiator if initiates else self.others
+    def kinds(self, initiates: bool) -> tuple[Kind, ...]:
+        """What a party of a job may bring."""
+        if initiates:
+            return (self.initiator,)
+        return (self.others, "none") if self.optional else (self.others,)
 
     def load(self) -> Any:
         """The coroutine function; imported only when a worker runs it."""
@@ -58,10 +63,21 @@ def imported(place: str) -> Any:
 
 Programs = Mapping[str, Program]
 
+COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 
 PROGRAMS: Programs = {
     "credit-model": Program("1", "models.credit", "credit_program"),
+    COMMON: Program(
+        "1",
+        "protocols.join_program",
+        "join_program",
+        parameters="parties.join_terms:JoinParameters",
+        bring="parties.holdings:bring_join",
+        keep="parties.list_work:keep_shares",
+        optional=True,
+        verified=True,
+    ),
     PUBLISH: Program(
         "1",
         "protocols.pir_program",

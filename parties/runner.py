@@ -25,6 +25,7 @@ from parties.errors import LocalError, as_error
 from parties.holdings import Order, own_inputs
 from parties.identity import Directory
 from parties.job import Item, WorkerDone, WorkerFailed, WorkerProgress
+from parties.join_terms import reveals
 from parties.lifecycle import Event, State
 from parties.lifeline import ReservedPort
 from parties.list_keeping import (
@@ -118,7 +119,9 @@ class Runner:
             if quota is not None:
                 decision = replace(decision, checks=(*decision.checks, quota))
             foreign = manifest.initiator != config.name
-            decision = replace(decision, person=foreign and config.approval == "person")
+            # What others learn of this party's list is for a person to say, whatever the policy.
+            asks = config.approval == "person" or reveals(manifest, manifest.inputs[config.name])
+            decision = replace(decision, person=foreign and asks)
         node.decided(manifest, decision)
         return decision
 
@@ -144,8 +147,7 @@ class Runner:
         folder = self._jobs / self._manifest.job_id
         folder.mkdir(parents=True, mode=0o700)
         files = files_of(self._manifest, config.name, self._jobs, self._held)
-        if config.data is not None:
-            files["table"] = str((self._node.home / config.data).absolute())
+        files["home"] = str(self._node.home)
         if self._order is not None and self._order.staged is not None:
             os.replace(self._order.staged, folder / ENTRIES_FILE)
         job = Job(

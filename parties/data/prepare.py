@@ -34,7 +34,8 @@ _BLOCK_BYTES = 16 << 20
 @dataclass(frozen=True)
 class Terms:
     """What the parties agreed for one table: key columns with a profile each, label column,
-    aggregation per column, standard, and the features to take (None: all numeric columns)."""
+    aggregation per column, standard, and the features to take (None: all numeric columns; none
+    where only the identifiers matter)."""
 
     key: tuple[str, ...]
     profiles: tuple[str, ...]
@@ -121,7 +122,7 @@ class Prepared:
             yield from self._check_keys()
         found = list(self._check_columns(suspects=bool(absent)))
         yield from found
-        if not self.features:
+        if not self.features and terms.features != ():
             yield Finding(
                 name,
                 "there is no feature column",

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,10 +21,9 @@ from parties.data.prepare import Terms
 from parties.data.reader import MEMORY_MIB
 from parties.data.source import ColumnSource
 from parties.errors import LocalError
-from parties.manifest import Column, Strict, explain
+from parties.manifest import Column, Strict, TableName, explain
 
 DATA_FILE = "data.json"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 
 
 class Entry(Strict):
@@ -47,15 +46,24 @@ class Entry(Strict):
             schema=self.schema_file,
         )
 
-    def open(self, memory_mib: int = MEMORY_MIB) -> ColumnSource:
-        """The table as a source of columns; DataError if it cannot be used."""
+    def open(
+        self,
+        memory_mib: int = MEMORY_MIB,
+        features: Sequence[str] | None = None,
+        labelled: bool = True,
+    ) -> ColumnSource:
+        """The table as a source of columns, of these features or all, with its label or without.
+
+        Raises DataError if it cannot be used.
+        """
         return ColumnSource(
             self.location,
             self.key,
-            self.label,
+            self.label if labelled else None,
             profile=self.profile,
             aggregate=self.aggregate,
             schema=self.schema_file,
+            features=features,
             memory_mib=memory_mib,
         )
 
@@ -71,7 +79,7 @@ class Registry(Strict):
     """The tables of one node, by name."""
 
     format: Literal["sepc-data/1"] = "sepc-data/1"
-    tables: Mapping[Name, Entry] = {}
+    tables: Mapping[TableName, Entry] = {}
 
     @classmethod
     def load(cls, home: Path) -> Registry:
