@@ -119,6 +119,30 @@ def remove(name: Annotated[str, typer.Argument()], home: Home, as_json: Json = F
         print(json.dumps({"removed": name}) if as_json else f"{name} is no longer registered")
 
 
+@app.command("offer")
+def offer(
+    name: Annotated[str, typer.Argument(help="A registered table.")],
+    home: Home,
+    bound: Annotated[
+        int | None, typer.Option(min=1, help="Public size that hides the number of rows.")
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Features, with commas; none; all unless told otherwise.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What a proposer may say about a table, for --offer of sepc job propose; never a value."""
+    with _reported(as_json):
+        from parties.offers import make_offer
+
+        wanted = None if features in (None, "all") else () if features == "none" else _names(
+            features or ""
+        )
+        made = make_offer(home, name, bound, wanted, labelled=False)
+        # The document is the offer, for people as for programs.
+        print(json.dumps(made.model_dump(mode="json"), ensure_ascii=False))
+
+
 @app.command("check")
 def check(
     place: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A registered table, or one.")],

@@ -48,7 +48,7 @@ def own_inputs(
     if not isinstance(stated, Inputs) and "none" in kinds:
         return Nothing()
     with _opened(stated, home, config) as source:
-        return shape(source, stated)
+        return shape(source, _name(stated))
 
 
 def bring_table(
@@ -81,7 +81,7 @@ def _brought(stated: Inputs, files: Mapping[str, str]) -> "ColumnSource":
     """The table as the manifest states it; it is read while the job runs, so it stays open."""
     home = Path(files["home"])
     source = _opened(stated, home, NodeConfig.load(home))
-    problem = stated.problem(shape(source, stated))
+    problem = stated.problem(shape(source, stated.table))
     if problem is None:
         return source
     source.close()
@@ -90,6 +90,10 @@ def _brought(stated: Inputs, files: Mapping[str, str]) -> "ColumnSource":
         "the party's table is no longer the one that the manifest states",
         "leave the data in place while a job runs, or propose a new job",
     )
+
+
+def _name(stated: Input) -> str | None:
+    return stated.table if isinstance(stated, Inputs) else None
 
 
 def _opened(stated: Input, home: Path, config: NodeConfig) -> "ColumnSource":
@@ -128,9 +132,9 @@ def _opened(stated: Input, home: Path, config: NodeConfig) -> "ColumnSource":
         ) from None
 
 
-def shape(table: Any, stated: Input | None = None) -> Inputs:
-    """What a manifest says about a table: names and a number of rows, never a value."""
-    named = stated.table if isinstance(stated, Inputs) else None
+def shape(table: Any, named: str | None = None) -> Inputs:
+    """What a manifest says about a table (registered as `named`): names and a number of rows, never
+    a value."""
     terms = table.terms if named is not None else None
     return Inputs(
         rows=table.rows,

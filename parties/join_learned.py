@@ -60,8 +60,7 @@ def _meaning(manifest: Manifest, output: str) -> tuple[str, str]:
         )
     if output == "rows_each":
         return (
-            f"learns how many of the businesses of {initiator} {_and(others)} has, each by itself, "
-            "not which",
+            f"learns for {_and(others)} how many of {initiator}'s businesses it has, not which",
             f"分别得知{'、'.join(others)}各有多少家{initiator}的企业，但不知道是哪些",
         )
     return (
@@ -92,8 +91,8 @@ def _watched(manifest: Manifest) -> list[Told]:
             found.append(
                 Told(
                     names[party],
-                    f"as a helper learns how many businesses {names[left]} and {names[right]} have "
-                    "in common, not which.",
+                    f"learns, as a helper, how many businesses {names[left]} and {names[right]} "
+                    "have in common, not which.",
                     f"作为协助方，得知{names[left]}与{names[right]}有多少家共同的企业，"
                     "但不知道是哪些。",
                 )
@@ -103,8 +102,8 @@ def _watched(manifest: Manifest) -> list[Told]:
             found.append(
                 Told(
                     names[party],
-                    f"as a helper learns how many of the businesses of {names[owner]} "
-                    f"{_and(them)} both have, not which.",
+                    f"learns, as a helper, how many of {names[owner]}'s businesses {_and(them)} "
+                    "both have, not which.",
                     f"作为协助方，得知{names[owner]}的企业中有多少家同时为{'与'.join(them)}所有，"
                     "但不知道是哪些。",
                 )

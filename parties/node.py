@@ -136,6 +136,7 @@ class Node:
             send=self.send,
             changed=self._changed,
             decided=self._decided,
+            waits=self._waits,
             spawn=self._spawn,
         )
 
@@ -406,6 +407,9 @@ class Node:
         self.audit.append(
             "decided", job_id=manifest.job_id, approved=decision.approved, checks=checks
         )
+
+    def _waits(self, manifest: Manifest) -> None:
+        self._report(event="waiting", job_id=manifest.job_id)
 
     def _changed(
         self, manifest: Manifest, state: State, event: Event, error: dict[str, Any] | None

@@ -67,7 +67,7 @@ COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 
 PROGRAMS: Programs = {
-    "credit-model": Program("1", "models.credit", "credit_program"),
+    "credit-model": Program("1", "models.credit", "credit_program", verified=True),
     COMMON: Program(
         "1",
         "protocols.join_program",
@@ -88,6 +88,7 @@ PROGRAMS: Programs = {
         initiator="list",
         others="none",
         join=False,
+        verified=True,
     ),
     UPDATE: Program(
         "1",
@@ -99,6 +100,7 @@ PROGRAMS: Programs = {
         initiator="list",
         others="none",
         join=False,
+        verified=True,
     ),
     QUERY: Program(
         "1",
@@ -109,6 +111,7 @@ PROGRAMS: Programs = {
         initiator="keys",
         others="none",
         join=False,
+        verified=True,
     ),
 }
 

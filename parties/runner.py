@@ -60,6 +60,7 @@ class Surroundings:
     send: Callable[[Manifest, str, Body], Coroutine[Any, Any, None]]
     changed: Callable[[Manifest, State, Event, dict[str, Any] | None], None]
     decided: Callable[[Manifest, Decision], None]
+    waits: Callable[[Manifest], None]
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -124,6 +125,10 @@ class Runner:
             decision = replace(decision, person=foreign and asks)
         node.decided(manifest, decision)
         return decision
+
+    def waits(self) -> None:
+        """Have the node report that its operator is asked."""
+        self._node.waits(self._manifest)
 
     async def offer(self) -> Approval:
         """A fresh key, a certificate and a free port for this job's worker."""

@@ -71,7 +71,7 @@ class Fleet:
     def sepc(self, name: str, *arguments: object) -> dict[str, Any]:
         """The document of a command that succeeds."""
         document = self.attempt(name, *arguments)
-        assert "error" not in document, document
+        assert document.keys() != {"error"}, document
         return document
 
     def attempt(self, name: str, *arguments: object) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Fleet:
         words = [*map(str, arguments), "--home", str(self.homes[name]), "--json"]
         result = CliRunner().invoke(app, words)
         document: dict[str, Any] = json.loads(result.stdout)
-        failed = "error" in document or document.get("healthy") is False
+        failed = document.keys() == {"error"} or document.get("healthy") is False
         assert (result.exit_code != 0) == failed, result.output
         return document
 
