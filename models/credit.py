@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,16 @@ _POINTS, _ODDS, _PDO = 600.0, 20.0, 20.0
 async def credit_program(mpc, *, parties: list[str], table: PartyTable,
                          inputs: dict[str, list[str]], rows: dict[str, int],
                          parameters: CreditParameters,
-                         progress: Callable[[str, str], None]) -> dict[str, Any]:
+                         progress: Callable[[str, str], None],
+                         join: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Run the program at this party; `parties[i]` is MPC party i, `parties[0]` the initiator.
+
+    `table` is anything with `ids`, `label` and `columns` as `PartyTable` has them; `join` holds
+    options of `SecureJoin`, which keep its rows those of a left join.
 
     Returns {"steps": {step: cost}, "outputs": {...}}; outputs are empty except at the initiator.
     """
-    run = _Run(mpc, parties, table, inputs, rows, parameters, progress)
+    run = _Run(mpc, parties, table, inputs, rows, parameters, progress, join)
     with run.step('join'):
         await run.join()
     with run.step('woe_iv'):
@@ -58,12 +62,13 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
 class _Run:
     """State of one run at one party."""
 
-    def __init__(self, mpc, parties, table, inputs, rows, parameters, progress) -> None:
+    def __init__(self, mpc, parties, table, inputs, rows, parameters, progress, join=None) -> None:
         self.mpc, self.parties, self.table = mpc, parties, table
         self.inputs, self.parameters, self.progress = inputs, parameters, progress
         self.rows = [rows[p] for p in parties]
         self.features = [f'{p}.{c}' for p in parties for c in inputs[p]]
         self.slots = training_slots(self.rows[0], parameters.test_share)
+        self.options = join or {}
         self.costs: dict[str, dict[str, float]] = {}
 
     @contextlib.contextmanager
@@ -91,7 +96,7 @@ class _Run:
             training = training_mask(table.ids, table.label, self.parameters.test_share,
                                      self.parameters.split_seed)
             order = split_order(training, self.slots)
-        self.joined = SecureJoin(mpc, self.rows, sum(self.slots))
+        self.joined = SecureJoin(mpc, self.rows, sum(self.slots), **self.options)
         await self.joined.match(table.ids, order)
         match = [self.joined.presence(p) for p in range(1, 4)]
         own = np.column_stack([table.label, 1 - table.label]) if self._initiator else None

@@ -35,9 +35,6 @@ class Count(StrEnum):
     EACH = "each"
 
 
-Names = Annotated[list[str] | None, typer.Option()]
-
-
 @job.command()
 def propose(
     home: Home,
@@ -151,6 +148,40 @@ def result(
         return job_orders.result(home, job_id, out, deadline)
 
     answer(work, as_json, lambda d: print(json.dumps(d, indent=2, ensure_ascii=False)))
+
+
+@job.command()
+def estimate(
+    home: Home,
+    what: Annotated[str, typer.Argument(metavar="JOB_ID|MANIFEST", help="A job, or a JSON file.")],
+    round_trip: Annotated[
+        float, typer.Option("--round-trip-ms", min=0, help="Between two parties.")
+    ] = 1.0,
+    mbit: Annotated[float, typer.Option(min=0.001, help="What a party sends per second.")] = 1000.0,
+    as_json: Json = False,
+) -> None:
+    """What a job will take, before it runs: rounds, bytes, seconds, memory, from cost formulas."""
+
+    def work() -> dict[str, Any]:
+        from parties.estimate import Network, estimate
+        from parties.manifest import KeyedList, Manifest
+        from parties.offers import read_json
+        from parties.programs import QUERY
+
+        if Path(what).is_file():
+            document = read_json(Path(what), "manifest")
+        else:
+            document = order_node(home, "job", job_id=what)["manifest"]
+        manifest = Manifest.read(document)
+        lists = {}
+        if manifest.program.name == QUERY:
+            for held in order_node(home, "lists")["lists"]:
+                terms = {name: held[name] for name in KeyedList.model_fields}
+                key = (held["owner"], held["name"])
+                lists[key] = KeyedList.model_validate_json(json.dumps(terms))
+        return estimate(manifest, lists, Network(round_trip / 1000, mbit * 1e6 / 8))
+
+    answer(work, as_json, print_fields)
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:

@@ -56,11 +56,14 @@ def bring_table(
 ) -> dict[str, Any]:
     """The party's table, and the shapes of everybody's, for a program over tables."""
     tables = manifest.tables
-    return {
+    brought: dict[str, Any] = {
         "table": _brought(tables[party], files),
         "inputs": {name: list(inputs.features) for name, inputs in tables.items()},
         "rows": {name: inputs.rows for name, inputs in tables.items()},
     }
+    if manifest.join is not None and not manifest.join.same_order:
+        brought["join"] = {"same_order": False}
+    return brought
 
 
 def bring_join(

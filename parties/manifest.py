@@ -77,7 +77,8 @@ class Inputs(Strict):
         """Why a table of the shape `held` is not what is stated here; None if it is."""
         if self.padded and held.rows > self.rows:
             # How many there are is what padding hides.
-            return f"rows: the table here holds more than the {self.rows} that the manifest states"
+            most = f"the {self.rows} rows that the manifest states"
+            return f"rows: the table here holds more than {most}"
         if not self.padded and held.rows != self.rows:
             return f"rows: the manifest says {self.rows}, this node holds {held.rows}"
         for name in ("table", "id_column", "label", "profile", "aggregate"):

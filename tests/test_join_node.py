@@ -125,8 +125,8 @@ def test_identifiers_are_revealed_when_their_owners_have_said_so(fleet: Fleet) -
     assert done["outputs"] == {"file": str(out), "rows_common": len(rows)}
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert outputs(fleet, "bank", job_id) == {}
-    events = [e["event"] for e in fleet.sepc("telecom", "audit", "show", "--job", job_id)["entries"]]
-    assert "operator_approved" in events
+    seen = fleet.sepc("telecom", "audit", "show", "--job", job_id)["entries"]
+    assert "operator_approved" in [entry["event"] for entry in seen]
 
 
 def test_two_owners_without_a_helper(fleet: Fleet) -> None:
