@@ -31,6 +31,7 @@ from parties.lifeline import ReservedPort
 from parties.list_keeping import (
     ENTRIES_FILE,
     admit,
+    complete,
     files_of,
     held_after,
     take_over,
@@ -189,6 +190,7 @@ class Runner:
         version = held_after(self._manifest, self._held)
         if version is not None:
             take_over(self._node.store.lists, self._jobs, version)
+            complete(self._node.store, self._manifest, self._node.config.name)
 
     def changed(self, state: State, event: Event, error: dict[str, Any] | None) -> None:
         """Have the node record a transition."""

@@ -18,9 +18,18 @@ NAMES = ("bank", "fintech", "government", "telecom")
 
 
 class Fleet:
-    """Nodes of `names` under `folder`; use it as a context manager."""
+    """Nodes of `NAMES` under `folder`, with `fields` of node.json; use it as a context manager.
 
-    def __init__(self, folder: Path, fields: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    `modules` says which module runs as a node, where it is another than `parties.node`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        fields: Mapping[str, Mapping[str, Any]] | None = None,
+        modules: Mapping[str, str] | None = None,
+    ) -> None:
+        self._modules = modules or {}
         self._run = make_homes(folder, {name: (fields or {}).get(name, {}) for name in NAMES})
         self.homes = self._run.homes
         self._broker: subprocess.Popen[str] | None = None
@@ -44,7 +53,8 @@ class Fleet:
     def start(self, name: str, wait: bool = True) -> None:
         """Start a node; returns when it is on the bus."""
         home = str(self.homes[name])
-        self._nodes[name] = self._start("parties.node", "--home", home, "--supervised")
+        module = self._modules.get(name, "parties.node")
+        self._nodes[name] = self._start(module, "--home", home, "--supervised")
         if wait:
             self._wait_online(name)
 
