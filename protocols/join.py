@@ -99,6 +99,7 @@ class SecureJoin:
             packed = await asyncio.to_thread(Packed, ids)
         for left, right in self.plan.pairs:
             await self._begin(left, right, packed)
+        packed = None  # as large as all tags together
         await self._settle()
         if self.plan.kind == 'inner':
             await self._cut()
