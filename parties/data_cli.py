@@ -51,6 +51,9 @@ def add(
     aggregate: Aggregate = None,
     schema: Schema = None,
     label: Label = None,
+    features: Annotated[
+        str | None, typer.Option(help="The only ones that jobs may read; all unless told.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a table's entry.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -71,12 +74,16 @@ def add(
             label=label,
             aggregate={column: str(rule) for column, rule in parse(aggregate).items()},
             schema_file=str(schema.absolute()) if schema else None,
+            features=_names(features) if features else None,
         )
         registry = with_table(registry, name, entry, replace=replace)
         terms = entry.terms()
         dates = [rule.by for rule in terms.rules.values() if rule.by]
         with Reader(location, keys=terms.key) as reader:
-            wanted = dict.fromkeys([*terms.key, *([label] if label else []), *terms.rules, *dates])
+            wanted = dict.fromkeys(
+                [*terms.key, *([label] if label else []), *terms.rules, *dates,
+                 *(terms.features or ())]
+            )
             absent = [
                 Finding(reader.name, "the column is not there", "a column of the table",
                         "correct the name", column=column)

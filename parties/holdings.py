@@ -113,8 +113,6 @@ def _opened(stated: Input, home: Path, config: NodeConfig) -> "ColumnSource":
     try:
         if isinstance(stated, Inputs) and stated.table is not None:
             entry = Registry.load(home).find(stated.table)
-            if entry.label in stated.features:
-                raise LocalError("inputs", "the label is no feature", "leave it out", step="load")
             return entry.open(features=stated.features, labelled=stated.label is not None)
         if config.data is None or config.id_column is None:
             raise LocalError(

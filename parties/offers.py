@@ -43,8 +43,6 @@ def make_offer(
 
     party = NodeConfig.load(home).name
     entry = Registry.load(home).find(table)
-    if entry.label is not None and entry.label in (features or ()):
-        raise LocalError("offer", f"{entry.label} is the label", "leave it out of the features")
     with entry.open(features=features, labelled=labelled) as source:
         inputs = shape(source, table)
     if bound is not None:

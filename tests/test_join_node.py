@@ -48,7 +48,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
                 lines.append(f"{spelt(code)},2024-{1 + i // 80:02d},{i + 0.5},{i % 7}")
             file = folder / f"{name}.csv"
             file.write_text("\n".join(lines) + "\n")
-            more = ("--aggregate", "turnover=sum,staff=latest:month") if name == "fintech" else ()
+            more = (
+                "--aggregate", "turnover=sum,staff=latest:month", "--features", "turnover,staff",
+            ) if name == "fintech" else ()  # fmt: skip
             fleet.sepc(name, "data", "add", "firms", file, "--key", "code",
                        "--profile", "credit-code", *more)  # fmt: skip
         yield fleet
@@ -195,6 +197,7 @@ def draft(fleet: Fleet, **changes: Any) -> Iterator[Path]:
     [
         ({"inputs__fintech__rows": 79}, "holds more than the 79 rows that the manifest states"),
         ({"inputs__fintech__profile": ["plain"]}, "profile"),
+        ({"inputs__fintech__features": ["month"]}, "not among those that jobs may read"),
         ({"inputs__fintech__table": "firm"}, "no table firm is registered"),
         ({"disclosure": ["Nobody learns anything."]}, "disclosure: the sentences are not those"),
         ({"join__mode": "reveal-size", "join__receivers": ["bank"]}, "join: the helpers"),

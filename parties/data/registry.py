@@ -27,7 +27,10 @@ DATA_FILE = "data.json"
 
 
 class Entry(Strict):
-    """One table: where it is, and the terms on which jobs read it. Paths are absolute."""
+    """One table: where it is, and the terms on which jobs read it. Paths are absolute.
+
+    `features` are the only columns that jobs may read besides key, label and dates; None for all.
+    """
 
     location: Annotated[str, Field(min_length=1)]
     key: Annotated[tuple[Column, ...], Field(min_length=1)]
@@ -35,6 +38,7 @@ class Entry(Strict):
     label: Column | None = None
     aggregate: Mapping[Column, str] = {}
     schema_file: str | None = None
+    features: tuple[Column, ...] | None = None
 
     def terms(self) -> Terms:
         """The terms, understood; DataError if they are not."""
@@ -44,6 +48,7 @@ class Entry(Strict):
             profile=self.profile,
             aggregate=self.aggregate,
             schema=self.schema_file,
+            features=self.features,
         )
 
     def open(
@@ -54,8 +59,17 @@ class Entry(Strict):
     ) -> ColumnSource:
         """The table as a source of columns, of these features or all, with its label or without.
 
-        Raises DataError if it cannot be used.
+        Raises DataError if it cannot be used, LocalError for features that jobs may not read.
         """
+        allowed = features if self.features is None else self.features
+        closed = set(features or ()) - set(allowed or ())
+        if closed or self.label in (features or ()):
+            raise LocalError(
+                "data_features",
+                f"{len(closed) or 1} of the features are not among those that jobs may read",
+                "ask for others, or have the owner register the table with them",
+                step="load",
+            )
         return ColumnSource(
             self.location,
             self.key,
@@ -63,7 +77,7 @@ class Entry(Strict):
             profile=self.profile,
             aggregate=self.aggregate,
             schema=self.schema_file,
-            features=features,
+            features=self.features if features is None else features,
             memory_mib=memory_mib,
         )
 
