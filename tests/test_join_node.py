@@ -134,6 +134,8 @@ def test_identifiers_are_revealed_when_their_owners_have_said_so(fleet: Fleet) -
 def test_two_owners_without_a_helper(fleet: Fleet) -> None:
     job_id = propose(fleet, *offers(fleet, "fintech"), "--mode", "ecdh", "--receiver", "bank")
     waiting(fleet, "fintech", job_id)
+    before = fleet.sepc("fintech", "job", "estimate", job_id)
+    assert (before["parties"], before["bytes"], before["at_most"]) == (2, 64 * 80 + 16 * 80, True)
     fleet.sepc("fintech", "job", "approve", job_id)
     assert set(outputs(fleet, "bank", job_id)["identifiers"]) == common("bank", "fintech")
     assert outputs(fleet, "fintech", job_id) == {}
