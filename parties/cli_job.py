@@ -121,7 +121,11 @@ def propose(
             )
             document = job_orders.compose(home, wanted).document()
         if save is not None:
-            save.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+            try:
+                save.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+            except OSError as exc:
+                cause = f"{save}: {exc.strerror}"
+                raise LocalError("save", cause, "name a file that can be written") from None
             return {"job_id": document["job_id"], "saved": str(save)}
         return order_node(home, "propose", manifest=document)
 

@@ -70,7 +70,7 @@ def compose(home: Path, wanted: Wanted) -> Manifest:
     inputs = _inputs(config, own, offers, wanted.parties, mode)
     if not labelled:
         inputs = {n: _without_label(i, mode) for n, i in inputs.items()}
-    _check_sizes(inputs)
+    _check_profiles(inputs)
     common: dict[str, Any] = {
         "keys": config.directory,
         "measurement": measurement(),
@@ -124,7 +124,7 @@ def _without_label(inputs: Input, mode: str) -> Input:
     return inputs.model_copy(update={"label": None, "features": features})
 
 
-def _check_sizes(inputs: Mapping[str, Input]) -> None:
+def _check_profiles(inputs: Mapping[str, Input]) -> None:
     profiles = {i.profile for i in inputs.values() if isinstance(i, Inputs)}
     if len(profiles) > 1:
         raise LocalError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 
 import numpy as np
 import pytest
 from join_kit import names, ordered
 
+from engine import frames
 from engine.cluster import run_cluster
 from engine.errors import LocalProtocolError
 from engine.shamir import Geometry
@@ -177,3 +179,32 @@ def test_values_that_fixed_point_cannot_hold_are_refused_without_being_named():
 def test_a_task_that_nobody_can_run_is_refused(more, says):
     with pytest.raises((ValueError, LocalProtocolError), match=says):
         task_of(**more)
+
+
+TRAFFIC = [
+    task_of(slack=6, mode='reveal-identifiers', receivers=(1, 2)),
+    task_of(slack=6, mode='reveal-size', receivers=(3,), verified=True),
+    task_of(slack=6, width=5, receivers=(0,), counts=('common', 'each')),
+    task_of(3, slack=6, kind='full', receivers=(2,), counts=('common',)),
+    task_of(2, slack=6, mode='ecdh', receivers=(0, 1)),
+]
+
+
+@pytest.mark.parametrize('task', TRAFFIC, ids=lambda t: f'{t.mode}-{t.m}')
+def test_the_frames_are_the_same_whatever_the_lists_hold(task, monkeypatch):
+    def frames_of():
+        seen = defaultdict(list)
+
+        def tap(source, target, frame, payload):
+            if frame.kind != frames.BYE:
+                seen[source, target].append((frame.operation, frame.kind, frame.tag, frame.length))
+            return [(frame, payload)]
+        run_cluster(lambda mpc: party(mpc, task), task.m, verified=task.verified, tap=tap)
+        return {pair: sorted(sent) for pair, sent in seen.items()}
+
+    as_they_are = frames_of()
+    others = [names(*range(100 * p, 100 * p + len(own))) for p, own in enumerate(IDS)]
+    monkeypatch.setitem(globals(), 'IDS', others)
+    assert frames_of() == as_they_are
+    monkeypatch.setitem(globals(), 'IDS', [names(*range(len(own) + 4)) for own in others])
+    assert frames_of() == as_they_are

@@ -43,6 +43,8 @@ class Terms:
     rules: Mapping[str, Rule]
     standard: Standard | None
     features: tuple[str, ...] | None
+    closed: tuple[str, ...] = ()
+    """Columns that are never features, whatever else is said."""
 
     @classmethod
     def of(
@@ -54,6 +56,7 @@ class Terms:
         aggregate: Aggregates = None,
         schema: str | Path | Standard | None = None,
         features: Sequence[str] | None = None,
+        closed: Sequence[str] = (),
     ) -> Terms:
         """Terms as they are written in a configuration; DataError if they are not understood."""
         names = (key,) if isinstance(key, str) else tuple(key)
@@ -64,12 +67,13 @@ class Terms:
             parse(aggregate),
             Standard.load(schema) if isinstance(schema, str | Path) else schema,
             None if features is None else tuple(features),
+            tuple(closed),
         )
 
     def is_feature(self, name: str) -> bool:
         """Whether a column of the table is a feature on these terms."""
         dates = {rule.by for rule in self.rules.values()}
-        if name == self.label or name in self.key or name in dates:
+        if name in (self.label, *self.key, *self.closed) or name in dates:
             return False
         if self.features is not None:
             return name in self.features

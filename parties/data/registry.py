@@ -78,6 +78,7 @@ class Entry(Strict):
             aggregate=self.aggregate,
             schema=self.schema_file,
             features=self.features if features is None else features,
+            closed=() if self.label is None else (self.label,),
             memory_mib=memory_mib,
         )
 

@@ -33,7 +33,8 @@ class ColumnSource:
 
     Columns of the key, the label, the dates of `latest` and the columns that the standard calls
     dates or text are not features; all others must be numeric, or `features` names the ones to
-    take. `memory_mib` bounds what DuckDB holds; the identifiers and the block that is being read
+    take; those of `closed` are none in any case.
+    `memory_mib` bounds what DuckDB holds; the identifiers and the block that is being read
     come on top, so the peak depends on the rows and the width of a block, not on the number of
     columns.
     """
@@ -55,10 +56,17 @@ class ColumnSource:
         aggregate: Aggregates = None,
         schema: str | Path | Standard | None = None,
         features: Sequence[str] | None = None,
+        closed: Sequence[str] = (),
         memory_mib: int = MEMORY_MIB,
     ) -> None:
         terms = Terms.of(
-            key, label, profile=profile, aggregate=aggregate, schema=schema, features=features
+            key,
+            label,
+            profile=profile,
+            aggregate=aggregate,
+            schema=schema,
+            features=features,
+            closed=closed,
         )
         self._reader = Reader(place, memory_mib=memory_mib, keys=terms.key)
         try:
