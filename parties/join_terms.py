@@ -92,9 +92,10 @@ def _of_model(manifest: Manifest, join: Join) -> str | None:
 
 
 def reveals(manifest: Manifest, own: object) -> bool:
-    """Whether a party that brings `own` lets others learn something of its list."""
-    join = manifest.join
-    return join is not None and join.mode != "shared" and isinstance(own, Inputs)
+    """Whether anybody learns something of the list of a party that brings `own`, if only a size."""
+    if manifest.program.name != COMMON or not isinstance(own, Inputs):
+        return False
+    return bool(task_of(manifest).outputs)
 
 
 _WRONG_HELPERS = "the helpers are not the ones that the order of the parties gives"

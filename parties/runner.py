@@ -121,7 +121,7 @@ class Runner:
             if quota is not None:
                 decision = replace(decision, checks=(*decision.checks, quota))
             foreign = manifest.initiator != config.name
-            # What others learn of this party's list is for a person to say, whatever the policy.
+            # Whether others learn anything of this party's list is for a person to say.
             asks = config.approval == "person" or reveals(manifest, manifest.inputs[config.name])
             decision = replace(decision, person=foreign and asks)
         node.decided(manifest, decision)

@@ -92,6 +92,9 @@ def test_a_shared_result_opens_the_agreed_counts_only(fleet: Fleet) -> None:
     three = offers(fleet, *NAMES[1:], features="staff,turnover", bound=120)
     job_id = propose(fleet, *three, "--bound", 100, "--count", "common", "--count", "each",
                      "--receiver", "bank", "--receiver", "telecom", "--verified")  # fmt: skip
+    for name in NAMES[1:]:
+        waiting(fleet, name, job_id)
+        fleet.sepc(name, "job", "approve", job_id)
     each = {name: len(common("bank", name)) for name in NAMES[1:]}
     expected = {"rows_common": len(common(*NAMES)), "rows_each": each}
     assert outputs(fleet, "bank", job_id) == outputs(fleet, "telecom", job_id) == expected
