@@ -15,6 +15,7 @@ from protocols.join import SecureJoin
 from protocols.psi import Plan, intersect
 
 _WIDTH = 8
+_ROWS = 1 << 18
 _BLOCK = 2
 """Columns that travel together; a block is shared before the next one starts."""
 
@@ -29,7 +30,12 @@ def _numbers(n, party):
 
 
 def _texts(numbers):
-    return np.array([f'{number:018d}' for number in numbers.tolist()], dtype=object)
+    out = np.empty(len(numbers), dtype=object)
+    for start in range(0, len(out), _ROWS):
+        # A list of all numbers would take more memory than the join.
+        part = numbers[start:start + _ROWS].tolist()
+        out[start:start + _ROWS] = [f'{number:018d}' for number in part]
+    return out
 
 
 def _order(n):

@@ -102,8 +102,10 @@ class NumericOperations(RuntimeBase):
         if early:
             # Where 2^16 is not part of the factor, that is below 2^32 and the last `early` bits of
             # a do not count.
-            a = self.product('multiply', [a, digits[-1].broadcast_to(shape)], lambda a, d: field.mul(
-                a, field.affine(d, (1 << 16) - 1, 1)), shape, early, 0, elementwise=True)
+            def power(a, digit):
+                return field.mul(a, field.affine(digit, (1 << 16) - 1, 1))
+            a = self.product('multiply', [a, digits[-1].broadcast_to(shape)], power, shape, early,
+                             0, elementwise=True)
         scaled = self.product('multiply', [a, scale], field.mul, shape, places - inner - early,
                               inner, elementwise=True)
         shift = inner + WORK - frac

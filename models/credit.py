@@ -12,7 +12,7 @@ party.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +44,19 @@ _PASSES = 3
 
 async def credit_program(mpc, *, parties: list[str], table: PartyTable,
                          inputs: dict[str, list[str]], rows: dict[str, int],
-                         parameters: CreditParameters, progress: Progress) -> dict[str, Any]:
+                         parameters: CreditParameters, progress: Progress,
+                         join: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Run the program at this party; `parties[i]` is MPC party i, `parties[0]` the initiator.
+
+    `table` is anything with `ids`, `label` and `columns` as `PartyTable` has them; `join` holds
+    options of `SecureJoin`, which keep its rows those of a left join.
 
     Returns {"steps": {step: cost}, "outputs": {...}, "keep": {...}}. The outputs of the partners
     are the features of the card; "keep" is what `models.serving` scores with later.
     Raises LocalProtocolError `too-few-common-rows`, `no-features`.
     """
     steps = Steps(mpc, progress)
-    joined = CreditTable(mpc, parties, table, inputs, rows, parameters)
+    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join)
     job = _Job(mpc, joined, parameters)
     with steps.step('join'):
         await joined.match()

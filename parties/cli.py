@@ -12,8 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from parties.cli_common import Json, answer
+from parties.cli_job import job
 from parties.cli_model import app as model
-from parties.cli_node import audit, job, node
+from parties.cli_node import audit, node
 from parties.cli_pir import app as pir
 from parties.data_cli import app as data_commands
 

@@ -82,7 +82,7 @@ def up(home: Home) -> None:
 @node.command()
 def status(home: Home, as_json: Json = False) -> None:
     """What the running node says of itself, and who else is on the bus."""
-    answer(lambda: _order(home, "status"), as_json, print_fields)
+    answer(lambda: order_node(home, "status"), as_json, print_fields)
 
 
 @node.command()
@@ -100,29 +100,8 @@ def doctor(home: Home, as_json: Json = False) -> None:
             mark = "ok  " if one["passed"] else "FAIL"
             print(f"{mark} {one['check']}{where}: {one['found']}{seconds}{remedy}")
 
-    if not answer(lambda: _order(home, "doctor"), as_json, show)["healthy"]:
+    if not answer(lambda: order_node(home, "doctor"), as_json, show)["healthy"]:
         raise typer.Exit(1)
-
-
-@job.command()
-def propose(
-    home: Home,
-    manifest: Annotated[Path, typer.Argument(help="The manifest, a JSON file.")],
-    as_json: Json = False,
-) -> None:
-    """Propose a job to all its parties."""
-
-    def work() -> dict[str, Any]:
-        from parties.errors import LocalError
-
-        try:
-            document = json.loads(manifest.read_bytes())
-        except (OSError, ValueError) as exc:
-            cause = f"{manifest} cannot be read ({type(exc).__name__})"
-            raise LocalError("manifest", cause, "give a JSON file") from None
-        return _order(home, "propose", manifest=document)
-
-    answer(work, as_json, print_fields)
 
 
 @job.command("list")
@@ -133,7 +112,7 @@ def list_(home: Home, as_json: Json = False) -> None:
         for one in document["jobs"]:
             print(f"{one['job_id']}: {one['program']} of {one['initiator']}, {one['state']}")
 
-    answer(lambda: _order(home, "jobs"), as_json, show)
+    answer(lambda: order_node(home, "jobs"), as_json, show)
 
 
 @job.command("show")
@@ -144,7 +123,7 @@ def show_(home: Home, job_id: JobId, as_json: Json = False) -> None:
         from parties.learned import learned
         from parties.manifest import Manifest
 
-        document = _order(home, "job", job_id=job_id)
+        document = order_node(home, "job", job_id=job_id)
         return {**document, "learned": learned(Manifest.read(document["manifest"]))}
 
     answer(work, as_json, lambda d: print(json.dumps(d, indent=2, ensure_ascii=False)))
@@ -153,13 +132,13 @@ def show_(home: Home, job_id: JobId, as_json: Json = False) -> None:
 @job.command()
 def approve(home: Home, job_id: JobId, as_json: Json = False) -> None:
     """Approve a job that waits for a person's word."""
-    answer(lambda: _order(home, "approve", job_id=job_id), as_json, print_fields)
+    answer(lambda: order_node(home, "approve", job_id=job_id), as_json, print_fields)
 
 
 @job.command()
 def cancel(home: Home, job_id: JobId, as_json: Json = False) -> None:
     """Call a job off: everywhere, since no party goes on without another."""
-    answer(lambda: _order(home, "cancel", job_id=job_id), as_json, print_fields)
+    answer(lambda: order_node(home, "cancel", job_id=job_id), as_json, print_fields)
 
 
 @audit.command()
@@ -199,7 +178,8 @@ def show_audit(
     answer(work, as_json, show)
 
 
-def _order(home: Path, command: str, **fields: Any) -> dict[str, Any]:
+def order_node(home: Path, command: str, **fields: Any) -> dict[str, Any]:
+    """What the running node answers to a command."""
     from parties.control import order
 
     return order(home, {"command": command, **fields})

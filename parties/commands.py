@@ -4,13 +4,14 @@ Each takes the fields of a command and returns the fields of its answer, or rais
 Answers hold what the operator may know; neither commands nor answers are logged.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from parties.errors import LocalError
+from parties.errors import LocalError, as_error
 from parties.job import Agreed, Stop
 from parties.lifecycle import TERMINAL, State
 from parties.list_commands import ListCommands
@@ -37,6 +38,7 @@ class Commands:
             "propose": self._propose,
             "jobs": self._jobs,
             "job": self._job,
+            "outcome": self._outcome,
             "approve": self._approve,
             "cancel": self._cancel,
             "lists": lists.show,
@@ -121,6 +123,27 @@ class Commands:
     def _state(self, job_id: str, state: State) -> str:
         job = self._node.jobs.get(job_id)
         return "waiting for approval" if job is not None and job.waits_for_person else str(state)
+
+    async def _outcome(self, fields: Fields) -> Fields:
+        """Wait until a job has ended here; LocalError with the reason if it did not end well."""
+        job_id, seconds = str(fields["job_id"]), fields.get("seconds")
+        job = self._node.jobs.get(job_id)
+        if job is not None:
+            try:
+                async with asyncio.timeout(None if seconds is None else float(seconds)):
+                    await job.ended.wait()
+            except TimeoutError:
+                raise LocalError(
+                    "not_ended",
+                    f"the job {job_id} is {self._state(job_id, job.state)}",
+                    "wait longer, or see sepc job show",
+                ) from None
+        record = self._node.store.job(job_id)
+        if record is None:
+            raise _unknown(job_id)
+        if record.state is not State.FINISHED:
+            raise as_error(record.error or {"code": "not_finished", "cause": record.state})
+        return {"job_id": job_id, "state": str(record.state)}
 
     async def _approve(self, fields: Fields) -> Fields:
         job = self._node.jobs.get(str(fields["job_id"]))

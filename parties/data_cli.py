@@ -51,6 +51,9 @@ def add(
     aggregate: Aggregate = None,
     schema: Schema = None,
     label: Label = None,
+    features: Annotated[
+        str | None, typer.Option(help="The only ones that jobs may read; all unless told.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a table's entry.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -71,12 +74,16 @@ def add(
             label=label,
             aggregate={column: str(rule) for column, rule in parse(aggregate).items()},
             schema_file=str(schema.absolute()) if schema else None,
+            features=_names(features) if features else None,
         )
         registry = with_table(registry, name, entry, replace=replace)
         terms = entry.terms()
         dates = [rule.by for rule in terms.rules.values() if rule.by]
         with Reader(location, keys=terms.key) as reader:
-            wanted = dict.fromkeys([*terms.key, *([label] if label else []), *terms.rules, *dates])
+            wanted = dict.fromkeys(
+                [*terms.key, *([label] if label else []), *terms.rules, *dates,
+                 *(terms.features or ())]
+            )
             absent = [
                 Finding(reader.name, "the column is not there", "a column of the table",
                         "correct the name", column=column)
@@ -117,6 +124,30 @@ def remove(name: Annotated[str, typer.Argument()], home: Home, as_json: Json = F
 
         without_table(Registry.load(home), name).save(home)
         print(json.dumps({"removed": name}) if as_json else f"{name} is no longer registered")
+
+
+@app.command("offer")
+def offer(
+    name: Annotated[str, typer.Argument(help="A registered table.")],
+    home: Home,
+    bound: Annotated[
+        int | None, typer.Option(min=1, help="Public size that hides the number of rows.")
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Features, with commas; none; all unless told otherwise.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What a proposer may say about a table, for --offer of sepc job propose; never a value."""
+    with _reported(as_json):
+        from parties.offers import make_offer
+
+        wanted = None if features in (None, "all") else () if features == "none" else _names(
+            features or ""
+        )
+        made = make_offer(home, name, bound, wanted, labelled=False)
+        # The document is the offer, for people as for programs.
+        print(json.dumps(made.model_dump(mode="json"), ensure_ascii=False))
 
 
 @app.command("check")

@@ -37,6 +37,9 @@ class Ports(Protocol):
     async def check(self) -> Decision:
         """Compare the manifest with what this node holds."""
 
+    def waits(self) -> None:
+        """Tell the operator that the job waits for their word."""
+
     async def offer(self) -> Approval:
         """Draw the job key and reserve the port that the approval states."""
 
@@ -232,7 +235,9 @@ class Job:
             await self._fail(Event.NODE_FAILED, item.error)
         elif item.decision.approved:
             self.waits_for_person = item.decision.person
-            if not self.waits_for_person:
+            if self.waits_for_person:
+                self._ports.waits()
+            else:
                 await self._approve()
         else:
             refusal = Refusal(checks=item.decision.checks)

@@ -5,8 +5,11 @@ stand in the report afterwards. They state what the protocols show to a party th
 what colluding parties could put together is in `docs/security.md`.
 """
 
+from collections.abc import Callable
+
+from parties.join_learned import Told, told
 from parties.manifest import Applicants, Inputs, KeyedList, Keys, Manifest, Nothing
-from parties.programs import SCORE, UPDATE
+from parties.programs import COMMON, SCORE, UPDATE
 
 Sentences = dict[str, list[str]]
 
@@ -32,6 +35,8 @@ _ZH_MEANING = {
 
 def learned(manifest: Manifest) -> Sentences:
     """English sentences by party."""
+    if manifest.program.name == COMMON:
+        return _of_join(manifest, lambda one: f"{'It' if one.party else 'Everybody'} {one.en}")
     everybody = _everybody_en(manifest)
     result: Sentences = {}
     for party in manifest.names:
@@ -61,6 +66,8 @@ def learned(manifest: Manifest) -> Sentences:
 
 def learned_zh(manifest: Manifest) -> Sentences:
     """The same sentences in Chinese."""
+    if manifest.program.name == COMMON:
+        return _of_join(manifest, lambda one: f"{'' if one.party else '所有参与方'}{one.zh}")
     result: Sentences = {}
     for party in manifest.names:
         received = [name for name, o in manifest.outputs.items() if party in o.receivers]
@@ -79,6 +86,14 @@ def learned_zh(manifest: Manifest) -> Sentences:
         sentences.append(_everybody_zh(manifest))
         result[party] = sentences
     return result
+
+
+def _of_join(manifest: Manifest, say: Callable[[Told], str]) -> Sentences:
+    sentences = told(manifest)
+    return {
+        party: [say(one) for one in sentences if one.party in (None, party)]
+        for party in manifest.names
+    }
 
 
 def nobody() -> list[str]:

@@ -6,6 +6,7 @@ brings comes from the command: the name of a staged file in its own folder, or t
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -17,7 +18,7 @@ from parties.identity import check_party_name
 from parties.list_keys import checked_keys
 from parties.list_proposal import publish_manifest, query_manifest
 from parties.list_store import EVERYBODY
-from parties.list_terms import MAX_LISTS, HeldVersion
+from parties.list_terms import MAX_LISTS, HeldVersion, Versions, usable
 from parties.manifest import KeyedList, Keys, ListName, Manifest, Strict
 from parties.measurement import measurement
 
@@ -63,7 +64,8 @@ class ListCommands:
         """The lists held here, with the quotas of this node's own."""
         node = self._node
         lists = []
-        for version in node.store.lists.held().values():
+        for versions in node.store.lists.held().values():
+            version = versions[-1]
             own = version.owner == node.name
             lists.append(
                 {
@@ -73,7 +75,8 @@ class ListCommands:
                     "job_id": version.job_id,
                     "published_by": version.published_by,
                     **version.terms.model_dump(mode="json"),
-                    "complete": version.complete if own else None,
+                    "complete": version.complete,
+                    "answers": usable(versions).number,
                     "quotas": node.store.lists.quotas(version.terms.name) if own else None,
                 }
             )
@@ -108,7 +111,8 @@ class ListCommands:
         node = self._node
         wanted = _Publish.model_validate_json(canonical.canonical(fields))
         name = wanted.terms.name
-        held = node.store.lists.held().get((node.name, name))
+        versions = node.store.lists.held().get((node.name, name))
+        held = versions[-1] if versions else None
         if wanted.after != (held.number if held else 0):
             raise LocalError(
                 "list_changed",
@@ -119,14 +123,13 @@ class ListCommands:
             self._set_quotas(name, wanted.quotas)
         manifest = publish_manifest(
             wanted.terms,
-            wanted.after + 1,
+            self._next_number(name, wanted.after),
             held if wanted.update else None,
             **self._common(wanted.seconds),
         )
         order = Order(wanted.terms, staged=node.home / STAGED / wanted.staged)
         job = await node.propose(manifest, order)
         await node.outcome(job, everybody=True)
-        node.store.lists.complete(manifest.job_id)
         return {
             "job_id": manifest.job_id,
             "manifest_sha256": manifest.sha256(),
@@ -136,10 +139,9 @@ class ListCommands:
 
     async def query(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Ask lists for keys; the answer is in the file `result`, in the order of the keys."""
-        node = self._node
         wanted = _Query.model_validate_json(canonical.canonical(fields))
         asked = [self._named(name) for name in dict.fromkeys(wanted.lists)]
-        profiles = {version.terms.profile for version in asked}
+        profiles = {versions[-1].terms.profile for versions in asked}
         if len(profiles) > 1:
             raise LocalError(
                 "profiles",
@@ -148,11 +150,15 @@ class ListCommands:
             )
         keys = await asyncio.to_thread(checked_keys, wanted.keys, profiles.pop())
         brings = Keys(count=len(keys))
-        manifest: Manifest = query_manifest(
-            asked, len(keys), wanted.severity, **self._common(wanted.seconds)
-        )
-        job = await node.propose(manifest, Order(brings, keys=tuple(keys)))
-        await node.outcome(job)
+        order = Order(brings, keys=tuple(keys))
+        complete, newest = ([choose(v) for v in asked] for choose in (usable, _newest))
+        try:
+            manifest, chosen = await self._ask(complete, wanted, order), complete
+        except LocalError as exc:
+            # A party may have heard of a publication's end what this node has not.
+            if newest == complete or exc.code != "refused" or "lists: " not in exc.cause:
+                raise
+            manifest, chosen = await self._ask(newest, wanted, order), newest
         return {
             "job_id": manifest.job_id,
             "manifest_sha256": manifest.sha256(),
@@ -162,9 +168,31 @@ class ListCommands:
                     "version": v.number,
                     "columns": list(v.terms.columns),
                 }
-                for v in asked
+                for v in chosen
             ],
         }
+
+    async def _ask(
+        self, versions: Sequence[HeldVersion], wanted: _Query, order: Order
+    ) -> Manifest:
+        """Ask these versions; the job's manifest once it has ended well."""
+        count = len(order.keys or ())
+        common = self._common(wanted.seconds)
+        manifest: Manifest = query_manifest(versions, count, wanted.severity, **common)
+        job = await self._node.propose(manifest, order)
+        await self._node.outcome(job)
+        return manifest
+
+    def _next_number(self, name: str, after: int) -> int:
+        """A number that no earlier publication of this node's list had, also not a failed one: some
+        party may hold it."""
+        used = [after]
+        for record in self._node.store.jobs():
+            manifest = record.manifest
+            terms = manifest["inputs"].get(self._node.name, {})
+            if manifest["initiator"] == self._node.name and terms.get("name") == name:
+                used.append(int(manifest["parameters"].get("number", 0)))
+        return max(used) + 1
 
     def _common(self, seconds: int) -> dict[str, Any]:
         """What all manifests of this node have in common: everybody in the directory computes."""
@@ -180,17 +208,21 @@ class ListCommands:
             "seconds": seconds,
         }
 
-    def _named(self, name: str) -> HeldVersion:
-        """The newest version of the list called `name`, or `owner/name`."""
+    def _named(self, name: str) -> Versions:
+        """The versions of the list called `name`, or `owner/name`."""
         held = self._node.store.lists.held()
         found = [v for (o, n), v in held.items() if name in (n, f"{o}/{n}")]
         if len(found) == 1:
             return found[0]
         if found:
-            owners = ", ".join(f"{v.owner}/{name}" for v in found)
+            owners = ", ".join(f"{versions[-1].owner}/{name}" for versions in found)
             raise LocalError("ambiguous_list", f"several lists are called so: {owners}", "name one")
         raise LocalError(
             "unknown_list",
             f"this node holds no list {name[:100]}",
             "see sepc pir list, or have its owner publish it",
         )
+
+
+def _newest(versions: Versions) -> HeldVersion:
+    return versions[-1]

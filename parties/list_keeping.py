@@ -13,11 +13,14 @@ from parties.list_terms import (
     PublishParameters,
     QueryParameters,
     UpdateParameters,
+    base_of,
     members,
+    named,
 )
 from parties.manifest import KeyedList, Keys, Manifest
 from parties.messages import Check
 from parties.programs import PUBLISH, QUERY, UPDATE
+from parties.store import Store
 
 SHARES_FILE = "shares.npz"
 ENTRIES_FILE = "entries.npz"
@@ -72,8 +75,10 @@ def held_after(manifest: Manifest, held: Held) -> HeldVersion | None:
         number = PublishParameters.from_json(manifest.parameters).number
         published_by, published = manifest.job_id, digest
     else:
-        number = UpdateParameters.from_json(manifest.parameters).number
-        before = held[manifest.initiator, terms.name]
+        update = UpdateParameters.from_json(manifest.parameters)
+        number = update.number
+        before = base_of(held[manifest.initiator, terms.name], update.published)
+        assert before is not None
         published_by, published = before.published_by, before.published
     return HeldVersion(
         owner=manifest.initiator,
@@ -97,7 +102,10 @@ def files_of(manifest: Manifest, party: str, jobs: Path, held: Held) -> dict[str
     if manifest.program.name == UPDATE:
         inputs = manifest.inputs[manifest.initiator]
         assert isinstance(inputs, KeyedList)
-        published = jobs / held[manifest.initiator, inputs.name].published_by
+        update = UpdateParameters.from_json(manifest.parameters)
+        before = base_of(held[manifest.initiator, inputs.name], update.published)
+        assert before is not None
+        published = jobs / before.published_by
         files["published"] = str(published / SHARES_FILE)
         if party == manifest.initiator:
             files["before"] = str(published / ENTRIES_FILE)
@@ -106,7 +114,8 @@ def files_of(manifest: Manifest, party: str, jobs: Path, held: Held) -> dict[str
     if manifest.program.name == QUERY:
         query = QueryParameters.from_json(manifest.parameters)
         for i, version in enumerate(query.lists):
-            one = held[version.owner, version.name]
+            one = named(held[version.owner, version.name], version)
+            assert one is not None
             files[f"{i}"] = str(jobs / one.job_id / SHARES_FILE)
             files[f"{i} published"] = str(jobs / one.published_by / SHARES_FILE)
     return files
@@ -119,3 +128,11 @@ def take_over(lists: ListStore, jobs: Path, version: HeldVersion) -> None:
         for name in (SHARES_FILE, ENTRIES_FILE):
             with suppress(OSError):
                 (jobs / job_id / name).unlink()
+
+
+def complete(store: Store, manifest: Manifest, party: str) -> None:
+    """Note that every other party has signed that it holds a version of a list, once all have."""
+    if manifest.program.name not in (PUBLISH, UPDATE):
+        return
+    if set(manifest.names) - {party} <= set(store.receipts(manifest.job_id)):
+        store.lists.complete(manifest.job_id)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from parties import canonical
-from parties.list_terms import Held, HeldVersion
+from parties.list_terms import Held, HeldVersion, Versions, usable
 from parties.manifest import KeyedList
 from parties.quota import QuotaLedger
 
@@ -25,7 +25,8 @@ create table if not exists list_quotas (name text primary key, quotas blob not n
 create table if not exists list_usage (name text primary key, used blob not null);
 """
 KEPT = 2
-"""Versions of a list whose shares are kept: a query that was approved may still read the last."""
+"""Versions of a list whose shares are kept: a query that was approved may still read the last. If
+none of them is complete, the newest one that is stays as well."""
 EVERYBODY = "*"
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
@@ -64,15 +65,21 @@ class ListStore:
             db.execute("update lists set complete = 1 where job_id = ?", (job_id,))
 
     def held(self) -> Held:
-        """The newest version of every list."""
-        return {(v.owner, v.terms.name): v for v in self._versions()}
+        """The versions of every list."""
+        by_list: dict[tuple[str, str], Versions] = {}
+        for version in self._versions():
+            key = version.owner, version.terms.name
+            by_list[key] = (*by_list.get(key, ()), version)
+        return by_list
 
     def forget_old(self) -> set[str]:
-        """Forget all but the newest versions; the jobs whose shares nobody needs any more."""
-        by_list: dict[tuple[str, str], list[HeldVersion]] = {}
-        for version in self._versions():
-            by_list.setdefault((version.owner, version.terms.name), []).append(version)
-        old = [v for versions in by_list.values() for v in versions[:-KEPT]]
+        """Forget all but the versions that are still needed; the jobs whose shares nobody needs."""
+        old = [
+            version
+            for versions in self.held().values()
+            for version in versions[:-KEPT]
+            if version != usable(versions)
+        ]
         with self._transaction() as db:
             for version in old:
                 db.execute("delete from lists where job_id = ?", (version.job_id,))

@@ -85,6 +85,7 @@ class HeldVersion:
     `job_id` and `manifest` are those of the job that made the version, `published_by` and
     `published` those of the job that published the list (the same, unless it was an update).
     `parties` are names and public keys in MPC order: shares fit those parties in that order only.
+    `complete`: all of them have signed that they hold it, as far as this node has heard.
     """
 
     owner: str
@@ -105,8 +106,22 @@ class HeldVersion:
         )
 
 
-Held = Mapping[tuple[str, str], HeldVersion]
-"""By owner and name: the newest version that a node holds."""
+Versions = tuple[HeldVersion, ...]
+Held = Mapping[tuple[str, str], Versions]
+"""By owner and name: the versions that a node holds, the newest last."""
+
+
+def usable(versions: Versions) -> HeldVersion:
+    """The version to ask: the newest that everybody holds. A publication that failed half way
+    leaves a newer one at some parties; where no version is known to be complete, the newest."""
+    complete = [version for version in versions if version.complete]
+    return (complete or list(versions))[-1]
+
+
+def base_of(versions: Versions, published: str) -> HeldVersion | None:
+    """The newest version that goes back to the publication of that manifest."""
+    found = [version for version in versions if version.published == published]
+    return found[-1] if found else None
 
 
 def members(manifest: Manifest) -> tuple[tuple[str, str], ...]:
@@ -143,11 +158,12 @@ def _update_problem(manifest: Manifest, held: Held) -> str | None:
     owner, terms = manifest.initiator, _terms(manifest)
     if terms is None:
         return f"{owner} brings no list"
-    before = held.get((owner, terms.name))
-    if before is None:
+    versions = held.get((owner, terms.name), ())
+    if not versions:
         return f"this node holds no list {terms.name} of {owner}: publish it anew"
     published = UpdateParameters.from_json(manifest.parameters).published
-    if before.published != published or before.parties != members(manifest):
+    before = base_of(versions, published)
+    if before is None or before.parties != members(manifest):
         return (
             f"this node holds another publication of the list {terms.name} of {owner}: "
             "publish it anew"
@@ -158,12 +174,12 @@ def _update_problem(manifest: Manifest, held: Held) -> str | None:
 
 
 def _number_problem(manifest: Manifest, terms: KeyedList, held: Held) -> str | None:
-    before = held.get((manifest.initiator, terms.name))
+    versions = held.get((manifest.initiator, terms.name), ())
     number = manifest.parameters.get("number")
-    if before is not None and isinstance(number, int) and number <= before.number:
+    if versions and isinstance(number, int) and number <= versions[-1].number:
         return (
             f"the manifest makes version {number} of the list {terms.name}, this node holds "
-            f"version {before.number} of it"
+            f"version {versions[-1].number} of it"
         )
     return None
 
@@ -175,22 +191,31 @@ def _query_problem(manifest: Manifest, held: Held) -> str | None:
     names = [(version.owner, version.name) for version in query.lists]
     if len(set(names)) != len(names):
         return "a list is named twice"
+    profiles = set()
     for version in query.lists:
         what = f"the list {version.name} of {version.owner}"
-        own = held.get((version.owner, version.name))
-        if own is None:
+        versions = held.get((version.owner, version.name), ())
+        if not versions:
             return f"this node does not hold {what}"
-        if own.reference != version:
-            more = "" if own.number != version.number else ", of another manifest"
+        own = named(versions, version)
+        current = usable(versions)
+        if own is None or own.number < current.number:
+            # What the owner has replaced everywhere is not asked any more.
+            more = "" if current.number != version.number else ", of another manifest"
             return (
-                f"this node holds version {own.number} of {what}{more}; the manifest names version "
-                f"{version.number}"
+                f"this node holds version {current.number} of {what}{more}; the manifest names "
+                f"version {version.number}"
             )
         if own.parties != members(manifest):
             return f"{what} was published among other parties, or in another order of them"
-    if len({held[key].terms.profile for key in names}) > 1:
-        return "the lists compare keys by different profiles"
-    return None
+        profiles.add(own.terms.profile)
+    return "the lists compare keys by different profiles" if len(profiles) > 1 else None
+
+
+def named(versions: Versions, reference: ListVersion) -> HeldVersion | None:
+    """The version that a query's manifest names, if it is held."""
+    found = [version for version in versions if version.reference == reference]
+    return found[0] if found else None
 
 
 def _terms(manifest: Manifest) -> KeyedList | None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from parties import canonical
 from parties.errors import RemoteProtocolError
 from parties.identity import PARTY_NAME
+from protocols.join_plan import helpers as helpers_of
 
 PartyName = Annotated[str, Field(pattern=rf"^{PARTY_NAME.pattern}$")]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
@@ -20,6 +21,8 @@ Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 JobId = Annotated[str, Field(pattern=r"^[a-z0-9-]{8,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
+TableName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+ProfileName = Annotated[str, Field(pattern=r"^[a-z-]{1,64}$")]
 ListName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Role = Literal["compute", "input", "output"]
 
@@ -52,13 +55,50 @@ class Party(Strict):
 
 
 class Inputs(Strict):
-    """One party puts in a table: its shape, never a value of it."""
+    """One party puts in a table: its shape, never a value of it.
+
+    `rows` is its public number of businesses; with `padded` it holds at most so many, and padding
+    hides how many. `table` is the name under which its owner registered it (None: the table of its
+    `node.json`). `profile` says how identifiers are compared, one profile per column of the key or
+    one for all; `aggregate` what becomes of several rows of one business, by column.
+    """
 
     kind: Literal["table"] = "table"
     rows: Annotated[int, Field(ge=1)]
+    padded: bool = False
+    table: TableName | None = None
     id_column: Column
+    profile: Annotated[tuple[ProfileName, ...], Field(min_length=1, max_length=16)] = ("plain",)
     features: tuple[Column, ...]
     label: Column | None
+    aggregate: dict[Column, Annotated[str, Field(min_length=1, max_length=220)]] = {}
+
+    def problem(self, held: "Inputs") -> str | None:
+        """Why a table of the shape `held` is not what is stated here; None if it is."""
+        if self.padded and held.rows > self.rows:
+            # How many there are is what padding hides.
+            most = f"the {self.rows} rows that the manifest states"
+            return f"rows: the table here holds more than {most}"
+        if not self.padded and held.rows != self.rows:
+            return f"rows: the manifest says {self.rows}, this node holds {held.rows}"
+        for name in ("table", "id_column", "label", "profile", "aggregate"):
+            said, here = getattr(self, name), getattr(held, name)
+            if said != here:
+                return f"{name}: the manifest says {_shown(said)}, this node holds {_shown(here)}"
+        if self.features != held.features:
+            return (
+                f"the {len(self.features)} features of the manifest are not the "
+                f"{len(held.features)} that this node holds, in their order"
+            )
+        return None
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={rule}" for name, rule in value.items()) or "none"
+    return str(value)
 
 
 class KeyedList(Strict):
@@ -108,20 +148,41 @@ class Output(Strict):
 
 
 class Join(Strict):
-    """How rows are matched: for each party that joins the initiator, the two that help.
+    """How rows are matched, and who is told what about the matches.
 
-    The first helper matches pseudonyms, the second is told the matching positions. With
-    `same_order` the initiator's rows have one secret order in all joins, so that a party which
-    helps in two of them also sees how far their matches overlap.
+    `mode`: what comes out stays shared between the parties (`shared`), or named `receivers` learn
+    how many businesses all owners have in common (`reveal-size`), or which of their own those are
+    (`reveal-identifiers`). `ecdh` does either for two owners alone, without a helper: the size with
+    `size_only`; with `proved` the one that answers proves that it used one key throughout.
+
+    `helpers`: for each owner that joins the initiator, those that match pseudonyms: two of four
+    parties (the first matches, the second is told the positions), one of three, none in `ecdh`.
+    With `same_order` a list has one secret order in all joins, so that a party which helps in two
+    of them also sees how far their matches overlap.
+
+    In a shared join `kind` says which rows come out, `required` which owners a row of an inner join
+    must have (empty: all), `bound` is the public number of rows to which an inner join is padded,
+    and `counts` what opens to the `receivers`: `common`, how many businesses all (required) owners
+    have, and `each`, how many of the initiator's every other owner has.
     """
 
-    mode: Literal["shared"]
-    helpers: dict[PartyName, tuple[PartyName, PartyName]]
+    mode: Literal["shared", "reveal-size", "reveal-identifiers", "ecdh"]
+    helpers: dict[PartyName, Annotated[tuple[PartyName, ...], Field(max_length=2)]]
     same_order: bool
+    kind: Literal["left", "inner", "full"] = "left"
+    required: tuple[PartyName, ...] = ()
+    bound: Annotated[int, Field(ge=1)] | None = None
+    counts: tuple[Literal["common", "each"], ...] = ()
+    receivers: tuple[PartyName, ...] = ()
+    size_only: bool = False
+    proved: bool = False
 
 
 class Manifest(Strict):
-    """The agreement itself. With a label or a join, the initiator is the first party."""
+    """The agreement itself. With a label or a join, the initiator is the first party.
+
+    With `verified` the parties check each other's shares while they compute (`docs/verified.md`).
+    """
 
     format: Literal["sepc-manifest/1"]
     job_id: JobId
@@ -131,6 +192,7 @@ class Manifest(Strict):
     initiator: PartyName
     parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=64)]
     threshold: Annotated[int, Field(ge=0)]
+    verified: bool = False
     inputs: dict[PartyName, Input]
     outputs: dict[str, Output]
     join: Join | None
@@ -151,6 +213,11 @@ class Manifest(Strict):
         if 2 * self.threshold >= len(self.compute):
             raise ValueError(
                 f"threshold {self.threshold} needs more than {len(self.compute)} compute parties"
+            )
+        if self.verified and 3 * self.threshold >= len(self.compute):
+            raise ValueError(
+                f"verified mode with threshold {self.threshold} needs more than "
+                f"{3 * self.threshold} compute parties"
             )
         if set(self.inputs) != set(names):
             raise ValueError("inputs must be stated for exactly the parties of the job")
@@ -218,18 +285,23 @@ def _check_join(join: Join, initiator: str, names: tuple[str, ...]) -> None:
         strangers = set(helpers) - set(names)
         if owner not in names[1:] or strangers or {owner, initiator} & set(helpers):
             raise ValueError(f"the helpers in the join of {owner} are not two other parties")
-        if helpers[0] == helpers[1]:
+        if len(set(helpers)) != len(helpers):
             raise ValueError(f"the join of {owner} needs two different helpers")
+    for party in (*join.required, *join.receivers):
+        if party not in names:
+            raise ValueError("a required owner or a receiver of the join is not a party of the job")
 
 
-def join_helpers(names: tuple[str, ...]) -> dict[str, tuple[str, str]]:
-    """For each joining party the next two around the circle of the parties that only join."""
-    joining = names[1:]
-    if len(joining) < 3:
+def join_helpers(
+    names: tuple[str, ...], owners: tuple[str, ...] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Who helps in the join of the first party with each of the `owners` (None: all others)."""
+    if len(names) not in (3, 4):
         return {}
-    count = len(joining)
+    chosen = names[1:] if owners is None else [name for name in names[1:] if name in owners]
     return {
-        name: (joining[(i + 1) % count], joining[(i + 2) % count]) for i, name in enumerate(joining)
+        owner: tuple(names[i] for i in helpers_of(names.index(owner), m=len(names)))
+        for owner in chosen
     }
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from parties import canonical
-from parties.config import NodeConfig
 from parties.control import order
 from parties.errors import LocalError
 from parties.list_commands import STAGED
 from parties.list_keys import checked_keys
-from parties.model_rows import read_rows, wrong
+from parties.model_rows import own_rows, read_rows, wrong
 from parties.model_terms import HeldModel, held_models
 
 RESULT_FILE = "result.json"
@@ -57,7 +56,7 @@ def score(
     """Score one business of the node's own table, or all of a file, with the live version."""
     began = time.monotonic()
     model = chosen(home, name, version, live=True)
-    ids, columns = _applicants(home, model, applicant, file)
+    ids, columns = applicants(home, model, applicant, file)
     staged = _stage(home, ids, columns)
     command = {
         "command": "model_score",
@@ -114,18 +113,18 @@ def _row(model: HeldModel) -> dict[str, Any]:
     }
 
 
-def _applicants(
+def applicants(
     home: Path, model: HeldModel, applicant: str | None, file: Path | None
 ) -> tuple[list[str], dict[str, Any]]:
     """Identifiers, and the owner's columns of the card: one row of the node's table, or a file."""
     card = model.record["card"]
+    if len(card["profiles"]) > 1:
+        raise wrong("the model's businesses have identifiers of several columns", "train it anew")
+    [profile] = card["profiles"]
     if file is not None:
-        return read_rows(file, card["id_column"], card["columns"])
-    config = NodeConfig.load(home)
-    if config.data is None:
-        raise LocalError("no_data", "the node has no table", "give the applicants with --file FILE")
-    ids, columns = read_rows(home / config.data, card["id_column"], card["columns"])
-    [asked] = checked_keys([applicant or ""], "plain")
+        return read_rows(file, card["id_column"], card["columns"], profile)
+    ids, columns = own_rows(home, card)
+    [asked] = checked_keys([applicant or ""], profile)
     places = [k for k, one in enumerate(ids) if one == asked]
     if not places:
         raise wrong(

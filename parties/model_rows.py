@@ -4,15 +4,50 @@ Without the rules for tables that train a model: a file of applicants may have o
 may be constant. The other columns of the file are not read.
 """
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from parties.config import NodeConfig
 from parties.errors import LocalError
 from parties.list_keys import checked_keys
 
 
+def own_rows(home: Path, card: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The rows of the table that this node trained the model on, as it is now."""
+    if card["table"] is None:
+        config = NodeConfig.load(home)
+        if config.data is None:
+            raise LocalError(
+                "no_data",
+                "the node has no table",
+                "name its file in node.json and start the node anew",
+                step="load",
+            )
+        return read_rows(home / config.data, card["id_column"], card["columns"])
+    from parties.data import DataError
+    from parties.data.registry import Registry
+
+    try:
+        entry = Registry.load(home).find(card["table"])
+        with entry.open(features=tuple(card["columns"]), labelled=False) as source:
+            columns = {name: np.array(source.columns[name]) for name in card["columns"]}
+            return [str(one) for one in source.ids], columns
+    except DataError as exc:
+        print(exc, file=sys.stderr)
+        raise LocalError(
+            "data",
+            f"the party's own table has {len(exc.findings)} problem(s)",
+            "the party's own log says which; correct the file and score again",
+            step="load",
+        ) from None
+
+
 def read_rows(
-    file: Path, id_column: str, columns: list[str]
+    file: Path, id_column: str, columns: list[str], profile: str = "plain"
 ) -> tuple[list[str], dict[str, Any]]:
     """Identifiers of a file's rows, each at most once, and numbers of these columns (NaN where
     empty); LocalError that names columns and counts rows."""
@@ -37,7 +72,7 @@ def read_rows(
         numbers = reader.numbers(columns)
     if not ids:
         raise wrong(f"{file.name} has no rows", "give at least one row")
-    keys = checked_keys(ids, "plain")
+    keys = checked_keys(ids, profile)
     if len(set(keys)) != len(keys):
         raise wrong(
             f"{file.name}: {len(keys) - len(set(keys))} of {len(keys)} identifiers are repeated",

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from models.store import ModelStore
-from parties.errors import LocalError
 from parties.manifest import Inputs, Manifest
-from parties.model_rows import read_rows
+from parties.model_rows import own_rows
 from parties.model_terms import DESTROYED, MODELS, ScoreParameters, StateParameters
 
 Files = Mapping[str, str]
@@ -30,7 +29,12 @@ def keep_model(folder: Path, manifest: Manifest, kept: Mapping[str, Any]) -> Non
         place=(pid, len(manifest.compute), manifest.threshold),
         lineage={**kept["lineage"], "job_id": manifest.job_id, "measurement": manifest.measurement},
         metrics=kept["metrics"],
-        card={**kept["card"], "id_column": own.id_column, "label": own.label},
+        card={
+            **kept["card"],
+            "table": own.table,
+            "id_column": own.id_column,
+            "profiles": list(own.profile),
+        },
     )
 
 
@@ -38,7 +42,8 @@ def bring_score(
     party: str, manifest: Manifest, parameters: ScoreParameters, files: Files, keys: Any
 ) -> dict[str, Any]:
     """The model for everybody; the applicants for the asker, its own table for any other party."""
-    store = ModelStore(files[MODELS])
+    home = Path(files["home"])
+    store = ModelStore(home / MODELS)
     card = store.find(parameters.identity).card
     if party == manifest.initiator:
         path = Path(files["own"])
@@ -47,15 +52,8 @@ def bring_score(
             columns = {name: given[f"column {name}"] for name in card["columns"]}
         path.unlink()  # who is asked need not outlive the job
     else:
-        if "table" not in files:
-            raise LocalError(
-                "no_data",
-                "the node has no table",
-                "name its file and its identifier column in node.json, then start the node anew",
-                step="load",
-            )
-        ids, columns = read_rows(Path(files["table"]), card["id_column"], card["columns"])
-        ids = np.array(ids, dtype=object)
+        rows, columns = own_rows(home, card)
+        ids = np.array(rows, dtype=object)
     return {
         "store": store,
         "identity": parameters.identity,

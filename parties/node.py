@@ -38,7 +38,7 @@ from parties.job import FromPeer, Job, PeerLost, Stop
 from parties.lifecycle import TERMINAL, Event, State
 from parties.lifeline import die_with_parent
 from parties.list_commands import STAGED
-from parties.list_keeping import query_details
+from parties.list_keeping import complete, query_details
 from parties.manifest import Manifest
 from parties.messages import (
     PRESENCE,
@@ -137,6 +137,7 @@ class Node:
             send=self.send,
             changed=self._changed,
             decided=self._decided,
+            waits=self._waits,
             spawn=self._spawn,
         )
 
@@ -354,6 +355,7 @@ class Node:
             after = self._afterwards[job.manifest.job_id]
             if isinstance(letter.body, Receipt):
                 self.store.add_receipt(job.manifest.job_id, envelope.sender, letter.payload)
+                complete(self.store, job.manifest, self.name)
             if isinstance(letter.body, Failure):
                 after.failed(as_error({"party": envelope.sender, **letter.body.error.model_dump()}))
             after.news.set()
@@ -408,6 +410,9 @@ class Node:
         self.audit.append(
             "decided", job_id=manifest.job_id, approved=decision.approved, checks=checks
         )
+
+    def _waits(self, manifest: Manifest) -> None:
+        self._report(event="waiting", job_id=manifest.job_id)
 
     def _changed(
         self, manifest: Manifest, state: State, event: Event, error: dict[str, Any] | None

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from parties.errors import PartiesError
 from parties.identity import Directory
+from parties.join_learned import disclosures, outputs_of
+from parties.join_terms import join_problem
 from parties.list_terms import Held, lists_problem
-from parties.manifest import Input, Inputs, Manifest, join_helpers
+from parties.manifest import Input, Inputs, Manifest
 from parties.messages import Check
 from parties.model_terms import Models, models_problem
-from parties.programs import Program, Programs, find, imported
+from parties.programs import COMMON, Program, Programs, find, imported
 
 MAX_JOB_SECONDS = 24 * 3600
 
@@ -63,13 +65,15 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("parties", lambda: _parties(manifest, own), "every party is listed here, with that key"),
         ("roles", lambda: _roles(manifest, own), "every party has a role that the program knows"),
         ("threshold", lambda: _threshold(manifest), "as high as the number of parties allows"),
+        ("verified", lambda: _verified(manifest, own), "the program runs in the mode stated"),
         ("program", lambda: _program(manifest, own), "installed, and its parameters are valid"),
         ("measurement", lambda: _measurement(manifest, own), "the code installed here is the same"),
         ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
         ("lists", lambda: _lists(manifest, own), "it fits the published lists held here"),
         ("models", lambda: _models(manifest, own), "it fits the models held here"),
-        ("outputs", lambda: _outputs(manifest, own), "each goes where the program sends it"),
-        ("join", lambda: _join(manifest, own), "helpers are outside the joins they help with"),
+        ("outputs", lambda: _outputs(manifest, own), "each goes to whom the program gives it"),
+        ("join", lambda: _join(manifest, own), "it can be run, and helpers are outside of it"),
+        ("disclosure", lambda: _disclosure(manifest), "the sentences say what happens"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
     ]
     checks = []
@@ -117,9 +121,16 @@ def _roles(manifest: Manifest, own: Holdings) -> str | None:
 
 
 def _threshold(manifest: Manifest) -> str | None:
-    highest = (len(manifest.compute) - 1) // 2
+    highest = (len(manifest.compute) - 1) // (3 if manifest.verified else 2)
     if manifest.threshold != highest:
         return f"threshold {manifest.threshold}, expected {highest}"
+    return None
+
+
+def _verified(manifest: Manifest, own: Holdings) -> str | None:
+    program = _installed(manifest, own)
+    if manifest.verified and program is not None and not program.verified:
+        return f"the program {manifest.program.name} does not run in verified mode"
     return None
 
 
@@ -148,30 +159,17 @@ def _inputs(manifest: Manifest, own: Holdings) -> str | None:
     if program is None:
         return None
     for name, stated in manifest.inputs.items():
-        kind = program.kind(name == manifest.initiator)
-        if stated.kind != kind:
-            return f"{name} brings {stated.kind}, the program takes {kind}"
+        kinds = program.kinds(name == manifest.initiator)
+        if stated.kind not in kinds:
+            return f"{name} brings {stated.kind}, the program takes {' or '.join(kinds)}"
     mine = manifest.inputs.get(own.party)
     if mine is None:
         return "the manifest states none for this party"
     if mine.kind != own.inputs.kind:
         return f"the manifest says {mine.kind}, this node holds {own.inputs.kind}"
     if isinstance(mine, Inputs) and isinstance(own.inputs, Inputs):
-        return _table(mine, own.inputs)
+        return mine.problem(own.inputs)
     return None if mine == own.inputs else "they are not what this node was told to bring"
-
-
-def _table(stated: Inputs, held: Inputs) -> str | None:
-    for field_name in ("rows", "id_column", "label"):
-        said, here = getattr(stated, field_name), getattr(held, field_name)
-        if said != here:
-            return f"{field_name}: the manifest says {said}, this node holds {here}"
-    if stated.features != held.features:
-        return (
-            f"the {len(stated.features)} features of the manifest are not the "
-            f"{len(held.features)} that this node holds, in their order"
-        )
-    return None
 
 
 def _lists(manifest: Manifest, own: Holdings) -> str | None:
@@ -192,6 +190,11 @@ def _outputs(manifest: Manifest, own: Holdings) -> str | None:
     program = _installed(manifest, own)
     if program is None:
         return None  # the check of the program says so
+    if manifest.program.name == COMMON:
+        if manifest.join is None or join_problem(manifest):
+            return None  # the check of the join says so
+        follows = manifest.outputs == outputs_of(manifest)
+        return None if follows else "they are not those that follow from the join"
     everybody = program.everybody
     for name, output in manifest.outputs.items():
         expected = manifest.names if name in everybody else (manifest.initiator,)
@@ -211,8 +214,14 @@ def _join(manifest: Manifest, own: Holdings) -> str | None:
     program = _installed(manifest, own)
     if program is not None and program.join != (manifest.join is not None):
         return f"the program {'joins' if program.join else 'does not join'} tables"
-    if manifest.join is not None and manifest.join.helpers != join_helpers(manifest.names):
-        return "the helpers are not the ones that the order of the parties gives"
+    return join_problem(manifest)
+
+
+def _disclosure(manifest: Manifest) -> str | None:
+    if manifest.program.name != COMMON or manifest.join is None or join_problem(manifest):
+        return None  # the check of the join says so
+    if manifest.disclosure != disclosures(manifest):
+        return "the sentences are not those that follow from the join"
     return None
 
 

@@ -24,8 +24,9 @@ class Program:
     `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
     coroutine leaves under "keep", if a program leaves shares for later jobs. `outputs` names what a
-    job opens, from its parameters; those of `everybody` go to all parties, all
-    others to the initiator alone.
+    job opens, from its parameters; those of `everybody` go to all parties, all others to the
+    initiator alone. With `optional` parties other than the initiator may bring nothing. `verified`:
+    it runs in verified mode.
     """
 
     version: str
@@ -40,10 +41,14 @@ class Program:
     others: Kind = "table"
     join: bool = True
     roles: frozenset[Role] = frozenset({"compute"})
+    optional: bool = False
+    verified: bool = False
 
-    def kind(self, initiates: bool) -> Kind:
-        """What a party of a job brings."""
-        return self.initiator if initiates else self.others
+    def kinds(self, initiates: bool) -> tuple[Kind, ...]:
+        """What a party of a job may bring."""
+        if initiates:
+            return (self.initiator,)
+        return (self.others, "none") if self.optional else (self.others,)
 
     def load(self) -> Any:
         """The coroutine function; imported only when a worker runs it."""
@@ -63,6 +68,7 @@ def imported(place: str) -> Any:
 Programs = Mapping[str, Program]
 
 CREDIT, SCORE, STATE = "credit-model", "model-score", "model-state"
+COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 
 PROGRAMS: Programs = {
@@ -73,6 +79,7 @@ PROGRAMS: Programs = {
         keep="parties.model_work:keep_model",
         outputs="parties.proposal:opened",
         everybody=frozenset({"features"}),
+        verified=True,
     ),
     SCORE: Program(
         "1",
@@ -95,6 +102,16 @@ PROGRAMS: Programs = {
         others="none",
         join=False,
     ),
+    COMMON: Program(
+        "1",
+        "protocols.join_program",
+        "join_program",
+        parameters="parties.join_terms:JoinParameters",
+        bring="parties.holdings:bring_join",
+        keep="parties.list_work:keep_shares",
+        optional=True,
+        verified=True,
+    ),
     PUBLISH: Program(
         "1",
         "protocols.pir_program",
@@ -105,6 +122,7 @@ PROGRAMS: Programs = {
         initiator="list",
         others="none",
         join=False,
+        verified=True,
     ),
     UPDATE: Program(
         "1",
@@ -116,6 +134,7 @@ PROGRAMS: Programs = {
         initiator="list",
         others="none",
         join=False,
+        verified=True,
     ),
     QUERY: Program(
         "1",
@@ -126,6 +145,7 @@ PROGRAMS: Programs = {
         initiator="keys",
         others="none",
         join=False,
+        verified=True,
     ),
 }
 

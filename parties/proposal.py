@@ -1,10 +1,13 @@
-"""The manifest of a credit job, from the shapes of the parties' tables and an agreed time."""
+"""The manifests of jobs on tables, from the shapes of the parties' tables and an agreed time."""
 
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from parties.join_learned import disclosures, outputs_of
+from parties.join_terms import helpers_of, task_of
 from parties.manifest import (
+    Input,
     Inputs,
     Join,
     Manifest,
@@ -13,8 +16,8 @@ from parties.manifest import (
     ProgramName,
     join_helpers,
 )
+from parties.programs import COMMON, PROGRAMS
 from parties.programs import CREDIT as PROGRAM
-from parties.programs import PROGRAMS
 
 
 def credit_manifest(
@@ -26,10 +29,16 @@ def credit_manifest(
     now: float,
     seconds: int,
     host: str = "127.0.0.1",
+    hosts: Mapping[str, str] | None = None,
+    verified: bool = False,
+    same_order: bool = True,
     program: str = PROGRAM,
     version: str = PROGRAMS[PROGRAM].version,
 ) -> Manifest:
-    """A manifest that expires `seconds` after `now`; the first party of `inputs` initiates."""
+    """A manifest that expires `seconds` after `now`; the first party of `inputs` initiates.
+
+    `hosts` are those of parties whose host is not `host`.
+    """
     names = tuple(inputs)
     return Manifest(
         format="sepc-manifest/1",
@@ -38,11 +47,12 @@ def credit_manifest(
         measurement=measurement,
         parameters=dict(parameters),
         initiator=names[0],
-        parties=tuple(Party(name=n, public_key=keys[n], host=host, port=None) for n in names),
-        threshold=(len(names) - 1) // 2,
+        parties=_parties(names, keys, hosts or {}, host),
+        threshold=_threshold(len(names), verified),
+        verified=verified,
         inputs=dict(inputs),
         outputs=_outputs(names, sum(len(i.features) for i in inputs.values()), parameters),
-        join=Join(mode="shared", helpers=join_helpers(names), same_order=True),
+        join=Join(mode="shared", helpers=join_helpers(names), same_order=same_order),
         disclosure=(
             "No identifier opens to anybody, and no row's score but those of the stated examples.",
             "Weights, WOE values and bin counts stay secret-shared and never open; the points of "
@@ -54,6 +64,59 @@ def credit_manifest(
         created=int(now),
         expires=int(now) + seconds,
     )
+
+
+def common_manifest(
+    join: Join,
+    *,
+    inputs: Mapping[str, Input],
+    keys: Mapping[str, str],
+    measurement: str,
+    now: float,
+    seconds: int,
+    host: str = "127.0.0.1",
+    hosts: Mapping[str, str] | None = None,
+    verified: bool = False,
+) -> Manifest:
+    """Find common businesses as `join` says; its helpers are filled in here.
+
+    The first party of `inputs` initiates; those that bring nothing help. Raises ValueError for what
+    nobody could run.
+    """
+    names = tuple(inputs)
+    bare = Manifest(
+        format="sepc-manifest/1",
+        job_id=f"common-{secrets.token_hex(8)}",
+        program=ProgramName(name=COMMON, version=PROGRAMS[COMMON].version),
+        measurement=measurement,
+        parameters={},
+        initiator=names[0],
+        parties=_parties(names, keys, hosts or {}, host),
+        threshold=_threshold(len(names), verified),
+        verified=verified,
+        inputs=dict(inputs),
+        outputs={},
+        join=join.model_copy(update={"helpers": {}}),
+        disclosure=(),
+        created=int(now),
+        expires=int(now) + seconds,
+    )
+    helpers = helpers_of(bare, task_of(bare))
+    helped = bare.model_copy(update={"join": join.model_copy(update={"helpers": helpers})})
+    said = {"outputs": outputs_of(helped), "disclosure": disclosures(helped)}
+    return Manifest.read(helped.model_copy(update=said).document())
+
+
+def _parties(
+    names: tuple[str, ...], keys: Mapping[str, str], hosts: Mapping[str, str], host: str
+) -> tuple[Party, ...]:
+    return tuple(
+        Party(name=n, public_key=keys[n], host=hosts.get(n, host), port=None) for n in names
+    )
+
+
+def _threshold(parties: int, verified: bool) -> int:
+    return (parties - 1) // (3 if verified else 2)
 
 
 def opened(parameters: Mapping[str, Any]) -> set[str]:

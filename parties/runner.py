@@ -25,11 +25,13 @@ from parties.errors import LocalError, as_error
 from parties.holdings import Order, own_inputs
 from parties.identity import Directory
 from parties.job import Item, WorkerDone, WorkerFailed, WorkerProgress
+from parties.join_terms import reveals
 from parties.lifecycle import Event, State
 from parties.lifeline import ReservedPort
 from parties.list_keeping import (
     ENTRIES_FILE,
     admit,
+    complete,
     files_of,
     held_after,
     take_over,
@@ -38,7 +40,7 @@ from parties.list_keeping import (
 from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Approval, Body, Progress, Receipt
-from parties.model_terms import MODELS, held_models
+from parties.model_terms import held_models
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
 from parties.spare import Spare
@@ -60,6 +62,7 @@ class Surroundings:
     send: Callable[[Manifest, str, Body], Coroutine[Any, Any, None]]
     changed: Callable[[Manifest, State, Event, dict[str, Any] | None], None]
     decided: Callable[[Manifest, Decision], None]
+    waits: Callable[[Manifest], None]
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -120,9 +123,15 @@ class Runner:
             if quota is not None:
                 decision = replace(decision, checks=(*decision.checks, quota))
             foreign = manifest.initiator != config.name
-            decision = replace(decision, person=foreign and config.approval == "person")
+            # Whether others learn anything of this party's list is for a person to say.
+            asks = config.approval == "person" or reveals(manifest, manifest.inputs[config.name])
+            decision = replace(decision, person=foreign and asks)
         node.decided(manifest, decision)
         return decision
+
+    def waits(self) -> None:
+        """Have the node report that its operator is asked."""
+        self._node.waits(self._manifest)
 
     async def offer(self) -> Approval:
         """A fresh key, a certificate and a free port for this job's worker."""
@@ -146,9 +155,7 @@ class Runner:
         folder = self._jobs / self._manifest.job_id
         folder.mkdir(parents=True, mode=0o700)
         files = files_of(self._manifest, config.name, self._jobs, self._held)
-        if config.data is not None:
-            files["table"] = str((self._node.home / config.data).absolute())
-        files[MODELS] = str(self._node.home / MODELS)
+        files["home"] = str(self._node.home)
         if self._order is not None and self._order.staged is not None:
             os.replace(self._order.staged, folder / ENTRIES_FILE)
             files["own"] = str(folder / ENTRIES_FILE)
@@ -186,6 +193,7 @@ class Runner:
         version = held_after(self._manifest, self._held)
         if version is not None:
             take_over(self._node.store.lists, self._jobs, version)
+            complete(self._node.store, self._manifest, self._node.config.name)
 
     def changed(self, state: State, event: Event, error: dict[str, Any] | None) -> None:
         """Have the node record a transition."""

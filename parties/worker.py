@@ -116,6 +116,7 @@ async def run(
         pid=pid,
         addresses=list(job.addresses),
         threshold=manifest.threshold,
+        verified=manifest.verified,
         job_key=given.job_key,
         peer_keys=[bytes.fromhex(public) for public in job.peer_keys],
         credentials=Credentials.pinned(pid, certificates, job_key(given.job_key)),

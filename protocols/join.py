@@ -99,11 +99,12 @@ class SecureJoin:
             packed = await asyncio.to_thread(Packed, ids)
         for left, right in self.plan.pairs:
             await self._begin(left, right, packed)
+        packed = None  # as large as all tags together
         await self._settle()
         if self.plan.kind == 'inner':
             await self._cut()
         elif self.plan.kind == 'full':
-            self._find_first()
+            self.size = sum(self.plan.slots_of(p) for p in self.plan.lists)
 
     async def _begin(self, left, right, packed):
         """Start a pair; where it has an order of its own, its owners share the way back."""
@@ -160,7 +161,7 @@ class SecureJoin:
     async def _cut(self):
         """The places of the joint rows, and how many rows of the table are kept."""
         mpc = self.mpc
-        joint = functools.reduce(operator.mul, [self._match_bits(0, p) for p in self.plan.asked])
+        joint = self.joint()
         self._front = front_places(mpc, joint.reshape(self.plan.slots))
         total = joint.sum()
         if self.plan.bound is None:
@@ -174,14 +175,14 @@ class SecureJoin:
             self.size = self.plan.bound
             self._joint = arrange(mpc, joint, self._front, self.plan.bound)
 
-    def _find_first(self):
-        """Per partner, shared bits on its list: 1 for a row that no earlier owner has."""
-        for k, party in enumerate(self.plan.lists[1:]):
+    def _is_first(self, party):
+        """Shared bits on a partner's list: 1 for a row that no earlier owner has."""
+        if party not in self._first:
             bits = self._real(party)
-            for earlier in self.plan.lists[:k + 1]:
+            for earlier in self.plan.lists[:self.plan.lists.index(party)]:
                 bits = bits * (1 - self._match_bits(party, earlier))
             self._first[party] = bits
-        self.size = sum(self.plan.slots_of(p) for p in self.plan.lists)
+        return self._first[party]
 
     # --- what comes out ---
 
@@ -190,12 +191,32 @@ class SecureJoin:
         one round and 16 bytes per slot (m = 4), the initiator's those of an input."""
         self._check_owner(party)
         if self.plan.kind == 'full':
-            return self._sections(party, lambda p: self._first.get(p, self._real(p)),
+            return self._sections(party, lambda p: self._is_first(p) if p else self._real(0),
                                   lambda p: self._match_bits(p, party), 1)
         if self.plan.kind == 'inner' and party in [0, *self.plan.asked]:
             return self._joint
         bits = self._match_bits(0, party) if party else self._real(0)
         return self._cut_off(bits) if self.plan.kind == 'inner' else bits
+
+    def matches(self, party: int, other: int) -> SecureArray:
+        """Shared bits on an owner's list, in its secret order: whether another owner has the row.
+
+        Of a partner's list only in a full join. One round and 16 bytes per slot (m = 4).
+        """
+        self._check_owner(party)
+        self._check_owner(other)
+        return self._match_bits(party, other)
+
+    def joint(self, party: int = 0) -> SecureArray:
+        """Shared bits on an owner's list, in its secret order: whether all owners have the row; of
+        an inner join, the required ones. A round and a product for each owner after the second."""
+        others = [p for p in [0, *self.plan.asked] if p != party]
+        return functools.reduce(operator.mul, [self.matches(party, p) for p in others])
+
+    def own_rows(self, bits: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """This party's rows, ascending, where bits on its list, opened to it, are 1."""
+        rows = self._home[np.asarray(bits).reshape(-1) != 0]
+        return np.sort(rows[rows >= 0])
 
     def columns(self, owner: int, values: npt.ArrayLike | None, width: int) -> SecureArray:
         """Columns of one owner on the joined rows, as shared integers of shape (size, width).
@@ -208,7 +229,7 @@ class SecureJoin:
         if self.plan.kind == 'full':
             own = self._own(owner, values, width)
             return self._sections(
-                owner, lambda p: self._first[p] * own if p else own,
+                owner, lambda p: self._is_first(p) * own if p else own,
                 lambda p: self._of_partner(p, owner, values, width), width)
         table = self._of_partner(0, owner, values, width) if owner else \
             self._own(0, values, width)
@@ -269,7 +290,7 @@ class SecureJoin:
                 parts.append(own(p))
             elif p < party:
                 found = earlier(p)
-                parts.append(self._first[p] * found if p else found)
+                parts.append(self._is_first(p) * found if p else found)
             else:
                 parts.append(constant(self.mpc, np.zeros((self.plan.slots_of(p), width), np.int64)))
         return self.mpc.concatenate(parts)

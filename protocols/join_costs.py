@@ -6,7 +6,7 @@ what the meter measures. See `protocols.join` for the steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import costs
@@ -21,17 +21,18 @@ _TAG, _POSITION = 16, 8
 """Bytes."""
 
 
-def join_cost(plan: JoinPlan, geometry: Any, widths: Mapping[int, int],
+def join_cost(plan: JoinPlan, geometry: Any, widths: Mapping[int, int | Sequence[int]],
               size: int | None = None) -> Prediction:
-    """`match`, then `presence` of all owners and `columns` of as many columns each (`widths`).
+    """`match`, then `presence` of all owners and `columns` of as many columns each (`widths`: one
+    number per owner, or those of its blocks).
 
     All of it issued at once after `match`. `size` is the opened number of rows of an inner join
     without a bound.
     """
-    return _Costs(plan, geometry, widths, size).total()
+    return JoinCosts(plan, geometry, widths, size).total()
 
 
-class _Costs:
+class JoinCosts:
     """Adds up bytes, and follows the depth of what depends on each other."""
 
     def __init__(self, plan, geometry, widths, size):
@@ -64,7 +65,7 @@ class _Costs:
                 self._add(predict('input', self.plan.slots_of(owner), self.g))
 
     def _left(self):
-        ends = [self._columns_of(p, 2) for p in self.plan.lists]
+        ends = [self._columns_of(p, w, 2) for p in self.plan.lists for w in self._blocks(p)]
         ends += [self._match_bits(0, p) for p in self.plan.lists[1:]]
         return max(*ends, self._real(0))
 
@@ -82,7 +83,8 @@ class _Costs:
             end = self._add(arrange_cost(n, 1, self.g), front)
         marked, ends = end, [end]
         for p in plan.lists:
-            ends.append(self._cut(self._columns_of(p, floor), self._width(p), front, marked))
+            for w in self._blocks(p):
+                ends.append(self._cut(self._columns_of(p, w, floor), w, front, marked))
             if p and p not in plan.asked:
                 bits = self._match_bits(0, p, floor)
                 ends.append(self._cut(bits, 1, front, marked))
@@ -108,37 +110,36 @@ class _Costs:
                 if p > party:
                     continue
                 n = self.plan.slots_of(p)
-                found = {w: self._own(party, 2) if p == party else self._selected(p, party, 2)
-                         for w in [self._width(party)]}
-                depths = list(found.values())
+                for w in self._blocks(party):
+                    depth = self._own(p, w, 2) if p == party else self._selected(p, party, w, 2)
+                    ends.append(self._masked(n * w, depth, first[p]) if p else depth)
                 if p < party:
-                    depths.append(self._match_bits(p, party))
-                if p:
-                    # Columns are masked; so are bits, but for an owner's own.
-                    elements = [n * self._width(party), *([n] if p < party else [])]
-                    depths = [self._add(predict('multiply', e, self.g), max(d, first[p]))
-                              for e, d in zip(elements, depths, strict=True)]
-                ends += depths
+                    depth = self._match_bits(p, party)
+                    ends.append(self._masked(n, depth, first[p]) if p else depth)
         return max(ends)
 
     # --- the parts ---
 
-    def _width(self, party):
-        return self.widths.get(party, 0)
+    def _blocks(self, party):
+        """The widths of an owner's blocks of columns."""
+        widths = self.widths.get(party, 0)
+        return [w for w in ([widths] if isinstance(widths, int) else widths) if w]
 
-    def _columns_of(self, party, depth):
-        return self._selected(0, party, depth) if party else self._own(0, depth)
+    def _masked(self, elements, depth, first):
+        """Rows that an earlier owner has become zero."""
+        return self._add(predict('multiply', elements, self.g), max(depth, first))
 
-    def _own(self, party, depth):
-        return self._add(predict('input', self.plan.slots_of(party) * self._width(party), self.g),
-                         depth)
+    def _columns_of(self, party, width, depth):
+        return self._selected(0, party, width, depth) if party else self._own(0, width, depth)
 
-    def _selected(self, left, right, depth):
+    def _own(self, party, width, depth):
+        return self._add(predict('input', self.plan.slots_of(party) * width, self.g), depth)
+
+    def _selected(self, left, right, width, depth):
         """A right owner's columns on a left owner's list."""
         slots, rows = self.plan.slots_of(left), self.plan.slots_of(right)
-        width = self._width(right)
         if self.verified:
-            depth = self._own(right, depth)
+            depth = self._own(right, width, depth)
             depth = self._add(select_rows_cost(rows, width, slots, self.g), depth)
         else:
             dealt = rows if self.m == 4 else rows + slots

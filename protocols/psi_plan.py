@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # a node that only reads plans needs no NumPy
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _BLOCK = 16
 _LONGEST = 126
 """Bytes of an identifier that is packed as it is; of a longer one a digest is."""
 _ROWS = 1 << 18
-"""Rows that are packed at a time: bounds temporary memory."""
+"""Rows that are packed, or looked up, at a time: bounds temporary memory."""
 
 
 class Packed:
@@ -93,16 +93,20 @@ def positions(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> np
     found = np.full(len(left), -1, np.int64)
     if not len(right):
         return found
-    # Both lists in order of the first word: the search then runs through memory once.
-    order, mine = np.argsort(right[:, 0]), np.argsort(left[:, 0])
-    ordered = right[order]
-    if (ordered[1:, 0] == ordered[:-1, 0]).any():
+    order = np.argsort(right[:, 0])
+    first, second = right[order, 0], right[order, 1]
+    if (first[1:] == first[:-1]).any():
         # Distinct tags that agree in 64 bits: not with fewer than billions of them, but exact.
         return _positions_by_both(left, right)
-    place = np.searchsorted(ordered[:, 0], left[mine, 0])
-    np.minimum(place, len(right) - 1, out=place)
-    equal = (ordered[place] == left[mine]).all(axis=1)
-    found[mine[equal]] = order[place[equal]]
+    # Both lists in order of the first word: the search then runs through memory once.
+    mine = np.argsort(left[:, 0])
+    for start in range(0, len(mine), _ROWS):
+        rows = mine[start:start + _ROWS]
+        tags = left[rows]
+        place = np.searchsorted(first, tags[:, 0])
+        np.minimum(place, len(right) - 1, out=place)
+        equal = (first[place] == tags[:, 0]) & (second[place] == tags[:, 1])
+        found[rows[equal]] = order[place[equal]]
     return found
 
 

@@ -42,7 +42,7 @@ def test_add_list_check_remove(tmp_path: Path, firms: Path) -> None:
     assert status == 0
     assert added == {"name": "monthly", "location": str(firms), "key": ["id"],
                      "profile": ["plain"], "label": None, "aggregate": {"x": "latest:day"},
-                     "schema_file": None}
+                     "schema_file": None, "features": None}
     assert _run("list", "--home", home) == (0, {"tables": [added]})
     status, document = _run("check", "monthly", "--home", home)
     assert (status, document["ok"], document["features"]) == (0, True, ["x"])

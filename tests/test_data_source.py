@@ -104,6 +104,32 @@ def test_chosen_features_and_label(tmp_path: Path) -> None:
     assert _problems(path, "id", features=["z", "x"])["column-missing"].column == "z"
 
 
+def test_columns_by_name_are_read_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a model asks for them; the label of a table that is opened without it is no feature."""
+    columns = ", ".join(f"(i * {k}) % 97 AS x{k}" for k in range(1, 8))
+    file = _parquet(tmp_path / "t.parquet", f"SELECT 'c' || i AS id, {columns}, i % 2 AS bad "
+                    "FROM range(80) t(i)")
+    with ColumnSource(file, "id", closed=["bad"]) as source:
+        asked = []
+        read = source.read
+        monkeypatch.setattr(source, "read", lambda *a: asked.append(a) or read(*a))
+        monkeypatch.setattr(source, "step", lambda: 3)
+        assert [*source.columns] == [f"x{k}" for k in range(1, 8)]
+        for name, values in source.table().columns.items():
+            np.testing.assert_array_equal(source.columns[name], values)
+        del asked[:]
+        for k in (1, 2, 3, 7, 7, 2):
+            assert source.columns[f"x{k}"][5] == (5 * k) % 97
+        assert asked == [(0, 3), (6, 1), (1, 3)]
+        assert "x1" not in repr(source.columns) and len(source.columns) == 7
+        with pytest.raises(KeyError):
+            source.columns["bad"]
+    with ColumnSource(file, "id", features=()) as source:
+        assert (source.features, source.rows) == ((), 80)
+
+
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spill"))
     (tmp_path / "spill").mkdir()

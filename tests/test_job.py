@@ -44,6 +44,7 @@ class Ports:
         self.workers: list[set[str]] = []
         self.stops = 0
         self.taken_over = 0
+        self.asked = 0
         self.moved = asyncio.Condition()
 
     async def send(self, kind: str, body: Body) -> None:
@@ -56,6 +57,9 @@ class Ports:
             raise self.decision
         assert self.decision is not None
         return self.decision
+
+    def waits(self) -> None:
+        self.asked += 1
 
     async def offer(self) -> Approval:
         return approval()

@@ -16,11 +16,11 @@ from parties.errors import LocalError, RemoteProtocolError
 from parties.learned import learned, learned_zh
 from parties.list_entries import difference, joined, read_entries, without, write_entries
 from parties.list_file import Columns, raw_keys, read_list
-from parties.list_keeping import admit, files_of, held_after, query_details, take_over
+from parties.list_keeping import admit, complete, files_of, held_after, query_details, take_over
 from parties.list_keys import checked_keys
 from parties.list_orders import quotas_of
 from parties.list_proposal import publish_manifest, query_manifest
-from parties.list_terms import Held, HeldVersion
+from parties.list_terms import Held, HeldVersion, usable
 from parties.manifest import KeyedList, Keys, Manifest, Nothing
 from parties.policy import Holdings, decide
 from parties.programs import PROGRAMS
@@ -50,7 +50,7 @@ def published(owner: str = "government", number: int = 1, name: str = "fraud") -
 
 
 def held(*versions: HeldVersion) -> Held:
-    return {(v.owner, v.terms.name): v for v in versions}
+    return {(v.owner, v.terms.name): (v,) for v in versions}
 
 
 def failed(manifest: Manifest, party: str, here: Held, brings: Any = None) -> dict[str, str]:
@@ -72,7 +72,7 @@ def changed(manifest: Manifest, *path: Any, value: Any) -> Manifest:
 
 def test_a_query_of_held_lists_is_approved_by_everybody() -> None:
     versions = held(published(), published("telecom", name="late"))
-    asked = query_manifest(list(versions.values()), 3, None, **common("bank"))
+    asked = query_manifest([v for (v,) in versions.values()], 3, None, **common("bank"))
     assert failed(asked, "government", versions) == {}
     assert failed(asked, "bank", versions, Keys(count=3)) == {}
     assert set(failed(asked, "bank", versions, Keys(count=4))) == {"inputs"}
@@ -241,12 +241,62 @@ def test_shares_that_nobody_can_ask_are_deleted(tmp_path: Path) -> None:
         take_over(store.lists, tmp_path, version)
     there = [(tmp_path / v.job_id / "shares.npz").exists() for v in versions]
     assert there == [True, False, True, True], "the publication, and the last two updates"
-    assert store.lists.held()["government", "fraud"] == versions[-1]
+    assert store.lists.held()["government", "fraud"] == tuple(versions[-2:])
     anew = [published(number=n) for n in (5, 6)]
     for version in anew:
         take_over(store.lists, tmp_path, version)
     assert not (tmp_path / base.job_id / "shares.npz").exists()
-    assert store.lists.held()["government", "fraud"] == anew[-1]
+    assert store.lists.held()["government", "fraud"] == tuple(anew)
+    store.close()
+
+
+def test_a_publication_that_failed_half_way_leaves_the_one_before(tmp_path: Path) -> None:
+    """At a party that holds a newer version, and at one that does not."""
+    store = Store(tmp_path / "node.db")
+    numbers = [published(number=n) for n in (1, 2, 3, 4)]
+    for version in numbers[:1]:
+        take_over(store.lists, tmp_path, version)
+        store.lists.complete(version.job_id)
+    lacking = store.lists.held()
+    first = usable(lacking["government", "fraud"])
+    for version in numbers[1:]:
+        take_over(store.lists, tmp_path, version)
+    here = store.lists.held()
+    # Whatever fails how often: the complete one stays, and the two newest.
+    assert [v.number for v in here["government", "fraud"]] == [1, 3, 4]
+    assert usable(here["government", "fraud"]) == first
+    for asked, refusing in ((first, None), (numbers[3], lacking)):
+        query = query_manifest([asked], 1, None, **common("bank"))
+        assert failed(query, "fintech", here) == {}
+        if refusing:
+            assert "names version 4" in failed(query, "telecom", refusing)["lists"]
+    # The next publication goes on from either, with a number of its own.
+    update = publish_manifest(TERMS, 5, first, **common("government"))
+    for holding in (here, lacking):
+        assert failed(update, "fintech", holding) == {}
+        made = held_after(update, holding)
+        assert made is not None and made.published == first.manifest
+        take_over(store.lists, tmp_path, made) if holding is here else None
+    store.lists.complete(update.job_id)
+    # What has been replaced everywhere is asked no more.
+    query = query_manifest([first], 1, None, **common("bank"))
+    assert "holds version 5" in failed(query, "fintech", store.lists.held())["lists"]
+    store.close()
+
+
+def test_a_version_is_complete_when_all_others_have_signed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "node.db")
+    manifest = publish_manifest(TERMS, 1, **common("government"))
+    version = held_after(manifest, {})
+    assert version is not None
+    take_over(store.lists, tmp_path, version)
+    for name in ("bank", "government", "telecom"):
+        (one,) = store.lists.held()["government", "fraud"]
+        assert not one.complete
+        store.add_receipt(manifest.job_id, name, b"signed")
+        complete(store, manifest, "fintech")
+    (one,) = store.lists.held()["government", "fraud"]
+    assert one.complete
     store.close()
 
 

@@ -18,6 +18,7 @@ from parties.data import load_table
 from parties.errors import LocalError
 from parties.holdings import shape
 from parties.measurement import measurement
+from parties.model_orders import applicants, chosen
 from parties.model_rows import read_rows
 from parties.proposal import credit_manifest
 from protocols.binning import bin_index, fit_breaks
@@ -117,18 +118,18 @@ def test_only_a_live_model_scores_and_only_its_owner(fleet: tuple[Fleet, dict[st
     tables = {n: load_table(nodes.homes[n] / "data" / f"{n}.csv", "company_id", "default")
               for n in NAMES}  # fmt: skip
     one = outputs["examples"][0]
-    done = nodes.sepc("bank", "model", "score", "sme", "--applicant", one["applicant"],
-                      "--reasons", 2)  # fmt: skip
-    assert done["answers"] == [one]
-
+    model = chosen(nodes.homes["bank"], "sme", None, live=True)
+    [who], row = applicants(nodes.homes["bank"], model, one["applicant"], None)
+    own = {"a": np.nan, "b": np.nan} | {column: value.item() for column, value in row.items()}
+    asked = [("C007", 0.5, np.nan), ("NEW1", -2, 3), ("C008", 1, 1), (who, own["a"], own["b"])]
     file = nodes.homes["bank"].parent / "applicants.csv"
-    file.write_text("company_id,a,b\nC007,0.5,\nNEW1,-2,3\nC008,1,1\n")
-    done = nodes.sepc("bank", "model", "score", "sme", "--file", file)
+    lines = [",".join("" if value != value else str(value) for value in row) for row in asked]
+    file.write_text("\n".join(["company_id,a,b", *lines]) + "\n")
+    done = nodes.sepc("bank", "model", "score", "sme", "--file", file, "--reasons", 2)
+    assert done["answers"][3] == one
     card = Scorecard(tuple(outputs["features"]), np.array(outputs["card"]["points"]),
                      outputs["card"]["base"], None)  # type: ignore[arg-type]  # fmt: skip
-    for (who, a, b), answer in zip(
-        [("C007", 0.5, np.nan), ("NEW1", -2, 3), ("C008", 1, 1)], done["answers"], strict=True
-    ):
+    for (who, a, b), answer in zip(asked, done["answers"], strict=True):
         bins = []
         for feature in card.features:
             party, _, column = feature.partition(".")
@@ -171,7 +172,7 @@ def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[st
         entries = verify_log(nodes.homes[name] / "audit.jsonl", directory[name])
         said = [e["event"] for e in entries if e["event"].startswith("model_")]
         assert said == ["model_kept", "model_approved", "model_live", "model_scored",
-                        "model_scored", "model_destroyed"]  # fmt: skip
+                        "model_destroyed"]  # fmt: skip
         last = next(e for e in entries if e["event"] == "model_destroyed")["details"]
         assert last["shares_destroyed"] and last["identity"] == model["identity"]
     assert nodes.attempt("bank", "model", "live", "sme")["error"]["code"] == "refused"

@@ -34,7 +34,7 @@ def write(path: Path, records: dict[str, tuple[int, int, str, str]]) -> Path:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Four nodes and two lists of two owners; the quotas are those of the tests below."""
     folder = tmp_path_factory.mktemp("pir")
-    with Fleet(folder / "run") as fleet:
+    with Fleet(folder / "run", modules={"fintech": "fakes.dying"}) as fleet:
         fraud = write(folder / "fraud.csv", FRAUD)
         made = fleet.sepc(
             "government", "pir", "publish", "--list", "fraud", "--data", fraud,
@@ -127,6 +127,26 @@ def test_changes_are_shared_without_publishing_anew(fleet: Fleet) -> None:
     worse = {"severity": 63, "category": 1, "date": "2026-01-01", "payload": {"reason": "worse"}}
     assert found[1:] == [[worse], [None], [fraud("91FRAUD006")]]
     assert found[0][0]["payload"] == {"reason": "new"}
+
+
+def test_a_publication_that_fails_half_way_leaves_the_version_before(fleet: Fleet) -> None:
+    """A party is killed when all others hold the new version; then the next publication."""
+    late = {**LATE, "91LATE777": (7, 7, "", "")}
+    file = write(fleet.homes["bank"].parent / "later.csv", late)
+    words = ("pir", "publish", "--list", "late", "--data", file, "--anew")
+    (fleet.homes["fintech"] / "die").touch()
+    error = fleet.attempt("telecom", *words)["error"]
+    assert (error["code"], error["party"]) == ("worker_lost", "fintech")
+    (fleet.homes["fintech"] / "die").unlink()
+    shown = {name: fleet.sepc(name, "pir", "list")["lists"][-1] for name in NAMES}
+    assert {name: one["number"] for name, one in shown.items()} == {
+        "bank": 2, "fintech": 1, "government": 2, "telecom": 2}  # fmt: skip
+    assert {one["answers"] for one in shown.values()} == {1}
+    found = ask(fleet, "bank", "late", "91LATE003", "91LATE777")
+    assert [one[0] and one[0]["severity"] for one in found] == [3, None]
+    made = fleet.sepc("telecom", *words[:-1])
+    assert (made["version"], made["published"]) == (3, "anew")
+    assert fleet.sepc("telecom", "pir", "list")["lists"][-1]["answers"] == 3
 
 
 def test_mistakes_are_named_before_anything_runs(fleet: Fleet) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fakes.consortium import DIRECTORY, MEASUREMENT, NOW, identity, inputs, manifest
 
+from parties.errors import RemoteProtocolError
 from parties.identity import Directory
 from parties.manifest import Manifest
 from parties.policy import Holdings, decide
@@ -61,6 +62,8 @@ def test_a_manifest_that_says_what_is_so_is_approved() -> None:
         (changed("outputs", "features", "receivers", value=["bank"]), "outputs", "everybody"),
         (without("card"), "outputs", "differ in what opens: card"),
         (changed("join", "helpers", value={}), "join", "helpers"),
+        (changed("join", "kind", value="full"), "join", "shared left join"),
+        (changed("inputs", "fintech", "profile", value=["phone"]), "join", "profiles"),
         (
             changed("parties", 3, "public_key", value=identity("telecom").public_hex),
             "named",
@@ -79,6 +82,29 @@ def test_each_difference_fails_its_own_check(agreed: Manifest, failing: str, say
     # A wrong key of our own also makes us unknown to ourselves; nothing else may fail with it.
     assert {check.name for check in decision.failed} <= {failing, "parties"}
     assert any(says in check.reason for check in decision.failed)
+
+
+def test_verified_mode_is_for_programs_that_can() -> None:
+    agreed = changed("verified", value=True)
+    assert decide(agreed, "bank", OWN, NOW).approved
+    cannot = {name: replace(program, verified=False) for name, program in PROGRAMS.items()}
+    (failed,) = decide(agreed, "bank", replace(OWN, programs=cannot), NOW).failed
+    assert failed.name == "verified"
+    assert "credit-model does not run in verified mode" in failed.reason
+    # Seven parties may stand for threshold 3 in the default mode, for 2 in this one.
+    with pytest.raises(RemoteProtocolError, match="verified mode with threshold 1"):
+        Manifest.read({**agreed.document(), "parties": agreed.document()["parties"][:3],
+                       "inputs": {n: inputs(n).model_dump() for n in agreed.names[:3]}})
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"), [(299, "more than the 299 rows"), (300, None), (301, None)]
+)
+def test_padding_hides_fewer_rows_and_no_more(rows: int, says: str | None) -> None:
+    stated = {**inputs("telecom").model_dump(mode="json"), "rows": rows, "padded": True}
+    failed = decide(changed("inputs", "telecom", value=stated), "bank", OWN, NOW).failed
+    assert [check.name for check in failed] == (["inputs"] if says else [])
+    assert all(says in check.reason and "300" not in check.reason for check in failed if says)
 
 
 @pytest.mark.parametrize(("now", "says"), [(NOW + 601, "expired"), (NOW - 90_000, "24 hours")])

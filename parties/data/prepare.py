@@ -34,7 +34,8 @@ _BLOCK_BYTES = 16 << 20
 @dataclass(frozen=True)
 class Terms:
     """What the parties agreed for one table: key columns with a profile each, label column,
-    aggregation per column, standard, and the features to take (None: all numeric columns)."""
+    aggregation per column, standard, and the features to take (None: all numeric columns; none
+    where only the identifiers matter)."""
 
     key: tuple[str, ...]
     profiles: tuple[str, ...]
@@ -42,6 +43,8 @@ class Terms:
     rules: Mapping[str, Rule]
     standard: Standard | None
     features: tuple[str, ...] | None
+    closed: tuple[str, ...] = ()
+    """Columns that are never features, whatever else is said."""
 
     @classmethod
     def of(
@@ -53,6 +56,7 @@ class Terms:
         aggregate: Aggregates = None,
         schema: str | Path | Standard | None = None,
         features: Sequence[str] | None = None,
+        closed: Sequence[str] = (),
     ) -> Terms:
         """Terms as they are written in a configuration; DataError if they are not understood."""
         names = (key,) if isinstance(key, str) else tuple(key)
@@ -63,12 +67,13 @@ class Terms:
             parse(aggregate),
             Standard.load(schema) if isinstance(schema, str | Path) else schema,
             None if features is None else tuple(features),
+            tuple(closed),
         )
 
     def is_feature(self, name: str) -> bool:
         """Whether a column of the table is a feature on these terms."""
         dates = {rule.by for rule in self.rules.values()}
-        if name == self.label or name in self.key or name in dates:
+        if name in (self.label, *self.key, *self.closed) or name in dates:
             return False
         if self.features is not None:
             return name in self.features
@@ -121,7 +126,7 @@ class Prepared:
             yield from self._check_keys()
         found = list(self._check_columns(suspects=bool(absent)))
         yield from found
-        if not self.features:
+        if not self.features and terms.features != ():
             yield Finding(
                 name,
                 "there is no feature column",

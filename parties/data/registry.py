@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,14 +21,16 @@ from parties.data.prepare import Terms
 from parties.data.reader import MEMORY_MIB
 from parties.data.source import ColumnSource
 from parties.errors import LocalError
-from parties.manifest import Column, Strict, explain
+from parties.manifest import Column, Strict, TableName, explain
 
 DATA_FILE = "data.json"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 
 
 class Entry(Strict):
-    """One table: where it is, and the terms on which jobs read it. Paths are absolute."""
+    """One table: where it is, and the terms on which jobs read it. Paths are absolute.
+
+    `features` are the only columns that jobs may read besides key, label and dates; None for all.
+    """
 
     location: Annotated[str, Field(min_length=1)]
     key: Annotated[tuple[Column, ...], Field(min_length=1)]
@@ -36,6 +38,7 @@ class Entry(Strict):
     label: Column | None = None
     aggregate: Mapping[Column, str] = {}
     schema_file: str | None = None
+    features: tuple[Column, ...] | None = None
 
     def terms(self) -> Terms:
         """The terms, understood; DataError if they are not."""
@@ -45,17 +48,37 @@ class Entry(Strict):
             profile=self.profile,
             aggregate=self.aggregate,
             schema=self.schema_file,
+            features=self.features,
         )
 
-    def open(self, memory_mib: int = MEMORY_MIB) -> ColumnSource:
-        """The table as a source of columns; DataError if it cannot be used."""
+    def open(
+        self,
+        memory_mib: int = MEMORY_MIB,
+        features: Sequence[str] | None = None,
+        labelled: bool = True,
+    ) -> ColumnSource:
+        """The table as a source of columns, of these features or all, with its label or without.
+
+        Raises DataError if it cannot be used, LocalError for features that jobs may not read.
+        """
+        allowed = features if self.features is None else self.features
+        closed = set(features or ()) - set(allowed or ())
+        if closed or self.label in (features or ()):
+            raise LocalError(
+                "data_features",
+                f"{len(closed) or 1} of the features are not among those that jobs may read",
+                "ask for others, or have the owner register the table with them",
+                step="load",
+            )
         return ColumnSource(
             self.location,
             self.key,
-            self.label,
+            self.label if labelled else None,
             profile=self.profile,
             aggregate=self.aggregate,
             schema=self.schema_file,
+            features=self.features if features is None else features,
+            closed=() if self.label is None else (self.label,),
             memory_mib=memory_mib,
         )
 
@@ -71,7 +94,7 @@ class Registry(Strict):
     """The tables of one node, by name."""
 
     format: Literal["sepc-data/1"] = "sepc-data/1"
-    tables: Mapping[Name, Entry] = {}
+    tables: Mapping[TableName, Entry] = {}
 
     @classmethod
     def load(cls, home: Path) -> Registry:

@@ -7,7 +7,7 @@ features stay where they are. Every block has the same rows in the same order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,8 @@ class ColumnSource:
 
     Columns of the key, the label, the dates of `latest` and the columns that the standard calls
     dates or text are not features; all others must be numeric, or `features` names the ones to
-    take. `memory_mib` bounds what DuckDB holds; the identifiers and the block that is being read
+    take; those of `closed` are none in any case.
+    `memory_mib` bounds what DuckDB holds; the identifiers and the block that is being read
     come on top, so the peak depends on the rows and the width of a block, not on the number of
     columns.
     """
@@ -55,10 +56,17 @@ class ColumnSource:
         aggregate: Aggregates = None,
         schema: str | Path | Standard | None = None,
         features: Sequence[str] | None = None,
+        closed: Sequence[str] = (),
         memory_mib: int = MEMORY_MIB,
     ) -> None:
         terms = Terms.of(
-            key, label, profile=profile, aggregate=aggregate, schema=schema, features=features
+            key,
+            label,
+            profile=profile,
+            aggregate=aggregate,
+            schema=schema,
+            features=features,
+            closed=closed,
         )
         self._reader = Reader(place, memory_mib=memory_mib, keys=terms.key)
         try:
@@ -72,6 +80,7 @@ class ColumnSource:
             raise
         self._keys, self.ids = keys, keys.ids
         self.features, self.label = self._prepared.features, self._prepared.label
+        self._columns = _Columns(self)
 
     def __enter__(self) -> ColumnSource:
         return self
@@ -92,6 +101,11 @@ class ColumnSource:
     def id_name(self) -> str:
         """The key's name: its column, or its columns joined by +."""
         return self._keys.name
+
+    @property
+    def terms(self) -> Terms:
+        """The terms on which the table is read."""
+        return self._prepared.terms
 
     @property
     def label_name(self) -> str | None:
@@ -132,6 +146,11 @@ class ColumnSource:
             )
         return self._prepared.values(self.features[first : first + count])
 
+    @property
+    def columns(self) -> Mapping[str, npt.NDArray[np.float64]]:
+        """The features by name, as `PartyTable` has them; read in blocks as they are asked for."""
+        return self._columns
+
     def blocks(self, count: int) -> Iterator[npt.NDArray[np.float64]]:
         """All features in blocks of at most `count` columns."""
         for first in range(0, len(self.features), count):
@@ -139,7 +158,7 @@ class ColumnSource:
 
     def table(self) -> PartyTable:
         """Everything in memory at once."""
-        blocks = self.blocks(self._prepared.step())
+        blocks = self.blocks(self.step())
         cells = (np.ascontiguousarray(column) for block in blocks for column in block.T)
         columns = dict(zip(self.features, cells, strict=True))
         return PartyTable(self.name, self.id_name, self.ids, columns, self.label_name, self.label)
@@ -147,9 +166,41 @@ class ColumnSource:
     def __repr__(self) -> str:
         return f"ColumnSource({self.name!r}, rows={self.rows}, columns={len(self.features)})"
 
+    def step(self) -> int:
+        """How many columns make a block of moderate size."""
+        return self._prepared.step()
+
     def _stamped(self) -> tuple[int, int] | None:
         path = self._reader.location.path
         if path is None:
             return None  # staged as it was
         found = os.stat(path)
         return found.st_mtime_ns, found.st_size
+
+
+class _Columns(Mapping[str, npt.NDArray[np.float64]]):
+    """The features of a source by name; one block of them is in memory."""
+
+    def __init__(self, source: ColumnSource) -> None:
+        self._source = source
+        self._place = {name: i for i, name in enumerate(source.features)}
+        self._first = 0
+        self._block = np.empty((0, 0))
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
+        place = self._place[name]
+        if not self._first <= place < self._first + len(self._block):
+            count = min(self._source.step(), len(self._place) - place)
+            self._block = np.ascontiguousarray(self._source.read(place, count).T)
+            self._first = place
+        return self._block[place - self._first]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def __repr__(self) -> str:
+        # A mapping's own repr would print values into logs and tracebacks.
+        return f"_Columns({len(self._place)})"

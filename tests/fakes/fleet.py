@@ -18,9 +18,18 @@ NAMES = ("bank", "fintech", "government", "telecom")
 
 
 class Fleet:
-    """Nodes of `names` under `folder`; use it as a context manager."""
+    """Nodes of `NAMES` under `folder`, with `fields` of node.json; use it as a context manager.
 
-    def __init__(self, folder: Path, fields: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    `modules` says which module runs as a node, where it is another than `parties.node`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        fields: Mapping[str, Mapping[str, Any]] | None = None,
+        modules: Mapping[str, str] | None = None,
+    ) -> None:
+        self._modules = modules or {}
         self._run = make_homes(folder, {name: (fields or {}).get(name, {}) for name in NAMES})
         self.homes = self._run.homes
         self._broker: subprocess.Popen[str] | None = None
@@ -44,7 +53,8 @@ class Fleet:
     def start(self, name: str, wait: bool = True) -> None:
         """Start a node; returns when it is on the bus."""
         home = str(self.homes[name])
-        self._nodes[name] = self._start("parties.node", "--home", home, "--supervised")
+        module = self._modules.get(name, "parties.node")
+        self._nodes[name] = self._start(module, "--home", home, "--supervised")
         if wait:
             self._wait_online(name)
 
@@ -71,7 +81,7 @@ class Fleet:
     def sepc(self, name: str, *arguments: object) -> dict[str, Any]:
         """The document of a command that succeeds."""
         document = self.attempt(name, *arguments)
-        assert "error" not in document, document
+        assert document.keys() != {"error"}, document
         return document
 
     def attempt(self, name: str, *arguments: object) -> dict[str, Any]:
@@ -79,7 +89,7 @@ class Fleet:
         words = [*map(str, arguments), "--home", str(self.homes[name]), "--json"]
         result = CliRunner().invoke(app, words)
         document: dict[str, Any] = json.loads(result.stdout)
-        failed = "error" in document or document.get("healthy") is False
+        failed = document.keys() == {"error"} or document.get("healthy") is False
         assert (result.exit_code != 0) == failed, result.output
         return document
 

@@ -1,0 +1,145 @@
+"""What a job will take: rounds and bytes from the cost formulas, and from them seconds and memory.
+
+Rounds and bytes are those that the meter will show, or at most those where the manifest cannot
+know better. Seconds are a projection: the rounds wait for the network, the bytes of one party go
+through its line, and the work takes processor time as measured (`docs/benchmarks.md`, two cores).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.costs import Prediction
+from engine.shamir import Geometry
+from parties.errors import LocalError
+from parties.join_terms import task_of
+from parties.list_terms import QueryParameters
+from parties.manifest import KeyedList, Keys, Manifest
+from parties.programs import COMMON, PUBLISH, QUERY, UPDATE
+
+_WORKER_MB = 180.0
+_LINE_SECONDS, _GROUP_SECONDS, _PLACE_SECONDS = 0.3e-6, 150e-6, 1e-6
+_BYTE_SECONDS, _LOOKUP_SECONDS = 12e-9, 0.1e-9
+"""Processor seconds of one party: per identifier, per identifier without a helper, per place that
+is filled in a list's table, per byte sent, per key and byte of a list's table."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Round-trip time in seconds, and what a party can send, in bytes per second."""
+
+    round_trip: float = 0.001
+    bytes_per_second: float = 125e6
+
+
+@dataclass(frozen=True)
+class _Work:
+    cost: Prediction
+    processor_seconds: float
+    memory_mb: float
+    bound: bool = False
+
+
+def estimate(
+    manifest: Manifest, lists: Mapping[tuple[str, str], KeyedList], network: Network
+) -> dict[str, Any]:
+    """The document of `sepc job estimate`; `lists` are the terms of published lists, by owner and
+    name. Raises LocalError for a job whose program has no formula."""
+    work = {COMMON: _common, PUBLISH: _publish, UPDATE: _publish, QUERY: _query}
+    if manifest.program.name not in work:
+        raise LocalError(
+            "no_estimate",
+            f"there is no formula for jobs of {manifest.program.name}",
+            f"estimate a job of {', '.join(work)}",
+        )
+    if manifest.verified and manifest.program.name != COMMON:
+        raise LocalError("no_estimate", "lists have formulas for the default mode only")
+    found = work[manifest.program.name](manifest, lists)
+    parties = len(manifest.compute)
+    each = found.cost.total_bytes / parties
+    waiting = found.cost.rounds * network.round_trip / 2 + each / network.bytes_per_second
+    processor = found.processor_seconds + each * _BYTE_SECONDS
+    return {
+        "job_id": manifest.job_id,
+        "program": manifest.program.name,
+        "parties": parties,
+        "threshold": manifest.threshold,
+        "verified": manifest.verified,
+        "rounds": found.cost.rounds,
+        "bytes": found.cost.total_bytes,
+        "bytes_per_party": round(each),
+        "at_most": found.bound,
+        "seconds": {
+            "network": round(waiting, 3),
+            "processor_per_party": round(processor, 3),
+            "about": round(waiting + processor, 3),
+        },
+        "peak_rss_mb": round(found.memory_mb),
+        "network": {
+            "round_trip_ms": network.round_trip * 1000,
+            "mbit_per_second": network.bytes_per_second * 8 / 1e6,
+        },
+    }
+
+
+def _common(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.join_task_costs import join_task_cost
+
+    try:
+        task = task_of(manifest)
+    except ValueError as exc:
+        raise LocalError("manifest", str(exc), "correct the manifest") from None
+    geometry = Geometry(task.m, manifest.threshold, manifest.verified)
+    cost = join_task_cost(task, geometry)
+    rows = max(task.rows)
+    if task.mode == "ecdh":
+        seconds, memory = _GROUP_SECONDS * sum(task.rows) / 2, _WORKER_MB + rows * 400e-6
+        return _Work(cost, seconds, memory, bound=True)
+    size = task.rows[0] if task.bound is None else task.bound
+    if task.plan.kind == "full":
+        size = sum(task.rows)
+    kept = 16 * size * (len(task.rows) + 2 * sum(task.widths)) * (task.mode == "shared")
+    # Lists, tags and bits; then what is kept, twice while blocks become one table.
+    memory = _WORKER_MB + (400 * rows + 2 * kept) / 1e6
+    seconds = _LINE_SECONDS * sum(task.rows)
+    return _Work(cost, seconds, memory, bound=task.kind == "inner" and task.bound is None)
+
+
+def _publish(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.pir_costs import publish_cost, update_cost
+    from protocols.pir_table import TABLES, Layout
+
+    terms = manifest.inputs[manifest.initiator]
+    if not isinstance(terms, KeyedList):
+        raise LocalError("manifest", "the initiator brings no list", "correct the manifest")
+    layout = Layout(terms.capacity, terms.payload)
+    m, t = len(manifest.compute), manifest.threshold
+    places = TABLES * layout.rows * layout.columns
+    table = 16 * places * layout.width / 1e6
+    cost = update_cost if manifest.program.name == UPDATE else publish_cost
+    return _Work(cost(layout, m, t), _PLACE_SECONDS * places, _WORKER_MB + 8 * table)
+
+
+def _query(manifest: Manifest, lists: Mapping[tuple[str, str], KeyedList]) -> _Work:
+    from protocols.pir import BATCH
+    from protocols.pir_costs import decision_cost, query_cost
+    from protocols.pir_table import TABLES, Layout
+
+    query = QueryParameters.from_json(manifest.parameters)
+    asked = manifest.inputs[manifest.initiator]
+    count = asked.count if isinstance(asked, Keys) else 0
+    try:
+        terms = [lists[v.owner, v.name] for v in query.lists]
+    except KeyError as exc:
+        raise LocalError(
+            "unknown_list", f"this node does not hold the list {exc.args[0]}", "see sepc pir list"
+        ) from None
+    layouts = [Layout(one.capacity, one.payload) for one in terms]
+    cost = query_cost if query.severity is None else decision_cost
+    m, t = len(manifest.compute), manifest.threshold
+    parts = [min(BATCH, count - first) for first in range(0, count, BATCH)]
+    costs = [cost(layouts, part, m, t) for part in parts]
+    table = sum(16 * TABLES * y.rows * y.columns * y.width for y in layouts)
+    total = Prediction(sum(c.rounds for c in costs), sum(c.total_bytes for c in costs))
+    seconds = _LOOKUP_SECONDS * (4 + count) * table
+    return _Work(total, seconds, _WORKER_MB + 8 * table / 1e6, bound=count > BATCH)
