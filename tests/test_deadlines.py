@@ -18,7 +18,7 @@ from engine.cluster import run_cluster
 from engine.credentials import write_authority
 
 ROOT = Path(__file__).resolve().parents[1]
-SILENCE = "6"
+SILENCE = "9"
 """Idle deadline where a party falls silent; the others must be quicker than that when busy."""
 
 PROGRAM = """
