@@ -115,7 +115,7 @@ class _Job:
         if not kept.any():
             raise LocalProtocolError(
                 'no-features', f'none of {len(kept)} features passed the selection', step='select',
-                remedy='state weaker rules, or bring other features')
+                remedy='state weaker rules, with few rows fewer bins, or bring other features')
         most = max(self.parameters.card_size(len(kept)), int(kept.sum()))
         others = np.flatnonzero(kept == 0)[:most - kept.sum()]
         places = np.sort(np.append(np.flatnonzero(kept), others))

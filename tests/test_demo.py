@@ -38,7 +38,8 @@ def test_the_document_is_complete(finished: tuple[Path, dict[str, Any]]) -> None
     assert len(document["iv"]) == len(document["iv_plaintext"]) == 221
     for figure in ("auc", "ks"):
         assert set(document[figure]) == {"bank", "joint", "plaintext"}
-    steps = {"join", "woe_iv", "train_joint", "train_bank", "evaluate", "open"}
+    steps = {"join", "woe_iv", "select", "train_joint", "train_bank", "evaluate", "scorecard"}
+    steps.add("open")
     assert steps <= set(document["cost"])
     for cost in document["cost"].values():
         assert set(cost) == {"rounds", "bytes_per_party", "multiplications"}
@@ -82,7 +83,7 @@ def test_receipts_are_signed_for_what_was_received(
         content = canonical.parse(result.read_bytes())
         kept = {"outputs": content["outputs"], "salt": content["salt"]}
         assert canonical.sha256(kept) == document["receipts"][party]["outputs_sha256"]
-        assert bool(content["outputs"]) == (party == "bank")
+        assert (set(content["outputs"]) == {"features"}) == (party != "bank")
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:

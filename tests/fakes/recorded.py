@@ -11,4 +11,6 @@ BROKER = (sys.executable, str(Path(__file__).with_name("broker.py")))
 
 if __name__ == "__main__":
     data, out = (Path(argument) for argument in sys.argv[1:3])
-    print(json.dumps(run_demo(Options(data=data, out=out, deadline=200), Program(broker=BROKER))))
+    # So few rows fill few bins.
+    options = Options(data=data, out=out, deadline=200, parameters={"max_bins": 3})
+    print(json.dumps(run_demo(options, Program(broker=BROKER))))
