@@ -15,6 +15,7 @@ from parties.cli_common import Json, answer
 from parties.cli_job import job
 from parties.cli_node import audit, node
 from parties.cli_pir import app as pir
+from parties.cli_stats import app as stats
 from parties.data_cli import app as data_commands
 
 
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.add_typer(node, name="node")
 app.add_typer(job, name="job")
 app.add_typer(pir, name="pir")
+app.add_typer(stats, name="stats")
 app.add_typer(data_commands, name="data")
 app.add_typer(audit, name="audit")
 

@@ -18,6 +18,7 @@ from parties.list_commands import ListCommands
 from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Cancel
+from parties.stats.commands import StatsCommands
 
 if TYPE_CHECKING:
     from parties.node import Node
@@ -44,6 +45,7 @@ class Commands:
             "quotas": lists.set_quotas,
             "publish": lists.publish,
             "query": lists.query,
+            "statistics": StatsCommands(node).release,
         }
 
     async def obey(self, command: Fields) -> Fields:

@@ -8,7 +8,7 @@ what colluding parties could put together is in `docs/security.md`.
 from collections.abc import Callable
 
 from parties.join_learned import Told, told
-from parties.manifest import Inputs, KeyedList, Keys, Manifest
+from parties.manifest import Inputs, KeyedList, Keys, Manifest, Nothing
 from parties.programs import COMMON, UPDATE
 
 Sentences = dict[str, list[str]]
@@ -23,6 +23,8 @@ _ZH_MEANING = {
     "scores": "两个模型中好、坏企业的分数直方图",
     "records": "所查询的每个键在各名单中的记录，或没有记录",
     "hits": "所查询的每个键是否在任一名单中达到所查的严重程度",
+    "table": "按规则可公布的统计表",
+    "own": "各机构只得到自己的结果",
 }
 
 
@@ -120,6 +122,8 @@ def _everybody_en(manifest: Manifest) -> str:
         KeyedList: _list_en(manifest),
         Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
         f"whether for records or a decision",
+        Nothing: f"what {manifest.initiator} asks, of whom, under which rules, and the agreed "
+        "sizes of what is shared; who computes also learns whose data was refused, and why",
     }[type(manifest.inputs[manifest.initiator])]
     return f"Like everybody it knows from the manifest {known}, and it saw when each step " + (
         "began and ended."
@@ -130,6 +134,8 @@ def _everybody_zh(manifest: Manifest) -> str:
     known = {
         Inputs: "各方的行数与列名",
         KeyedList: _list_zh(manifest),
+        Nothing: f"{manifest.initiator}问什么、问哪些机构、依据哪些规则，以及约定的数据规模；"
+        "计算方还知道哪些机构的数据被拒绝及原因",
         Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
     }[type(manifest.inputs[manifest.initiator])]
     return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"

@@ -190,7 +190,7 @@ class Node:
                 "propose it from the initiator's node",
             )
         # A birth that was missed is repeated soon.
-        others = set(manifest.names) - {self.name}
+        others = set(manifest.names) - {self.name} - set(manifest.optional)
         if missing := await self.roster.wait_for(others, 3 * bus.HEARTBEAT):
             raise LocalError(
                 "peer_offline",

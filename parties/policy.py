@@ -14,7 +14,7 @@ from parties.join_terms import join_problem
 from parties.list_terms import Held, lists_problem
 from parties.manifest import Input, Inputs, Manifest
 from parties.messages import Check
-from parties.programs import COMMON, Program, Programs, find
+from parties.programs import COMMON, Program, Programs, find, imported
 
 MAX_JOB_SECONDS = 24 * 3600
 
@@ -68,7 +68,7 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("measurement", lambda: _measurement(manifest, own), "the code installed here is the same"),
         ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
         ("lists", lambda: _lists(manifest, own), "it fits the published lists held here"),
-        ("outputs", lambda: _outputs(manifest), "each goes to whom the program gives it"),
+        ("outputs", lambda: _outputs(manifest, own), "each goes to whom the program gives it"),
         ("join", lambda: _join(manifest, own), "it can be run, and helpers are outside of it"),
         ("disclosure", lambda: _disclosure(manifest), "the sentences say what happens"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
@@ -156,7 +156,7 @@ def _inputs(manifest: Manifest, own: Holdings) -> str | None:
     if program is None:
         return None
     for name, stated in manifest.inputs.items():
-        kinds = program.kinds(name == manifest.initiator)
+        kinds = program.kinds(name == manifest.initiator, manifest.role(name))
         if stated.kind not in kinds:
             return f"{name} brings {stated.kind}, the program takes {' or '.join(kinds)}"
     mine = manifest.inputs.get(own.party)
@@ -176,7 +176,11 @@ def _lists(manifest: Manifest, own: Holdings) -> str | None:
         return f"the parameters are not valid: {exc}"
 
 
-def _outputs(manifest: Manifest) -> str | None:
+def _outputs(manifest: Manifest, own: Holdings) -> str | None:
+    program = _installed(manifest, own)
+    if program is not None and program.check is not None:
+        found: str | None = imported(program.check)(manifest)
+        return found
     if manifest.program.name == COMMON:
         if manifest.join is None or join_problem(manifest):
             return None  # the check of the join says so

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from parties.errors import LocalError
 from parties.manifest import Role
 
-Kind = Literal["table", "list", "keys", "none"]
+Kind = Literal["table", "list", "keys", "submission", "none"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Program:
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
     coroutine leaves under "keep", if a program leaves shares for later jobs. With `optional`
     parties other than the initiator may bring nothing. `verified`: it runs in verified mode.
+
+    Parties with the role `input` bring submissions. `links` returns the arguments with which the
+    coroutine reaches the parties that do not compute, and `outside` is what those run instead;
+    `check` says what of a manifest does not follow from its parameters, outputs and their receivers
+    included.
     """
 
     version: str
@@ -39,9 +44,14 @@ class Program:
     roles: frozenset[Role] = frozenset({"compute"})
     optional: bool = False
     verified: bool = False
+    links: str | None = None
+    outside: str | None = None
+    check: str | None = None
 
-    def kinds(self, initiates: bool) -> tuple[Kind, ...]:
+    def kinds(self, initiates: bool, role: Role = "compute") -> tuple[Kind, ...]:
         """What a party of a job may bring."""
+        if role != "compute" and role in self.roles:
+            return ("submission",) if role == "input" else ("none",)
         if initiates:
             return (self.initiator,)
         return (self.others, "none") if self.optional else (self.others,)
@@ -65,6 +75,28 @@ Programs = Mapping[str, Program]
 
 COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
+
+FUND_FLOW, GREEN_FINANCE, RELATED_LOANS = "fund-flow", "green-finance", "related-loans"
+
+
+def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
+    """A program of `protocols.stats.programs`."""
+    return Program(
+        "1",
+        "protocols.stats.programs",
+        function,
+        parameters=f"parties.stats.terms:{terms}",
+        bring="parties.stats.inside:bring",
+        keep=keep,
+        initiator="none",
+        others="none",
+        join=False,
+        roles=frozenset({"compute", "input", "output"}),
+        links="parties.stats.inside:links",
+        outside="parties.stats.outside:run",
+        check="parties.stats.terms:problem",
+    )
+
 
 PROGRAMS: Programs = {
     "credit-model": Program("1", "models.credit", "credit_program", verified=True),
@@ -112,6 +144,11 @@ PROGRAMS: Programs = {
         others="none",
         join=False,
         verified=True,
+    ),
+    FUND_FLOW: _statistics("fund_flow_program", "FundFlowTerms"),
+    GREEN_FINANCE: _statistics("green_finance_program", "GreenFinanceTerms"),
+    RELATED_LOANS: _statistics(
+        "related_loans_program", "RelatedLoansTerms", "parties.list_work:keep_shares"
     ),
 }
 

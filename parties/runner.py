@@ -43,8 +43,9 @@ from parties.messages import Approval, Body, Progress, Receipt
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
 from parties.spare import Spare
+from parties.stats.keeping import admit_release, release_files
 from parties.store import Store
-from parties.worker import JOB_FILE, LOG_FILE, Job
+from parties.worker import JOB_FILE, LOG_FILE, Job, Outside
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,10 @@ class Runner:
             ) from None
         if decision.approved:
             quota = admit(node.store.lists, config.name, manifest, today())
-            if quota is not None:
-                decision = replace(decision, checks=(*decision.checks, quota))
+            checks = [quota] if quota is not None else []
+            checks += admit_release(node.store, self._jobs, config.name, manifest)
+            decision = replace(decision, checks=(*decision.checks, *checks))
+        if decision.approved:
             foreign = manifest.initiator != config.name
             # Whether others learn anything of this party's list is for a person to say.
             asks = config.approval == "person" or reveals(manifest, manifest.inputs[config.name])
@@ -154,6 +157,7 @@ class Runner:
         folder.mkdir(parents=True, mode=0o700)
         files = files_of(self._manifest, config.name, self._jobs, self._held)
         files["home"] = str(self._node.home)
+        files |= release_files(self._manifest, self._node.home, self._node.store)
         if self._order is not None and self._order.staged is not None:
             os.replace(self._order.staged, folder / ENTRIES_FILE)
         job = Job(
@@ -163,6 +167,11 @@ class Runner:
             addresses=tuple((approvals[name].host, approvals[name].port) for name in names),
             peer_keys=tuple(approvals[name].job_key for name in names),
             certificates=tuple(approvals[name].certificate for name in names),
+            outside=tuple(
+                Outside(name=name, host=a.host, port=a.port, certificate=a.certificate)
+                for name, a in approvals.items()
+                if name not in names
+            ),
             connect_deadline=config.connect_deadline,
         )
         handle = os.open(folder / JOB_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

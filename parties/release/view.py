@@ -54,7 +54,9 @@ class View:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document, self.record = document, document["record"]
         self.dimensions = {d["name"]: tuple(d["categories"]) for d in document["dimensions"]}
-        self._cells = {tuple(c["place"].items()): c for c in document["cells"]}
+        # A document that was stored has its places in another order.
+        self._cells = {tuple((d, c["place"][d]) for d in self.dimensions): c
+                       for c in document["cells"]}  # fmt: skip
         self._places = {
             name: tuple(dict.fromkeys(c["place"][name] for c in document["cells"]))
             for name in self.dimensions

@@ -174,7 +174,7 @@ def published(parameters: GreenParameters, record: Record, public: dict[str, Any
               opened) -> dict[str, Any]:
     """At the receiver: `table`, the document of `release`, and `bands` {institution: 0 is best}."""
     names = public['institutions']
-    table = assembled(_spec(parameters, names), parameters.rules, about(record, public),
+    table = assembled(table_of(parameters, names), parameters.rules, about(record, public),
                       public['figures'], (), opened)
     return {'table': table,
             'bands': {i: int(b) for i, b in zip(names, opened['bands'], strict=True)}}
@@ -232,7 +232,7 @@ def _bands(mpc, p, score):
     return (1 - mpc.less(higher.reshape(k, 1), ends.reshape(1, -1))).sum(1)
 
 
-def _spec(p, names):
+def table_of(p: GreenParameters, names) -> TableSpec:
     """The regulator's table, over the institutions that count."""
     kinds = tuple(dict.fromkeys(p.kinds[i] for i in names))
     measures = tuple(Measure(name, bits=p.amount_bits, unit=p.unit)
@@ -242,7 +242,7 @@ def _spec(p, names):
 
 async def _table(mpc, p, names, figures):
     """Balances by kind of institution; the institutions are the contributors."""
-    spec = _spec(p, names)
+    spec = table_of(p, names)
     kinds = spec.dimensions[0].categories
     member = np.array([[p.kinds[i] == kind for kind in kinds] for i in names], np.int64)
 

@@ -16,6 +16,7 @@ repaid. Edges are not taken away that way; for that, start anew with all edges.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +92,7 @@ class RelatedParameters:
     def spec(self) -> TableSpec:
         """Groups that owe something, by what they owe."""
         ends = ['0', *[f'{b:,}'.replace(',', ' ') for b in self.bands]]
-        names = [f'{a}–{b}' for a, b in zip(ends, ends[1:], strict=False)] + [f'> {ends[-1]}']
+        names = [f'{a}–{b}' for a, b in itertools.pairwise(ends)] + [f'> {ends[-1]}']
         return TableSpec((Dimension('exposure', tuple(names)),),
                          (Measure('owed', bits=GROUP_BITS, unit=self.unit),))
 
@@ -202,12 +203,12 @@ def published(parameters: RelatedParameters, record: Record, public: dict[str, A
     numbers in the register, owed}, or None where the manifest does not grant the list."""
     table = assembled(parameters.spec, parameters.rules, about(record, public), public['figures'],
                       (), opened)
-    groups = None
+    groups: Any = None
     if parameters.listed:
         group = opened['groups'].astype(np.int64)
         groups = [{'companies': np.flatnonzero(group == g).tolist(), 'owed': int(
             sum(opened['owed'][group == g]))} for g in np.unique(group[group > 0])]
-        groups.sort(key=lambda g: -g['owed'])
+        groups.sort(key=lambda g: g['owed'], reverse=True)
     return {'table': table, 'groups': groups,
             'top_over_limit': bool(opened['top'][0]) if parameters.top else None}
 
