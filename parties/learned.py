@@ -123,7 +123,8 @@ def _everybody_en(manifest: Manifest) -> str:
         Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
         f"whether for records or a decision",
         Nothing: f"what {manifest.initiator} asks, of whom, under which rules, and the agreed "
-        "sizes of what is shared; who computes also learns whose data was refused, and why",
+        "sizes of what is shared; who computes learns whose data was refused, and why, and an "
+        "institution whether its own was",
     }[type(manifest.inputs[manifest.initiator])]
     return f"Like everybody it knows from the manifest {known}, and it saw when each step " + (
         "began and ended."
@@ -135,7 +136,7 @@ def _everybody_zh(manifest: Manifest) -> str:
         Inputs: "各方的行数与列名",
         KeyedList: _list_zh(manifest),
         Nothing: f"{manifest.initiator}问什么、问哪些机构、依据哪些规则，以及约定的数据规模；"
-        "计算方还知道哪些机构的数据被拒绝及原因",
+        "计算方还知道哪些机构的数据被拒绝及原因，机构知道自己的数据是否被拒绝",
         Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
     }[type(manifest.inputs[manifest.initiator])]
     return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"

@@ -191,6 +191,14 @@ class View:
         ]
 
     @property
+    def facts(self) -> list[Both]:
+        """Further bits of the release, as sentences."""
+        return [
+            self.t(f"fact_{name}", value=self.t("yes" if value else "no"))
+            for name, value in self.document.get("facts", {}).items()
+        ]
+
+    @property
     def institutions(self) -> int:
         """How many institutions the table is about."""
         named = self.record["institutions"]
