@@ -131,6 +131,27 @@ def test_files_are_written_and_an_unknown_language_is_refused(tmp_path):
         render_html(table(), "fr")
 
 
+def test_lists_and_facts_of_a_release_are_shown_and_escaped():
+    found = {
+        **table(),
+        "lists": [
+            {"name": "groups", "columns": ["companies", "owed"], "rows": [["A<b>, B", 12345]]},
+            {"name": "bands", "columns": ["institution", "band"], "rows": []},
+        ],
+        "facts": {"top_over_limit": False},
+    }
+    page = render_html(found)
+    for said in ("A&lt;b&gt;, B", "12,345", "Groups over the limit", "超过限额的关联企业组", "None."):
+        assert said in page
+    assert "exceed their limit: no." in page and "是否超过限额：否" in page
+
+
+def test_a_document_that_was_stored_makes_the_same_page():
+    found = table()
+    stored = json.loads(json.dumps(found, sort_keys=True))
+    assert render_html(stored).split("<main>")[1] == render_html(found).split("<main>")[1]
+
+
 def test_noise_is_said():
     found = table()
     found["record"]["noise"] = {"epsilon": 0.5}

@@ -35,7 +35,7 @@ DIRECTORY = Directory({name: who.public_hex for name, who in IDENTITIES.items()}
 REGISTER = ["R1", "R2", "R3"]
 
 FUND_FLOW = {
-    "title": "Use", "delivery": "d1", "receiver": "regulator", "banks": BANKS, "quorum": 2,
+    "title": "Use", "delivery": "d1", "receiver": "regulator", "banks": [*BANKS], "quorum": 2,
     "regions": ["east", "west"], "periods": ["2025Q1", "2025Q2"],
 }  # fmt: skip
 GREEN = {
@@ -44,7 +44,7 @@ GREEN = {
 }  # fmt: skip
 RELATED = {
     "title": "Groups", "delivery": "d1", "receiver": "regulator", "period": "2025Q1",
-    "banks": BANKS, "companies": 3, "register": register_digest(REGISTER), "loans": 4,
+    "banks": [*BANKS], "companies": 3, "register": register_digest(REGISTER), "loans": 4,
     "guarantees": 2, "edges": {"registry": {"rows": 3, "threshold": 50, "largest": 100}},
     "limit": 10, "bands": [5], "top": [2, 20], "listed": True,
 }  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_manifest_cannot_say_other_than_its_parameters() -> None:
         ({"inputs": wider}, "inputs are not"), ({"inputs": needed}, "inputs are not"),
         ({"inputs": quick}, "not the same for all"), ({"outputs": other}, "outputs are not"),
         ({"outputs": {}}, "outputs are not"), ({"initiator": "c-one"}, "expected the initiator"),
-        ({"parameters": {**FUND_FLOW, "banks": BANKS[:2]}}, "is asked for nothing"),
+        ({"parameters": {**FUND_FLOW, "banks": [*BANKS[:2]]}}, "is asked for nothing"),
         ({"parameters": {**FUND_FLOW, "banks": [*BANKS, "x"]}}, "x is asked for data"),
         ({"parameters": {**FUND_FLOW, "receiver": "c-one"}}, "receives nothing"),
         ({"parameters": {**FUND_FLOW, "quorum": 9}}, "a quorum of 9 of 3"),
@@ -109,8 +109,8 @@ def test_a_manifest_cannot_say_other_than_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("changes, code", [
-    ({"banks": ("nobody",), "quorum": 1}, "unknown_party"), ({"periods": []}, "config"),
-    ({"banks": ("bank-a", "c-one"), "quorum": 1}, "config"), ({"rules": {"floor": 0}}, "config"),
+    ({"banks": ["nobody"], "quorum": 1}, "unknown_party"), ({"periods": []}, "config"),
+    ({"banks": ["bank-a", "c-one"], "quorum": 1}, "config"), ({"rules": {"floor": 0}}, "config"),
 ])
 def test_proposals_that_cannot_be(changes: dict[str, Any], code: str, tmp_path: Path) -> None:
     with pytest.raises(LocalError) as raised:
@@ -251,8 +251,7 @@ def test_no_job_goes_on_without_who_is_needed() -> None:
 def test_a_bank_whose_data_nobody_fetched_hears_that_it_was_late(monkeypatch: Any) -> None:
     monkeypatch.setattr("parties.job.LATE_SECONDS", 0.0)
     receipts = [FromPeer(n, RECEIPT) for n in COMPUTE]
-    job, _ = play("bank-a", manifest_of(), Checked(PASSED), *REQUIRED,
-                  FromPeer("c-one", approval()), *receipts)  # fmt: skip
+    job, _ = play("bank-a", manifest_of(), *REQUIRED, FromPeer("c-one", approval()), *receipts)
     assert job.error is not None and (job.error.code, job.error.party) == ("late", "bank-a")
 
 

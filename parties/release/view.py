@@ -185,9 +185,9 @@ class View:
         n, k = rules["dominance"]
         words = {"minimum": rules["minimum"], "n": n, "k": k, "p": rules["p_ratio"]}
         return [
-            (MARKS[name], self.t(f"rule_{name}", **words), count)
-            for name, count in self.record["withheld"].items()
-            if count
+            (mark, self.t(f"rule_{name}", **words), self.record["withheld"][name])
+            for name, mark in MARKS.items()
+            if self.record["withheld"].get(name)
         ]
 
     @property
