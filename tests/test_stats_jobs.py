@@ -15,14 +15,15 @@ from parties.identity import Directory
 from parties.job import Checked, FromPeer, Job, PeerLost, Waited, WorkerDone
 from parties.learned import learned, learned_zh
 from parties.lifecycle import State
+from parties.list_work import keep_shares
 from parties.manifest import Manifest, Submission
 from parties.messages import Check, Error, Failure, Refusal
 from parties.policy import Holdings, decide
 from parties.programs import PROGRAMS
-from parties.stats import world
+from parties.stats import inside, world
 from parties.stats.keeping import admit_release, commit, release_files
 from parties.stats.orders import document_of, read_config
-from parties.stats.own import matrices, register_digest, submission
+from parties.stats.own import edges_digest, matrices, register_digest, submission
 from parties.stats.proposal import statistics_manifest
 from parties.stats.terms import problem, terms_of
 from parties.store import Store
@@ -328,6 +329,36 @@ def test_files_of_a_delivery_come_before_those_of_the_program(tmp_path: Path) ->
     write(tmp_path / "data/fund-flow", "loans", **row, outstanding=["x"])
     write(tmp_path / "data/fund-flow/d1", "loans", **row, outstanding=[3])
     assert isinstance(submission(manifest, "bank-a", tmp_path), Submission)
+
+
+def test_what_all_know_is_compared_with_the_manifest(tmp_path: Path) -> None:
+    first, second = ["R1", "R3"], ["R2", "R1"]
+    changes = {"public_edges": edges_digest(first, second), "guarantees": 0, "edges": {}}
+    manifest = manifest_of("related-loans", **changes)
+    write(tmp_path, "companies", company=REGISTER)
+    write(tmp_path, "edges", first=first, second=second)
+    files = {"data": str(tmp_path)}
+    brought = inside.bring("c-two", manifest, terms_of(manifest), files, None)
+    assert brought["known"].tolist() == [[0, 1], [2, 0]] and brought["before"] is None
+    write(tmp_path, "edges", first=second, second=first)
+    with pytest.raises(LocalError, match="the edges are not those"):
+        inside.bring("c-two", manifest, terms_of(manifest), files, None)
+
+
+def test_the_shares_of_a_period_come_back_as_they_were(tmp_path: Path) -> None:
+    first = manifest_of("related-loans")
+    kept = {"owed": np.arange(6, dtype=np.uint64).reshape(3, 2),
+            "group": np.ones((3, 2), np.uint64)}  # fmt: skip
+    keep_shares(tmp_path, first, kept)
+    later = manifest_of("related-loans", period="2025Q2", follows=first.sha256())
+    files = {"before": str(tmp_path / "shares.npz")}
+    before = inside.bring("c-two", later, terms_of(later), files, None)["before"]
+    assert set(before) == set(kept)
+    for name, share in kept.items():
+        np.testing.assert_array_equal(before[name], share)
+    other = manifest_of("related-loans", period="2025Q2", follows="ab" * 32)
+    with pytest.raises(LocalError, match="another version"):
+        inside.bring("c-two", other, terms_of(other), files, None)
 
 
 def test_lists_of_a_release() -> None:

@@ -152,6 +152,19 @@ def test_a_receiver_outside_gets_the_same():
         put_together([messages[0], other, *messages[2:]], "job", GEOMETRY)
 
 
+def test_public_edges_and_the_period_after():
+    parameters = consortium(guarantees=0, edges={}, public=True)
+    twin, before, known = RelatedTwin(parameters), None, np.array([[0, 3], [5, 3], [7, 8]])
+    for number in range(2):
+        rows = {"loans": period(consortium(), 20 + number)["loans"]}
+        results = run(parameters, rows, before=before, known=known)
+        twin.add(np.concatenate(list(rows["loans"].values())), known)
+        same(results[2]["outputs"], twin)
+        assert list(results[0]["keep"]) == ["owed"]
+        # A later list of edges takes the place of the one before.
+        before, known = results, np.array([[0, 3], [5, 3], [7, 8], [8, 1]])
+
+
 def test_a_company_out_of_range_and_too_few_banks():
     parameters, rows = consortium(), period(consortium(), 3)
     rows["guarantees"]["c"][0, 1] = parameters.companies
