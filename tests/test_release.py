@@ -146,6 +146,17 @@ def test_lists_and_facts_of_a_release_are_shown_and_escaped():
     assert "exceed their limit: no." in page and "是否超过限额：否" in page
 
 
+def test_derived_figures_are_shown_in_per_cent():
+    found = table()
+    shown = [c["status"] == "shown" for c in found["cells"]]
+    found["derived"] = {
+        "flagged_share": [0.1234 if s else None for s in shown], "change": [None] * len(shown)}
+    page = render_html(found)
+    assert page.count("12.3 %") == sum(shown) > 5
+    assert "违规金额占授信余额" in page and page.count(">–<") >= sum(shown)
+    assert "derived" not in page
+
+
 def test_a_document_that_was_stored_makes_the_same_page():
     found = table()
     stored = json.loads(json.dumps(found, sort_keys=True))

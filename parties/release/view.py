@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parties.release.texts import LANGUAGES, text
+from parties.release.texts import LANGUAGES, TEXTS, text
 from parties.report.charts import Both
 
 TOTAL = "total"
@@ -25,7 +25,7 @@ _MOST_LINES = 5
 class Cell:
     """One cell of a plane: its figure, or the mark of the rule that withholds it."""
 
-    value: int | None
+    value: float | None
     mark: str
     heat: float
     in_total_row: bool
@@ -40,6 +40,7 @@ class Plane:
     figure: Both
     rows: tuple[Both, ...]
     columns: tuple[Both, ...]
+    ratio: bool
     cells: tuple[tuple[Cell, ...], ...]
 
     @property
@@ -57,6 +58,11 @@ class View:
         # A document that was stored has its places in another order.
         self._cells = {tuple((d, c["place"][d]) for d in self.dimensions): c
                        for c in document["cells"]}  # fmt: skip
+        self._ratios = {
+            name: {id(c): v for c, v in zip(document["cells"], values, strict=True)}
+            for name, values in document.get("derived", {}).items()
+            if f"derived_{name}" in TEXTS
+        }
         self._places = {
             name: tuple(dict.fromkeys(c["place"][name] for c in document["cells"]))
             for name in self.dimensions
@@ -88,8 +94,15 @@ class View:
         """Names of the figures that are sums: the number of records and the measures."""
         return ["rows", *[m["name"] for m in self.document["measures"]]]
 
+    @property
+    def ratios(self) -> list[str]:
+        """Names of the figures that are formed from what is shown, as parts of one."""
+        return list(self._ratios)
+
     def figure(self, name: str) -> Both:
         """What a figure is called, with its unit."""
+        if name in self._ratios:
+            return self.t(f"derived_{name}")
         if name == "rows":
             return self.t("rows")
         if name in self.units:
@@ -111,12 +124,12 @@ class View:
         columns = self._places[self.columns] if self.columns else ("",)
         found = [[self._find(fixed, row, column) for column in columns] for row in rows]
         inner = [
-            abs(c["values"][figure])
+            abs(self._value(c, figure) or 0)
             for row, line in zip(rows, found, strict=True)
             for column, c in zip(columns, line, strict=True)
             if c["values"] and TOTAL not in (row, column)
         ]
-        largest = max([*inner, 1])
+        largest = max(inner, default=0) or 1
         cells = tuple(
             tuple(
                 self._shown(c, figure, largest, row == TOTAL, column == TOTAL)
@@ -129,7 +142,12 @@ class View:
         )
         named = tuple(self.category(c) for c in columns) if self.columns else (("", ""),)
         return Plane(
-            heading, self.figure(figure), tuple(self.category(r) for r in rows), named, cells
+            heading,
+            self.figure(figure),
+            tuple(self.category(r) for r in rows),
+            named,
+            figure in self._ratios,
+            cells,
         )
 
     def _find(self, fixed: dict[str, str], row: str, column: str) -> Mapping[str, Any]:
@@ -138,13 +156,21 @@ class View:
             place[self.columns] = column
         return self._cells[tuple((d, place[d]) for d in self.dimensions)]
 
-    @staticmethod
+    def _value(self, cell: Mapping[str, Any], figure: str) -> float | None:
+        """A figure of a shown cell; None where there is nothing to divide by."""
+        if figure in self._ratios:
+            return self._ratios[figure][id(cell)]
+        value: float = cell["values"][figure]
+        return value
+
     def _shown(
-        cell: Mapping[str, Any], figure: str, largest: int, row: bool, column: bool
+        self, cell: Mapping[str, Any], figure: str, largest: float, row: bool, column: bool
     ) -> Cell:
         if not cell["values"]:
             return Cell(None, MARKS[cell["status"]], 0.0, row, column)
-        value = cell["values"][figure]
+        value = self._value(cell, figure)
+        if value is None:
+            return Cell(None, "", 0.0, row, column)
         heat = 0.0 if row or column else abs(value) / largest
         return Cell(value, "", heat, row, column)
 
@@ -165,7 +191,7 @@ class View:
         key = "bars" if last == TOTAL else "bars_of"
         return self.t(key, figure=self.figure(figure), dimension=self.rows, column=last)
 
-    def lines(self, figure: str) -> list[tuple[Both, list[int | None]]]:
+    def lines(self, figure: str) -> list[tuple[Both, list[float | None]]]:
         """Figures over time: the total if there is one, then the largest rows; None if withheld."""
         if self.columns is None or self.columns.lower() not in TIMES:
             return []
