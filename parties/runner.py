@@ -43,7 +43,7 @@ from parties.messages import Approval, Body, Progress, Receipt
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
 from parties.spare import Spare
-from parties.stats.keeping import admit_release, release_files
+from parties.stats.keeping import admit_release, release_files, remember
 from parties.store import Store
 from parties.worker import JOB_FILE, LOG_FILE, Job, Outside
 
@@ -195,7 +195,8 @@ class Runner:
             await self._worker.stop()
 
     def take_over(self) -> None:
-        """Hold the version of a list that the worker has left; before anybody hears that it did."""
+        """Hold what the worker has left, lists and releases; before anybody hears that it did."""
+        remember(self._node.store, self._jobs)
         version = held_after(self._manifest, self._held)
         if version is not None:
             take_over(self._node.store.lists, self._jobs, version)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +161,12 @@ def test_the_ledger_refuses_differencing_and_lets_the_same_table_pass(tmp_path: 
     assert home.admit(manifest_of(regions=["east"])) == {"ledger": False}
     assert home.admit(manifest_of(periods=["2026Q1"])) == {"ledger": True}, "other rows"
     assert home.admit(again) == {"ledger": True}
-    committed = release_files(again, tmp_path, home.store)["committed"]
-    assert json.loads(Path(committed).read_text())["institutions"] == list(BANKS)
+    (tmp_path / "jobs" / again.job_id).mkdir()
+    # What binds is in the database: a folder of jobs that was cleared away changes nothing.
+    shutil.rmtree(tmp_path / "jobs" / first.job_id)
+    assert home.admit(manifest_of(by_institution=True)) == {"ledger": False}
+    counted = release_files(again, tmp_path, home.store)["counted"]
+    assert json.loads(Path(counted).read_text())["institutions"] == list(BANKS)
     # A node that has ended in between knows all of it from its disk.
     home.store.close()
     assert Home(tmp_path, "c-two").admit(manifest_of(by_institution=True)) == {"ledger": False}

@@ -1,7 +1,9 @@
 """`sepc stats` on real nodes: four that compute, a regulator that only receives, and five banks of
 which some bring bad data, or none in time."""
 
+import contextlib
 import json
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,9 @@ def test_bad_and_late_banks_are_named_and_no_two_releases_can_be_subtracted(
 
         # Another table over the same rows, also by a regulator that has forgotten its ledger.
         fleet.stop("regulator")
+        with contextlib.closing(sqlite3.connect(fleet.homes["regulator"] / "node.db")) as database:
+            database.execute("delete from releases")
+            database.commit()
         (fleet.homes["regulator"] / "jobs" / first["job_id"] / "committed.json").unlink()
         fleet.start("regulator")
         refused = ask(fleet, tmp_path, "second", attempt=True, by_institution=True)

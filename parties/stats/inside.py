@@ -96,7 +96,7 @@ def links(
         await asyncio.gather(*(one(name, message) for name, message in messages.items()))
 
     def taken(institutions: tuple[str, ...]) -> None:
-        earlier = job.files.get("committed")
+        earlier = job.files.get("counted")
         if earlier is not None:
             before = json.loads(Path(earlier).read_text(encoding="utf-8"))["institutions"]
             if before != list(institutions):

@@ -2,8 +2,8 @@
 
 A release is entered into the ledger before the node approves. What it binds the node to is known
 later: a worker writes `committed.json` into its job's folder before anything of the data can open,
-at a compute party with the institutions that count. Jobs that ended without one have opened
-nothing and bind nobody.
+at a compute party with the institutions that count, and the node takes that over into its database.
+Jobs that ended without it have opened nothing and bind nobody.
 """
 
 import json
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parties.store import Store
 
 COMMITTED_FILE = "committed.json"
+EARLIER_FILE = "earlier.json"
 STATISTICS = ("fund-flow", "green-finance", "related-loans")
 
 
@@ -32,11 +33,13 @@ def data_folder(home: Path, program: str, delivery: str) -> Path:
 
 def commit(folder: Path, institutions: tuple[str, ...] | None) -> None:
     """Note in a job's folder, on disk when this returns, that its release binds this party."""
-    handle = os.open(folder / COMMITTED_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    unfinished = folder / f"{COMMITTED_FILE}.part"
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump({"institutions": institutions}, file)
         file.flush()
         os.fsync(file.fileno())
+    os.replace(unfinished, folder / COMMITTED_FILE)
 
 
 def admit_release(store: "Store", jobs: Path, party: str, manifest: Manifest) -> list[Check]:
@@ -46,6 +49,7 @@ def admit_release(store: "Store", jobs: Path, party: str, manifest: Manifest) ->
     from parties.stats.own import digest
     from parties.stats.terms import terms_of
 
+    remember(store, jobs)
     terms, role = terms_of(manifest), manifest.role(party)
     checks = [_ledger(store, jobs, manifest, terms)]
     if role == "input":
@@ -65,11 +69,19 @@ def admit_release(store: "Store", jobs: Path, party: str, manifest: Manifest) ->
     return checks
 
 
+def remember(store: "Store", jobs: Path) -> None:
+    """Enter into the ledger what workers have committed this node to."""
+    for job_id, _, counted in store.releases.entries():
+        committed = jobs / job_id / COMMITTED_FILE
+        if counted is None and committed.exists():
+            store.releases.bind(job_id, committed.read_text(encoding="utf-8"))
+
+
 def _ledger(store: "Store", jobs: Path, manifest: Manifest, terms: Any) -> Check:
     from protocols.stats.ledger import decide, parse
 
     line, binding = terms.query().line(), []
-    for job_id, earlier in store.releases.lines().items():
+    for job_id, earlier, counted in store.releases.entries():
         if job_id == manifest.job_id:
             continue
         record = store.job(job_id)
@@ -77,7 +89,7 @@ def _ledger(store: "Store", jobs: Path, manifest: Manifest, terms: Any) -> Check
         if still_open and earlier == line:
             reason = f"the same table is being computed in {job_id}"
             return Check(name="ledger", passed=False, reason=reason)
-        if still_open or (jobs / job_id / COMMITTED_FILE).exists():
+        if still_open or counted is not None:
             binding.append(earlier)
     decision = decide(parse(binding), terms.query())
     return Check(name="ledger", passed=decision.allowed, reason=decision.reason[:500])
@@ -112,10 +124,11 @@ def release_files(manifest: Manifest, home: Path, store: "Store") -> dict[str, s
     terms, jobs = terms_of(manifest), home / "jobs"
     files = {"data": str(data_folder(home, manifest.program.name, terms.delivery))}
     line = terms.query().line()
-    for job_id, earlier in store.releases.lines().items():
-        committed = jobs / job_id / COMMITTED_FILE
-        if earlier == line and committed.exists():
-            files.setdefault("committed", str(committed))
+    for _, earlier, counted in store.releases.entries():
+        if earlier == line and counted is not None and "counted" not in files:
+            path = jobs / manifest.job_id / EARLIER_FILE
+            path.write_text(counted, encoding="utf-8")
+            files["counted"] = str(path)
     follows = getattr(terms, "follows", None)
     if follows is not None:
         for record in store.jobs():
