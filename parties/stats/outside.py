@@ -23,7 +23,9 @@ from parties.stats.terms import GreenFinanceTerms, RelatedLoansTerms, Terms
 from parties.worker import Job
 from protocols.stats.handed import put_together
 
-RESULT_LIMIT = 1 << 30
+RELEASE_LIMIT, OWN_LIMIT = 1 << 28, 1 << 16
+"""Most bytes of a message with a release, and of one with an institution's own figures besides its
+shares: 16 for each row that it shared at most."""
 Progress = Callable[[str, str], None]
 
 
@@ -41,7 +43,10 @@ async def run(
     compute = dict(zip(manifest.compute, certificates, strict=True))
     outside = {p.name: base64.b64decode(p.certificate) for p in job.outside if p != own}
     certificate = base64.b64decode(own.certificate)
-    desk = Desk(certificate, key, compute, outside, RESULT_LIMIT)
+    rows = sum(e.rows for each in parameters.parts("").values() for e in each
+               if e.institution == job.party)  # fmt: skip
+    limit = RELEASE_LIMIT if job.party == parameters.receiver else OWN_LIMIT + 16 * rows
+    desk = Desk(certificate, key, compute, outside, limit)
     if isinstance(parameters, GreenFinanceTerms) and job.party == parameters.carbon_holder:
         desk.key = secrets.token_bytes(KEY_BYTES)
     steps: dict[str, dict[str, float]] = {}
