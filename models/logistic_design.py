@@ -205,10 +205,8 @@ def _weighted_gram(mpc, block, weights):
 
     def kernel(x, w):
         return field.matmul(x.transpose(1, 0, 2), field.mul(x, w))
-    exact = collapse(mpc, 'curvature', [block, column], kernel, (d, d), 3 * mpc.geometry.t,
-                     work=4 * n * d * d)
-    total = 2 * block.frac + weights.frac
-    return mpc.truncate(exact, total - SLOPE, SLOPE)
+    return collapse(mpc, 'curvature', [block, column], kernel, (d, d), 3 * mpc.geometry.t,
+                    work=4 * n * d * d, shift=2 * block.frac + weights.frac - SLOPE, frac=SLOPE)
 
 
 def _total(mpc, parts):
