@@ -23,8 +23,10 @@ class Program:
 
     `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
-    coroutine leaves under "keep", if a program leaves shares for later jobs. With `optional`
-    parties other than the initiator may bring nothing. `verified`: it runs in verified mode.
+    coroutine leaves under "keep", if a program leaves shares for later jobs. A program with
+    `checkpoints` keeps the steps of its trainings, and an interrupted job of it can be resumed.
+    With `optional` parties other than the initiator may bring nothing. `verified`: it runs in
+    verified mode.
     """
 
     version: str
@@ -33,6 +35,7 @@ class Program:
     parameters: str = "models.parameters:CreditParameters"
     bring: str = "parties.holdings:bring_table"
     keep: str | None = None
+    checkpoints: bool = False
     initiator: Kind = "table"
     others: Kind = "table"
     join: bool = True
@@ -67,7 +70,7 @@ COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 
 PROGRAMS: Programs = {
-    "credit-model": Program("1", "models.credit", "credit_program", verified=True),
+    "credit-model": Program("1", "models.credit", "credit_program", checkpoints=True, verified=True),
     COMMON: Program(
         "1",
         "protocols.join_program",

@@ -41,6 +41,7 @@ JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 PID_FILE = "worker.pid"
 LOG_FILE = "worker.log"
+CHECKPOINTS = "checkpoints"
 Connect = Callable[..., Awaitable[Any]]
 
 
@@ -101,6 +102,9 @@ async def run(
     parameters = program.read_parameters(manifest.parameters)
     bring = imported(program.bring)
     brought = bring(job.party, manifest, parameters, job.files, given.keys)
+    checkpoints = _checkpoints(folder, manifest) if program.checkpoints else None
+    if checkpoints is not None:
+        brought["checkpoints"] = checkpoints
     events.progress("load", "done")
     events.progress("connect", "start")
     if connect is None:
@@ -138,7 +142,17 @@ async def run(
         imported(program.keep)(folder, manifest, result["keep"])
     outputs = {"outputs": result["outputs"], "salt": secrets.token_hex(32)}
     _write_private(folder / RESULT_FILE, {**outputs, "steps": result["steps"]})
+    if checkpoints is not None:
+        checkpoints.clear()
     return {"steps": result["steps"], "outputs_sha256": canonical.sha256(outputs)}
+
+
+def _checkpoints(folder: Path, manifest: Manifest) -> Any:
+    """Where the trainings keep their steps: in the folder of the job that was interrupted first."""
+    from models.store import Checkpoints
+
+    first = manifest.continues.job_id if manifest.continues else manifest.job_id
+    return Checkpoints(folder.parent / first / CHECKPOINTS, manifest.work_sha256())
 
 
 def peak_rss_mb() -> float:
