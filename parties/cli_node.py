@@ -140,7 +140,7 @@ def resume(
     home: Home,
     job_id: JobId,
     seconds: Annotated[
-        int | None, typer.Option(min=1, help="Until the job expires; as long as at first if absent.")
+        int | None, typer.Option(min=1, help="Until it expires; as long as at first if absent.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -19,7 +19,9 @@ from parties.store import JobRecord, Store
 INTERRUPTED = frozenset({State.FAILED, State.CANCELLED, State.EXPIRED})
 
 
-def continuation(record: JobRecord, programs: Programs, now: float, seconds: int | None) -> Manifest:
+def continuation(
+    record: JobRecord, programs: Programs, now: float, seconds: int | None
+) -> Manifest:
     """The manifest that goes on with a job; it expires `seconds` after `now`.
 
     By default after as long as the job was given at first. Raises LocalError `not_interrupted`, or
