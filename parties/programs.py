@@ -68,9 +68,19 @@ Programs = Mapping[str, Program]
 
 COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
+UPLIFT = "uplift-study"
 
 PROGRAMS: Programs = {
-    "credit-model": Program("1", "models.credit", "credit_program", checkpoints=True, verified=True),
+    "credit-model": Program(
+        "1", "models.credit", "credit_program", checkpoints=True, verified=True
+    ),
+    UPLIFT: Program(
+        "1",
+        "models.uplift",
+        "uplift_program",
+        parameters="models.uplift_parameters:UpliftParameters",
+        checkpoints=True,
+    ),
     COMMON: Program(
         "1",
         "protocols.join_program",
