@@ -27,7 +27,7 @@ from protocols.woe import FRAC, woe_iv
 
 _LEVELS = np.array([-1.25, -0.5, -0.125, 0.25, 0.75, 1.5])
 _BLOCK_ELEMENTS = 1 << 23
-_IN_MEMORY = 300_000_000
+_IN_MEMORY = 120_000_000
 """Elements of a matrix that four parties of one machine keep in memory."""
 _BINS = 11
 _EDGES = np.linspace(-4, 2, 15)

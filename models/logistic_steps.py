@@ -219,7 +219,6 @@ def stochastic_pass(problem: Problem, batch_rows: int, first: int) -> Action:
                 both = _batch_step(mpc, matrix, slope, both, size,
                                    step_length(k) / (batch.stop - batch.start), step_length(k))
                 await both.ready()
-            design.release(rows)
         return {**{k: v for k, v in s.items() if k != 'step'}, 'base': both[:size]}
     return action
 
