@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
 from engine import costs, field
 from engine.array import SecureArray
@@ -125,21 +126,35 @@ async def _deal(op, dealer, roles, values, out):
 
 def _factors(word, coefficients, places, frac, dealer):
     """Factors (2 K n, 2): the dealer's a = (c sin, c cos), or b = (cos, sin)."""
-    # Multiples of the angle modulo a full turn are exact: they wrap around as the words do.
-    turns = np.array(list(coefficients), np.uint64)[:, None] * (word << np.uint64(64 - places))
-    angles = turns.view(np.int64) * (np.pi / 2.0**63)
-    terms = len(coefficients)
-    both = np.empty((2 * terms, len(word)))
-    sines, cosines = (both[:terms], both[terms:]) if dealer else (both[terms:], both[:terms])
-    np.sin(angles, out=sines)
-    np.cos(angles, out=cosines)
-    both *= 1 << frac
-    if dealer:
-        both *= np.tile(list(coefficients.values()), 2)[:, None]
-    units = np.rint(both).astype(np.int64).reshape(-1)
-    negative = units < 0
-    out = np.empty((len(units), 2), np.uint64)
+    terms = np.array(list(coefficients), np.int64)
+    unit = float(1 << frac)
+    scales = np.array(list(coefficients.values())) * unit if dealer else np.full(len(terms), unit)
+    out = np.empty((2, len(terms), len(word), 2), np.uint64)
+    if not dealer:
+        out = out[::-1]
+    _fill(word << np.uint64(64 - places), terms, scales, out[0], out[1])
+    return (out if dealer else out[::-1]).reshape(-1, 2)
+
+
+@njit(cache=True, nogil=True)
+def _fill(turns, terms, scales, sines, cosines):
+    """Scaled sines and cosines of multiples (ascending) of the angles turns / 2^64, as elements."""
+    for i in range(turns.size):
+        angle = np.int64(turns[i]) * (np.pi / 2.0**63)
+        re, im = np.cos(angle), np.sin(angle)
+        x, y, k = 1.0, 0.0, 0
+        for j in range(terms.size):
+            while k < terms[j]:
+                x, y = x * re - y * im, x * im + y * re
+                k += 1
+            _put(sines, j, i, y * scales[j])
+            _put(cosines, j, i, x * scales[j])
+
+
+@njit(cache=True, nogil=True)
+def _put(out, j, i, value):
+    units = np.int64(np.rint(value))
     # p - v is the bits of -v less one, under 2^63 - 1.
-    np.subtract(units.view(np.uint64), negative, out=out[:, 0])
-    np.multiply(negative, np.uint64((1 << 63) - 1), out=out[:, 1])
-    return out
+    below = np.uint64(units < 0)
+    out[j, i, 0] = np.uint64(units) - below
+    out[j, i, 1] = below * np.uint64(0x7fffffffffffffff)
