@@ -6,6 +6,7 @@ neither traffic nor shapes depend on who matched.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,9 @@ class CreditTable:
 
     def __init__(self, mpc: Any, parties: list[str], table: PartyTable,
                  inputs: dict[str, list[str]], rows: dict[str, int],
-                 parameters: Any) -> None:
+                 parameters: Any, join: Mapping[str, Any] | None = None) -> None:
         self.mpc, self.parties, self.table = mpc, parties, table
-        self.inputs, self.parameters = inputs, parameters
+        self.inputs, self.parameters, self.options = inputs, parameters, join or {}
         self.rows = [rows[p] for p in parties]
         self.owners = [p for p, name in enumerate(parties) for _ in inputs[name]]
         self.features = [f'{p}.{c}' for p in parties for c in inputs[p]]
@@ -70,7 +71,7 @@ class CreditTable:
             order = split_order(training, self.slots)
             shown = order[self.train:][:self.parameters.examples]
             self.example_ids = [None if row < 0 else str(table.ids[row]) for row in shown]
-        self._joined = SecureJoin(mpc, self.rows, sum(self.slots))
+        self._joined = SecureJoin(mpc, self.rows, sum(self.slots), **self.options)
         await self._joined.match(table.ids, order)
         match = [self._joined.presence(p) for p in range(1, 4)]
         own = np.column_stack([label, 1 - label]) if self.initiates else None

@@ -12,6 +12,7 @@ curve at agreed points; and over all models sums of products of placements, from
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,11 @@ STEPS = ('join', 'woe_iv', 'train_subsets', 'evaluate', 'open')
 async def uplift_program(mpc, *, parties: list[str], table: PartyTable,
                          inputs: dict[str, list[str]], rows: dict[str, int],
                          parameters: UpliftParameters, progress: Progress,
+                         join: Mapping[str, Any] | None = None,
                          checkpoints: Checkpoints | None = None) -> dict[str, Any]:
     """Run the program at this party; `parties[i]` is MPC party i, `parties[0]` the initiator.
+
+    `join` holds options of `SecureJoin`.
 
     Returns {"steps": {step: cost}, "outputs": {...}}; outputs are empty except at the initiator:
     `rows_joint`, `rows_joint_train`, `rows_joint_test`, `bad`, `good` (held out), and of the models
@@ -40,7 +44,7 @@ async def uplift_program(mpc, *, parties: list[str], table: PartyTable,
     Raises LocalProtocolError `too-few-common-rows`.
     """
     steps = Steps(mpc, progress)
-    joined = CreditTable(mpc, parties, table, inputs, rows, parameters)
+    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join)
     with steps.step('join'):
         await joined.match()
     with steps.step('woe_iv'):

@@ -145,11 +145,9 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a training that was interrupted, from its last checkpoint, as a new job."""
-
-    def work() -> dict[str, Any]:
-        return _order(home, "resume", job_id=job_id, seconds=seconds)
-
-    answer(work, as_json, print_fields)
+    answer(
+        lambda: order_node(home, "resume", job_id=job_id, seconds=seconds), as_json, print_fields
+    )
 
 
 @job.command()
