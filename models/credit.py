@@ -20,6 +20,7 @@ from engine.errors import LocalProtocolError
 from models.evaluation import evaluate_scores
 from models.logistic import LogisticRegression
 from models.parameters import CreditParameters
+from models.store import Checkpoints
 from protocols.binning import bin_index, fit_breaks, one_hot
 from protocols.join import SecureJoin, split_order, training_slots
 from protocols.split import training_mask
@@ -35,23 +36,26 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
                          inputs: dict[str, list[str]], rows: dict[str, int],
                          parameters: CreditParameters,
                          progress: Callable[[str, str], None],
-                         join: Mapping[str, Any] | None = None) -> dict[str, Any]:
+                         join: Mapping[str, Any] | None = None,
+                         checkpoints: Checkpoints | None = None) -> dict[str, Any]:
     """Run the program at this party; `parties[i]` is MPC party i, `parties[0]` the initiator.
 
     `table` is anything with `ids`, `label` and `columns` as `PartyTable` has them; `join` holds
-    options of `SecureJoin`, which keep its rows those of a left join.
+    options of `SecureJoin`, which keep its rows those of a left join. With `checkpoints` both
+    trainings keep their steps there, and go on from those they find.
 
     Returns {"steps": {step: cost}, "outputs": {...}}; outputs are empty except at the initiator.
     """
     run = _Run(mpc, parties, table, inputs, rows, parameters, progress, join)
+    run.checkpoints = checkpoints
     with run.step('join'):
         await run.join()
     with run.step('woe_iv'):
         await run.encode()
     with run.step('train_joint'):
-        joint = await run.train(range(len(run.features)))
+        joint = await run.train('joint', range(len(run.features)))
     with run.step('train_bank'):
-        bank = await run.train(range(len(inputs[parties[0]])))
+        bank = await run.train('bank', range(len(inputs[parties[0]])))
     with run.step('evaluate'):
         figures = await run.evaluate({'joint': joint, 'bank': bank})
     with run.step('open'):
@@ -69,6 +73,7 @@ class _Run:
         self.features = [f'{p}.{c}' for p in parties for c in inputs[p]]
         self.slots = training_slots(self.rows[0], parameters.test_share)
         self.options = join or {}
+        self.checkpoints: Checkpoints | None = None
         self.costs: dict[str, dict[str, float]] = {}
 
     @contextlib.contextmanager
@@ -162,14 +167,15 @@ class _Run:
             hot.append(one_hot(bin_index(values, fit_breaks(values, limit), limit), bins))
         return np.concatenate(hot, axis=1)
 
-    async def train(self, chosen):
+    async def train(self, name, chosen):
         """(model, columns): a model on some of the features, trained on the training slots."""
         chosen = list(chosen)
         columns = self.columns.take([*chosen, len(self.features)], axis=1)
         model = LogisticRegression(C=1 / self.parameters.l2, solver='accelerated',
                                    max_iter=self.parameters.iterations, monitor='none')
         await model.fit(self.mpc, columns[:self.slots[0]], self.classes[:self.slots[0], 0],
-                        selected=self.selected.take(chosen))
+                        selected=self.selected.take(chosen),
+                        checkpoint=self.checkpoints and self.checkpoints.of(name))
         return model, columns
 
     async def evaluate(self, models):

@@ -192,6 +192,13 @@ class Join(Strict):
     proved: bool = False
 
 
+class Continues(Strict):
+    """The interrupted job whose checkpoints a job goes on from; always the first of a row."""
+
+    job_id: JobId
+    manifest_sha256: Hex32
+
+
 class Manifest(Strict):
     """The agreement itself. With a label or a join, the initiator is the first party.
 
@@ -213,6 +220,7 @@ class Manifest(Strict):
     disclosure: tuple[Sentence, ...]
     created: Annotated[int, Field(ge=0)]
     expires: Annotated[int, Field(ge=0)]
+    continues: Continues | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -297,6 +305,15 @@ class Manifest(Strict):
     def sha256(self) -> str:
         """The hash that stands for this exact agreement."""
         return canonical.sha256(self.document())
+
+    def work_sha256(self) -> str:
+        """The hash of what is computed, by whom and on what: a job's and of those continuing it."""
+        document = self.document()
+        for field in ("job_id", "created", "expires", "continues"):
+            del document[field]
+        for party in document["parties"]:
+            del party["port"]
+        return canonical.sha256(document)
 
 
 def _check_columns(party: str, inputs: Inputs, may_label: bool) -> None:

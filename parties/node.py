@@ -108,6 +108,7 @@ class Node:
         self.store = Store(home / "node.db")
         self.audit = AuditLog(home / "audit.jsonl", self.identity)
         self._report = report
+        self.programs = programs
         self.session = secrets.token_hex(16)
         self.started = int(time.time())
         self.online = asyncio.Event()

@@ -4,7 +4,7 @@ Every check is made, also after one has failed, and each says what it compared: 
 be read in the audit log, and a refusal tells the initiator everything that stands in the way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from parties.errors import PartiesError
@@ -44,7 +44,8 @@ class Decision:
 class Holdings:
     """What this node knows of itself and its surroundings.
 
-    `inputs` is what it would bring to this job, `lists` the versions of lists that it holds.
+    `inputs` is what it would bring to this job, `lists` the versions of lists that it holds,
+    `interrupted` the work of jobs that ended before their end, by job and manifest hash.
     """
 
     party: str
@@ -53,6 +54,7 @@ class Holdings:
     inputs: Input
     programs: Programs
     lists: Held = field(default_factory=dict)
+    interrupted: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
@@ -71,6 +73,7 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("outputs", lambda: _outputs(manifest, own), "each goes to whom the program gives it"),
         ("join", lambda: _join(manifest, own), "it can be run, and helpers are outside of it"),
         ("disclosure", lambda: _disclosure(manifest), "the sentences say what happens"),
+        ("continues", lambda: _continues(manifest, own), "it resumes what was agreed, or nothing"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
     ]
     checks = []
@@ -205,6 +208,21 @@ def _disclosure(manifest: Manifest) -> str | None:
         return None  # the check of the join says so
     if manifest.disclosure != disclosures(manifest):
         return "the sentences are not those that follow from the join"
+    return None
+
+
+def _continues(manifest: Manifest, own: Holdings) -> str | None:
+    before = manifest.continues
+    if before is None:
+        return None
+    program = _installed(manifest, own)
+    if program is not None and not program.checkpoints:
+        return "the program keeps no checkpoints"
+    work = own.interrupted.get((before.job_id, before.manifest_sha256))
+    if work is None:
+        return f"{own.party} knows no interrupted job {before.job_id} of that manifest"
+    if work != manifest.work_sha256():
+        return f"it is not the work that was agreed for the job {before.job_id}"
     return None
 
 

@@ -23,8 +23,10 @@ class Program:
 
     `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
-    coroutine leaves under "keep", if a program leaves shares for later jobs. With `optional`
-    parties other than the initiator may bring nothing. `verified`: it runs in verified mode.
+    coroutine leaves under "keep", if a program leaves shares for later jobs. A program with
+    `checkpoints` keeps the steps of its trainings, and an interrupted job of it can be resumed.
+    With `optional` parties other than the initiator may bring nothing. `verified`: it runs in
+    verified mode.
 
     Parties with the role `input` bring submissions. `links` returns the arguments with which the
     coroutine reaches the parties that do not compute, and `outside` is what those run instead;
@@ -38,6 +40,7 @@ class Program:
     parameters: str = "models.parameters:CreditParameters"
     bring: str = "parties.holdings:bring_table"
     keep: str | None = None
+    checkpoints: bool = False
     initiator: Kind = "table"
     others: Kind = "table"
     join: bool = True
@@ -75,6 +78,7 @@ Programs = Mapping[str, Program]
 
 COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
+UPLIFT = "uplift-study"
 
 FUND_FLOW, GREEN_FINANCE, RELATED_LOANS = "fund-flow", "green-finance", "related-loans"
 
@@ -99,7 +103,16 @@ def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
 
 
 PROGRAMS: Programs = {
-    "credit-model": Program("1", "models.credit", "credit_program", verified=True),
+    "credit-model": Program(
+        "1", "models.credit", "credit_program", checkpoints=True, verified=True
+    ),
+    UPLIFT: Program(
+        "1",
+        "models.uplift",
+        "uplift_program",
+        parameters="models.uplift_parameters:UpliftParameters",
+        checkpoints=True,
+    ),
     COMMON: Program(
         "1",
         "protocols.join_program",

@@ -42,6 +42,7 @@ from parties.measurement import measurement
 from parties.messages import Approval, Body, Progress, Receipt
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
+from parties.resume import interrupted_work
 from parties.spare import Spare
 from parties.stats.keeping import admit_release, release_files, remember
 from parties.store import Store
@@ -98,6 +99,7 @@ class Runner:
         """The node's policy on this manifest; a query that passes is counted against its quotas."""
         node, manifest = self._node, self._manifest
         config = node.config
+        interrupted = interrupted_work(node.store, manifest)
 
         def compare() -> Decision:
             known = node.programs.get(manifest.program.name)
@@ -108,6 +110,7 @@ class Runner:
                 inputs=own_inputs(known, manifest, config, node.home, self._order),
                 programs=node.programs,
                 lists=self._held,
+                interrupted=interrupted,
             )
             return decide(manifest, self._proposer, own, time.time())
 

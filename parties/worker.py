@@ -41,6 +41,7 @@ JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 PID_FILE = "worker.pid"
 LOG_FILE = "worker.log"
+CHECKPOINTS = "checkpoints"
 Connect = Callable[..., Awaitable[Any]]
 
 
@@ -122,6 +123,9 @@ async def run(
     brought = bring(job.party, manifest, parameters, job.files, given.keys)
     if program.links is not None:
         brought |= imported(program.links)(folder, job, manifest, parameters, given.job_key)
+    checkpoints = _checkpoints(folder, manifest) if program.checkpoints else None
+    if checkpoints is not None:
+        brought["checkpoints"] = checkpoints
     events.progress("load", "done")
     events.progress("connect", "start")
     if connect is None:
@@ -157,7 +161,10 @@ async def run(
     await mpc.shutdown()
     if program.keep is not None:
         imported(program.keep)(folder, manifest, result["keep"])
-    return _closing(folder, result)
+    closing = _closing(folder, result)
+    if checkpoints is not None:
+        checkpoints.clear()
+    return closing
 
 
 def _closing(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +172,14 @@ def _closing(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
     outputs = {"outputs": result["outputs"], "salt": secrets.token_hex(32)}
     _write_private(folder / RESULT_FILE, {**outputs, "steps": result["steps"]})
     return {"steps": result["steps"], "outputs_sha256": canonical.sha256(outputs)}
+
+
+def _checkpoints(folder: Path, manifest: Manifest) -> Any:
+    """Where the trainings keep their steps: in the folder of the job that was interrupted first."""
+    from models.store import Checkpoints
+
+    first = manifest.continues.job_id if manifest.continues else manifest.job_id
+    return Checkpoints(folder.parent / first / CHECKPOINTS, manifest.work_sha256())
 
 
 def peak_rss_mb() -> float:

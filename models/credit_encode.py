@@ -1,0 +1,152 @@
+"""The table of a credit job on shares: joined rows, WOE-encoded features, bins of a few examples.
+
+Rows of the initiator that some partner lacks stay in the table with a shared zero weight, so
+neither traffic nor shapes depend on who matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.errors import LocalProtocolError
+from protocols.binning import bin_index, fit_breaks, one_hot
+from protocols.join import SecureJoin, split_order, training_slots
+from protocols.split import training_mask
+from protocols.table import PartyTable
+from protocols.woe import bin_counts, encode_woe, woe_terms
+
+_BLOCK_ELEMENTS = 3 << 20
+
+
+class CreditTable:
+    """`match`, then `encode`; party 0 is the initiator and owns the label.
+
+    After `match`: `classes` (n, 2) [bad, good] of rows that count, (0, 0) of others; the first
+    `train` of the n slots are for training; `common_rows` [training, test] at the initiator.
+    After `encode`: `columns` (n, d + 1) the WOE columns and the weight of a row, zero in rows that
+    do not count; of every feature `counts` (d, bins, 2), `woe` (d, bins) and `terms` (d, bins) as
+    `woe_terms` has them; `encoding` (d, bins), the WOE that `columns` hold; `examples`
+    (e, d·bins), the bin indicators of the first rows held out, `example_ids` whose they are (at the
+    initiator; None for padding); `breaks` of this party's own features.
+    """
+
+    def __init__(self, mpc: Any, parties: list[str], table: PartyTable,
+                 inputs: dict[str, list[str]], rows: dict[str, int],
+                 parameters: Any, join: Mapping[str, Any] | None = None) -> None:
+        self.mpc, self.parties, self.table = mpc, parties, table
+        self.inputs, self.parameters, self.options = inputs, parameters, join or {}
+        self.rows = [rows[p] for p in parties]
+        self.owners = [p for p, name in enumerate(parties) for _ in inputs[name]]
+        self.features = [f'{p}.{c}' for p in parties for c in inputs[p]]
+        self.slots = training_slots(self.rows[0], parameters.test_share)
+        self.bins = parameters.max_bins + 1
+        self.breaks: dict[str, list[float]] = {}
+        self.common_rows: list[int] = []
+        self.example_ids: list[str | None] = []
+
+    @property
+    def initiates(self) -> bool:
+        """Whether this party is the initiator."""
+        return bool(self.mpc.pid == 0)
+
+    @property
+    def train(self) -> int:
+        """Number of slots of the training part."""
+        return self.slots[0]
+
+    async def match(self) -> None:
+        """Match identifiers; share the weight of every row and its class.
+
+        Opens to the initiator how many rows are common in both parts, and stops the job if a part
+        lacks a class (LocalProtocolError `too-few-common-rows`).
+        """
+        mpc, table, order = self.mpc, self.table, None
+        label: Any = table.label
+        if self.initiates:
+            training = training_mask(table.ids, label, self.parameters.test_share,
+                                     self.parameters.split_seed)
+            order = split_order(training, self.slots)
+            shown = order[self.train:][:self.parameters.examples]
+            self.example_ids = [None if row < 0 else str(table.ids[row]) for row in shown]
+        self._joined = SecureJoin(mpc, self.rows, sum(self.slots), **self.options)
+        await self._joined.match(table.ids, order)
+        match = [self._joined.presence(p) for p in range(1, 4)]
+        own = np.column_stack([label, 1 - label]) if self.initiates else None
+        classes = self._joined.columns(0, own, 2)
+        # A row counts when all three partners have it: (n, 2) indicators of bad and good.
+        self.classes = classes * (match[0] * match[1] * match[2])
+        await self._check_common_rows()
+
+    async def _check_common_rows(self):
+        train, test = self.classes[:self.train].sum(0), self.classes[self.train:].sum(0)
+        missing = (self.mpc.concatenate([train, test]) < 1).sum()
+        opened = await self.mpc.output(self.mpc.stack([train.sum(), test.sum(), missing]), 0)
+        if not self.initiates:
+            return
+        self.common_rows = [int(n) for n in opened[:2]]
+        if opened[2]:
+            raise LocalProtocolError(
+                'too-few-common-rows', f'{sum(self.common_rows)} rows are common to all parties, '
+                'and the training or the test part of them lacks a class', party=0, step='join',
+                remedy='bring tables with more rows in common')
+
+    async def encode(self) -> None:
+        """WOE-encode all features in blocks; nothing opens."""
+        mpc, bins, train = self.mpc, self.bins, self.train
+        training = self.classes[:train]
+        totals = training.sum(0)
+        width = max(1, _BLOCK_ELEMENTS // (bins * max(sum(self.slots), *self.rows)))
+        parts: dict[str, list[Any]] = {k: [] for k in ('columns', 'counts', 'woe', 'terms',
+                                                       'encoding', 'examples')}
+        for party, name in enumerate(self.parties):
+            columns = self.inputs[name]
+            for start in range(0, len(columns), width):
+                block = columns[start:start + width]
+                indicators = self._joined.columns(party, self._indicators(party, block),
+                                                  len(block) * bins)
+                counts = bin_counts(indicators[:train], training).reshape(len(block), bins, 2)
+                woe, terms = woe_terms(mpc, counts, totals)
+                encoding = woe * (1 - (counts.sum(2) < self.parameters.min_bin_rows))
+                parts['columns'].append(encode_woe(mpc, indicators, encoding))
+                parts['examples'].append(self._shown(party, indicators, len(block)))
+                for key, value in (('counts', counts), ('woe', woe), ('terms', terms),
+                                   ('encoding', encoding)):
+                    parts[key].append(value)
+                if len(parts['columns']) > 1:
+                    await parts['columns'][-2].ready()
+        # Rows without weight must be zero throughout: the initiator's own columns are not yet.
+        weight = self.classes.sum(1).reshape(-1, 1)
+        own = -(-len(self.inputs[self.parties[0]]) // width)
+        encoded = [weight * x if k < own else x for k, x in enumerate(parts['columns'])]
+        masked = weight * mpc.concatenate(encoded[own:], axis=1)
+        self.columns = mpc.concatenate([*encoded[:own], masked, weight], axis=1)
+        self.examples = mpc.concatenate(parts['examples'], axis=1)
+        self.counts, self.woe, self.terms, self.encoding = (
+            mpc.concatenate(parts[key]) for key in ('counts', 'woe', 'terms', 'encoding'))
+        await self.columns.ready()
+        await self.examples.ready()
+
+    def _indicators(self, party, block):
+        if self.mpc.pid != party:
+            return None
+        limit, hot = self.parameters.max_bins, []
+        for column in block:
+            values = self.table.columns[column]
+            breaks = fit_breaks(values, limit)
+            self.breaks[column] = breaks.tolist()
+            hot.append(one_hot(bin_index(values, breaks, limit), self.bins))
+        return np.concatenate(hot, axis=1)
+
+    def _shown(self, party, indicators, features):
+        """Indicators of the example rows; who is unknown to a partner has no values there."""
+        places = np.arange(self.train, self.train + min(self.parameters.examples, self.slots[1]))
+        shown = indicators.take(places, axis=0)
+        if party == 0:
+            return shown
+        absent = 1 - self._joined.presence(party).take(places, axis=0)
+        missing = np.zeros((1, features * self.bins), np.int64)
+        missing[0, self.bins - 1::self.bins] = 1
+        return shown + absent * missing
