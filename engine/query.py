@@ -39,13 +39,15 @@ def can_collapse(mpc, degree: int) -> bool:
     return not mpc.geometry.verified and mpc.geometry.m > degree
 
 
-def collapse(mpc, name, inputs, fn, shape, degree: int, work=None) -> SecureArray:
+def collapse(mpc, name, inputs, fn, shape, degree: int, work=None, shift: int = 0,
+             frac: int = 0) -> SecureArray:
     """Shares of degree t of fn(*shares), a local expression of up to `degree` < m, t <= degree.
 
     One round like `Runtime.product`, which this generalises: the value is opened under a random
-    mask of which any t parties know nothing, to at least degree + 1 parties. Exact, integers of the
-    field. Reveals nothing to t parties. Bytes: `collapse_cost`, 192 n in all for m = 4, t = 1 and
-    degree 3.
+    mask of which any t parties know nothing, to at least degree + 1 parties. Truncated by `shift`
+    bits, with the range and the error of `Runtime.product`, or exact, integers of the field; `frac`
+    labels the result. Reveals nothing to t parties. Bytes: `collapse_cost`, 192 n in all for m = 4,
+    t = 1 and degree 3.
     """
     g, shape = mpc.geometry, tuple(shape)
     if not can_collapse(mpc, degree):
@@ -55,7 +57,7 @@ def collapse(mpc, name, inputs, fn, shape, degree: int, work=None) -> SecureArra
     n = math.prod(shape)
     op.expected = collapse_cost(n, g.m, g.t, degree)
     group = tuple((op.rotation + k) % g.m for k in range(max(g.active, degree + 1)))
-    plan, opening = _plan(g, mpc.pid, group, degree), Opening(op, degree, group)
+    plan, opening = _plan(g, mpc.pid, group, shift, degree), Opening(op, degree, group)
 
     async def body(op, *shares):
         op.multiplications = n
@@ -69,12 +71,12 @@ def collapse(mpc, name, inputs, fn, shape, degree: int, work=None) -> SecureArra
         op.round()
         out = await op.compute(8 * n, plan.finish, opened, points, masks)
         return out.reshape(*shape, 2)
-    return mpc.issue(op, inputs, body, SecureArray(mpc, shape, 0))
+    return mpc.issue(op, inputs, body, SecureArray(mpc, shape, frac))
 
 
 @functools.lru_cache(256)
-def _plan(geometry, pid, group, degree):
-    return MaskPlan(geometry, pid, group, 0, degree)
+def _plan(geometry, pid, group, shift, degree):
+    return MaskPlan(geometry, pid, group, shift, degree)
 
 
 def open_expression(mpc, name, inputs, fn, shape, degree: int, receiver: int):

@@ -38,7 +38,7 @@ def _stamp() -> pathlib.Path:
     digest = hashlib.sha256(f'{version("numba")} {platform.python_version()} '
                             f'{platform.machine()}'.encode())
     for name in ('i128.py', 'lanes.py', 'element_lanes.py', 'field_kernels.py', 'thin.py',
-                 'matmul.py', 'compare.py', 'permutation.py'):
+                 'matmul.py', 'compare.py', 'permutation.py', 'waves.py'):
         # Numba's cache goes by the time of the source, so the stamp does too.
         digest.update(f'{name} {(here / name).stat().st_mtime_ns}'.encode())
     folder = here / '__pycache__'
@@ -58,6 +58,7 @@ def compile_all() -> None:
     import numpy as np
 
     from engine.cluster import run_cluster
+    from engine.waves import waves
 
     async def program(mpc):
         x = mpc.input(mpc.array(np.linspace(-1, 1, 6).reshape(3, 2)), senders=0)
@@ -65,7 +66,8 @@ def compile_all() -> None:
         y = x.T @ x + mpc.sigmoid(x[:2]) * 0.5 - x[:2] * x[:2]
         parts = [y @ np.ones((2, 2)), mpc.shuffle(x), mpc.log(x * x + 1.0), x.ravel().cumsum(),
                  x.sum(0), -x, x.T @ x[:, 0], big @ big, big @ big[:, 0],
-                 big.T @ big[:, 0]]
+                 big.T @ big[:, 0],
+                 waves(mpc, [x], lambda share: share, x.shape, 24, {1: 1.0}, x.frac)]
         await mpc.output(parts)
     run_cluster(program, 3)
 

@@ -33,6 +33,7 @@ from models.logistic import LogisticRegression
 from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
 from models.selection import Selection, select_features
+from models.store import Checkpoints
 from protocols.steps import Progress, Steps
 from protocols.table import PartyTable
 
@@ -45,11 +46,13 @@ _PASSES = 3
 async def credit_program(mpc, *, parties: list[str], table: PartyTable,
                          inputs: dict[str, list[str]], rows: dict[str, int],
                          parameters: CreditParameters, progress: Progress,
-                         join: Mapping[str, Any] | None = None) -> dict[str, Any]:
+                         join: Mapping[str, Any] | None = None,
+                         checkpoints: Checkpoints | None = None) -> dict[str, Any]:
     """Run the program at this party; `parties[i]` is MPC party i, `parties[0]` the initiator.
 
     `table` is anything with `ids`, `label` and `columns` as `PartyTable` has them; `join` holds
-    options of `SecureJoin`, which keep its rows those of a left join.
+    options of `SecureJoin`, which keep its rows those of a left join. With `checkpoints` both
+    trainings keep their steps there, and go on from those they find.
 
     Returns {"steps": {step: cost}, "outputs": {...}, "keep": {...}}. The outputs of the partners
     are the features of the card; "keep" is what `models.serving` scores with later.
@@ -57,7 +60,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     """
     steps = Steps(mpc, progress)
     joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join)
-    job = _Job(mpc, joined, parameters)
+    job = _Job(mpc, joined, parameters, checkpoints)
     with steps.step('join'):
         await joined.match()
     with steps.step('woe_iv'):
@@ -65,12 +68,12 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     with steps.step('select'):
         selection, card = await job.select()
     with steps.step('train_joint'):
-        joint = await job.train(card.places, mpc.array(card.used))
+        joint = await job.train('joint', card.places, mpc.array(card.used))
     with steps.step('train_bank'):
         own = np.flatnonzero(np.array(joined.owners) == 0)
         # Not what the joint selection leaves of its features: a bank alone would use them all.
         useful = 1 - (selection.iv.take(own) < parameters.iv_threshold)
-        bank = await job.train(own, useful)
+        bank = await job.train('bank', own, useful)
     with steps.step('evaluate'):
         opened = await job.evaluate(joint, bank)
     with steps.step('scorecard'):
@@ -100,7 +103,9 @@ class _Card:
 class _Job:
     """The steps after the encoding."""
 
-    def __init__(self, mpc, joined: CreditTable, parameters: CreditParameters) -> None:
+    def __init__(self, mpc, joined: CreditTable, parameters: CreditParameters,
+                 checkpoints: Checkpoints | None) -> None:
+        self.checkpoints = checkpoints
         self.mpc, self.joined, self.parameters = mpc, joined, parameters
         self.scaling = Scaling.preset(parameters.scaling)
 
@@ -121,14 +126,16 @@ class _Job:
         places = np.sort(np.append(np.flatnonzero(kept), others))
         return found, _Card(places, kept[places])
 
-    async def train(self, places: Sequence[int] | np.ndarray, selected: Any) -> tuple[Any, Any]:
+    async def train(self, name: str, places: Sequence[int] | np.ndarray,
+                    selected: Any) -> tuple[Any, Any]:
         """(model, columns): a model on some of the features, trained on the training slots."""
         joined, parameters = self.joined, self.parameters
         columns = joined.columns.take([*places, len(joined.features)], axis=1)
         model = LogisticRegression(C=1 / parameters.l2, solver='sampled',
                                    max_iter=parameters.iterations or _PASSES, monitor='none')
         await model.fit(self.mpc, columns[:joined.train], joined.classes[:joined.train, 0],
-                        selected=selected)
+                        selected=selected,
+                        checkpoint=self.checkpoints and self.checkpoints.of(name))
         return model, columns
 
     async def evaluate(self, joint, bank) -> dict[str, Any]:

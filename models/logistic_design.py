@@ -2,8 +2,10 @@
 
 Training reads the matrix in passes. A pass takes block after block, so that what it holds beside
 the shares of the matrix is bounded: `memory` bytes, whatever the number of rows. Features stream in
-by groups of columns (`put`). With a `folder` the shares are a file there (16 bytes per element)
-whose pages are given back to the system as soon as a block is done; without, they stay in memory.
+by groups of columns (`put`). With a `folder` the shares are a file there (16 bytes per element) in
+which every group of columns lies by itself, so that it is written once and in one piece; a block of
+rows is copied together from all of them, and no page of the file stays in memory. Without a folder
+the shares stay in memory.
 
 Nothing is revealed. A pass over n rows of d + 1 columns reduces d + 1 numbers per block, so its
 traffic is that of the function between the two products and 24 (d + 1) bytes per block and party.
@@ -13,12 +15,14 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import tempfile
 
 import numpy as np
 
 from engine import field
 from engine.array import SecureArray
+from engine.errors import LocalProtocolError
 from engine.query import can_collapse, collapse
 from protocols.woe import FRAC
 
@@ -56,7 +60,8 @@ class Design:
     """Shares of [X, m] (rows, columns): X the features, m the 0/1 weight of a row.
 
     `memory` is the number of bytes that a pass may hold beside the matrix. With a `folder` the
-    shares live in a file there, readable by this user only and deleted by `close`.
+    shares live in a file there, readable by this user only and deleted by `close`; `put` must then
+    fill every column. Raises LocalProtocolError `no-space` when they do not fit.
     """
 
     def __init__(self, mpc, rows: int, columns: int, *, frac: int = FRAC,
@@ -68,15 +73,25 @@ class Design:
             raise ValueError(f'{memory} bytes for passes over {columns} columns, expected at least '
                              f'{smallest}')
         self.block_rows = min(_LARGEST_BLOCK, memory // (columns * 16 * _COPIES))
-        shape = (rows, columns, 2)
-        if folder is None:
-            self.shares = np.empty(shape, np.uint64)
-        else:
-            descriptor, self._file = tempfile.mkstemp('.shares', f'design-{mpc.pid}-', folder)
-            with os.fdopen(descriptor, 'r+b') as file:
-                file.truncate(16 * rows * columns)
-                self._mapping = mmap.mmap(file.fileno(), 0)
-            self.shares = np.frombuffer(self._mapping, np.uint64).reshape(shape)
+        self._groups: dict[int, int] = {}
+        self.shares = np.empty((rows if folder is None else 0, columns, 2), np.uint64)
+        if folder is not None:
+            self._map(folder)
+
+    def _map(self, folder):
+        """Make the file, with all the space that it needs: a full disk must not end a training."""
+        size, free = 16 * self.rows * self.columns, shutil.disk_usage(folder).free
+        if size > free:
+            raise LocalProtocolError(
+                'no-space', f'the shares of {self.rows} rows of {self.columns} columns take '
+                f'{size} bytes, and {free} are free in {folder}',
+                remedy='name a folder on a larger disk, or train on fewer rows or columns')
+        descriptor, self._file = tempfile.mkstemp('.shares', f'design-{self.mpc.pid}-', folder)
+        with os.fdopen(descriptor, 'r+b') as file:
+            file.truncate(size)
+            if hasattr(os, 'posix_fallocate'):
+                os.posix_fallocate(file.fileno(), 0, size)
+            self._mapping = mmap.mmap(file.fileno(), 0)
 
     @classmethod
     async def of(cls, columns: SecureArray, *, memory: int = 1 << 29) -> Design:
@@ -91,10 +106,14 @@ class Design:
         block = block.with_frac(self.frac)
         share = await block.ready()
         self.depth = max(self.depth, block.depth)
-        for start in range(0, self.rows, self.block_rows):
-            rows = slice(start, start + self.block_rows)
-            self.shares[rows, first:first + block.shape[1]] = share[rows]
-            self.release(rows)
+        width = block.shape[1]
+        if self._file is None:
+            self.shares[:, first:first + width] = share
+            return
+        self._groups[first] = width
+        for rows in self.pieces():
+            self._group(first, rows)[:] = share[rows]
+            self._release(first, rows)
 
     def close(self) -> None:
         """Forget the shares, and delete their file."""
@@ -109,8 +128,8 @@ class Design:
                 for start in range(0, self.rows, self.block_rows)]
 
     def block(self, rows: slice) -> SecureArray:
-        """Some consecutive rows, as an array that shares the memory of the matrix."""
-        return self._array(self.shares[rows])
+        """Some consecutive rows; an array that shares the memory of the matrix, if it is there."""
+        return self._array(self._rows(rows))
 
     def sample(self, count: int, seed: int) -> tuple[Design, np.ndarray]:
         """(a design of `count` rows drawn without replacement by a public seed, their places)."""
@@ -119,18 +138,34 @@ class Design:
         design.shares = np.empty((count, self.columns, 2), np.uint64)
         for rows in self.pieces():
             low, high = np.searchsorted(places, (rows.start, rows.stop))
-            design.shares[low:high] = self.shares[places[low:high]]
-            self.release(rows)
+            design.shares[low:high] = self._rows(rows)[places[low:high] - rows.start]
         design.rows, design.depth = count, self.depth
         return design, places
 
-    def release(self, rows: slice) -> None:
-        """Give the pages of a file back; what was written stays in the file."""
+    def _rows(self, rows):
+        """Shares of some consecutive rows."""
         if self._file is None:
-            return
-        row, page = 16 * self.columns, mmap.PAGESIZE
-        start, stop = rows.start * row // page * page, min(rows.stop, self.rows) * row
-        self._mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)
+            return self.shares[rows]
+        out = np.empty((min(rows.stop, self.rows) - rows.start, self.columns, 2), np.uint64)
+        for first, width in self._groups.items():
+            out[:, first:first + width] = self._group(first, rows)
+            self._release(first, rows)
+        return out
+
+    def _group(self, first, rows):
+        """Some rows of the group of columns that begins at `first`, in the file."""
+        width, stop = self._groups[first], min(rows.stop, self.rows)
+        start = 16 * (self.rows * first + rows.start * width)
+        words = np.frombuffer(self._mapping, np.uint64, 2 * (stop - rows.start) * width, start)
+        return words.reshape(-1, width, 2)
+
+    def _release(self, first, rows):
+        """Give the pages of these rows back; what was written stays in the file."""
+        width, stop = self._groups[first], min(rows.stop, self.rows)
+        start = 16 * (self.rows * first + rows.start * width)
+        page = start // mmap.PAGESIZE * mmap.PAGESIZE
+        self._mapping.madvise(mmap.MADV_DONTNEED, page,
+                              start + 16 * (stop - rows.start) * width - page)
 
     def _array(self, share) -> SecureArray:
         array = SecureArray(self.mpc, share.shape[:2], self.frac, share)
@@ -148,7 +183,6 @@ class Design:
             squares.append(self.mpc.column_squares(block[:, :-1], 28))
             await squares[-1].ready()
             await sums[-1].ready()
-            self.release(rows)
         return _total(self.mpc, sums), _total(self.mpc, squares)
 
     async def gram(self) -> SecureArray:
@@ -158,7 +192,6 @@ class Design:
             block = self.block(rows)
             parts.append(self.mpc.matrix_product(block.T, block, SLOPE))
             await parts[-1].ready()
-            self.release(rows)
         return _total(self.mpc, parts)
 
     async def pass_over(self, raw: SecureArray, residual) -> SecureArray:
@@ -167,17 +200,13 @@ class Design:
         `residual(odds, rows)` is called per block with the log-odds (20 fractional bits).
         """
         parts: list[SecureArray] = []
-        pieces = self.pieces()
-        for k, rows in enumerate(pieces):
+        for k, rows in enumerate(self.pieces()):
             block = self.block(rows)
             odds = self.mpc.matrix_product(block, raw, 20)
             parts.append(self.mpc.matrix_product(block.T, residual(odds, rows), SLOPE))
             if k >= _WINDOW - 1:
-                done = k - _WINDOW + 1
-                await parts[done].ready()
-                self.release(pieces[done])
+                await parts[k - _WINDOW + 1].ready()
         await parts[-1].ready()
-        self.release(pieces[-1])
         return _total(self.mpc, parts)
 
     async def curvature(self, raw: SecureArray, weight) -> SecureArray:
@@ -192,7 +221,6 @@ class Design:
             weights = weight(mpc.matrix_product(block, raw, 20), rows, _CURVATURE)
             parts.append(_weighted_gram(mpc, block, weights))
             await parts[-1].ready()
-            self.release(rows)
         return _total(mpc, parts)
 
 
@@ -205,10 +233,8 @@ def _weighted_gram(mpc, block, weights):
 
     def kernel(x, w):
         return field.matmul(x.transpose(1, 0, 2), field.mul(x, w))
-    exact = collapse(mpc, 'curvature', [block, column], kernel, (d, d), 3 * mpc.geometry.t,
-                     work=4 * n * d * d)
-    total = 2 * block.frac + weights.frac
-    return mpc.truncate(exact, total - SLOPE, SLOPE)
+    return collapse(mpc, 'curvature', [block, column], kernel, (d, d), 3 * mpc.geometry.t,
+                    work=4 * n * d * d, shift=2 * block.frac + weights.frac - SLOPE, frac=SLOPE)
 
 
 def _total(mpc, parts):

@@ -2,7 +2,9 @@
 
 `sigmoid` has two precisions. Steps that later ones correct take the cheap one, whose error is below
 2e-3 everywhere, for seven products and two comparisons per element; the last steps take the
-engine's, with 8e-6. Both are odd around 1/2, so their errors cancel in sums over rows.
+engine's, with 8e-6. Stochastic steps, of which there are many and small ones, wait for rounds:
+they take `sigmoid_factors`, a sine series. All are odd around 1/2, so their errors cancel in sums
+over rows.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ from numpy.polynomial import chebyshev
 
 from engine import field
 from engine.chebyshev import WORK
+from engine.waves import waves
 
 BOUND = 8.0
 """Log-odds beyond ±8 count as ±8 in the cheap one: the step there is 3.4e-4."""
 _DEGREE = 7
+_PERIOD_BITS = 6
+_WAVES = 9
 
 
 def sigmoid(mpc, odds, frac: int, *, fine: bool):
@@ -63,3 +68,31 @@ def variance(mpc, odds, frac: int, *, fine: bool):
         return field.mul(p, field.affine(p, -1, 1 << WORK))
     return mpc.product('multiply', [p], kernel, odds.shape, 2 * WORK - frac, frac,
                        elementwise=True)
+
+
+def sigmoid_factors(mpc, block, raw):
+    """Factors a, b, stacked (2, K, n), with Σ_j a_j b_j = sigmoid(block @ raw) - 1/2; two rounds.
+
+    Error below 3e-3 for log-odds within ±24. It is a sine series of period 64: between ±24 and ±32
+    the value falls to 0, and beyond it repeats, bounded but wrong. Needs `can_wave`; 608 bytes in
+    all per number for m = 4.
+    """
+    n, d = block.shape
+
+    def product(x, w):
+        return field.matmul(x, w[:, None])
+    return waves(mpc, [block, raw], product, (n,), block.frac + raw.frac + _PERIOD_BITS, _series(),
+                 work=4 * n * d)
+
+
+@functools.cache
+def _series():
+    """{k: coefficient} of sigmoid(x) - 1/2 in sin(2πkx / 64), by least squares within ±24.
+
+    A function that falls again as it rose has odd terms only.
+    """
+    x = np.linspace(0, 24, 2000)
+    terms = range(1, 2 * _WAVES, 2)
+    table = np.sin(np.outer(x, terms) * (2 * np.pi / (1 << _PERIOD_BITS)))
+    found = np.linalg.lstsq(table, 1 / (1 + np.exp(-x)) - 0.5, rcond=None)[0]
+    return dict(zip(terms, found.tolist(), strict=True))

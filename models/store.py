@@ -33,6 +33,7 @@ from models.model_states import TRANSITIONS
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z')
 _KEPT = 2
+_SESSION_BITS = 40
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,10 @@ class ModelStore:
 class Checkpoint:
     """The state of one training at this party, after each of its steps.
 
-    `job` names what is computed (a manifest's hash): a checkpoint of another job is refused. The
-    last two steps are kept, so that parties that ended at different steps find one in common.
-    A resumed training continues with fresh randomness: its session is another.
+    `job` names what is computed (a hash of the manifest's work): a checkpoint of other work is
+    refused. The last two steps are kept, so that parties that ended at different steps find one in
+    common. A resumed training continues with fresh randomness: its session is another, and a state
+    is known by its step and its session, so that shares of two runs of a step never meet.
     """
 
     def __init__(self, folder: str | os.PathLike[str], job: str):
@@ -213,32 +215,45 @@ class Checkpoint:
     async def save(self, step: int, state: Mapping[str, SecureArray]) -> None:
         """Store the shares after a step."""
         held = {key: await array.ready() for key, array in state.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        about = {'job': self.job, 'frac': {key: a.frac for key, a in state.items()}}
-        _write(self._path(step), _packed(held, about))
+        session = next(iter(state.values())).runtime.session
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = {'job': self.job, 'frac': {key: a.frac for key, a in state.items()},
+                 'name': _state_name(step, session)}
+        # Not forced to the disk at every step: a file that a power cut tears is found out.
+        _write(self._path(step), _packed(held, about), durable=False)
         for old in self._steps()[:-_KEPT]:
-            destroy(self._path(old))
+            self._path(old).unlink()
 
     async def restore(self, mpc, state: dict[str, SecureArray]) -> tuple[int, dict[str, Any]]:
         """(step, state) of the last step that all parties have; (0, `state`) if there is none.
 
-        The parties open to each other the numbers of their last steps, in two rounds. Raises
-        LocalProtocolError `other-checkpoint`, `damaged-model`.
+        The parties open to each other which states they have (steps, and digests of sessions), in
+        two rounds; later ones are destroyed. Raises LocalProtocolError `other-checkpoint`.
         """
-        own = np.zeros(_KEPT, np.int64)
-        last = self._steps()[-_KEPT:]
-        own[:len(last)] = last
+        own, found = np.zeros(_KEPT, np.int64), {}
+        for place, step in enumerate(self._steps()[-_KEPT:]):
+            try:
+                about, shares = _read(self._path(step), f'the checkpoint of step {step}')
+            except LocalProtocolError:
+                continue  # torn or damaged: as good as none
+            if about['job'] != self.job:
+                raise LocalProtocolError(
+                    'other-checkpoint', f'the checkpoint of step {step} belongs to another job',
+                    remedy='give every job a folder of its own')
+            own[place] = about['name']
+            found[about['name']] = about, shares
         everyones = await mpc.output(mpc.input(mpc.array(own)))
-        step = max(set.intersection(*(set(steps.tolist()) - {0} for steps in everyones)), default=0)
-        if step == 0:
+        common = set.intersection(*(set(names.tolist()) - {0} for names in everyones))
+        last = max(common, default=0)
+        for step in self._steps():
+            if step > last >> _SESSION_BITS:
+                destroy(self._path(step))
+        if not last:
             return 0, state
-        where = f'the checkpoint of step {step}'
-        about, shares = _read(self._path(step), where)
-        if about['job'] != self.job:
-            raise LocalProtocolError('other-checkpoint', f'{where} belongs to another job',
-                                     remedy='give every job a folder of its own')
-        return step, {key: SecureArray(mpc, share.shape[:-1], about['frac'][key], share)
-                      for key, share in shares.items()}
+        about, shares = found[last]
+        return last >> _SESSION_BITS, {
+            key: SecureArray(mpc, share.shape[:-1], about['frac'][key], share)
+            for key, share in shares.items()}
 
     def clear(self) -> None:
         """Destroy all checkpoints of the training."""
@@ -250,6 +265,28 @@ class Checkpoint:
 
     def _path(self, step):
         return self.folder / f'{step}.npz'
+
+
+class Checkpoints:
+    """The checkpoints of all trainings of one job at this party, by their names."""
+
+    def __init__(self, folder: str | os.PathLike[str], job: str):
+        self.folder, self.job = Path(folder), job
+
+    def of(self, training: str) -> Checkpoint:
+        """Those of one training; raises LocalProtocolError `bad-name`."""
+        return Checkpoint(self.folder / _checked_name(training), self.job)
+
+    def clear(self) -> None:
+        """Destroy them all."""
+        for folder in self.folder.glob('*'):
+            Checkpoint(folder, self.job).clear()
+
+
+def _state_name(step, session):
+    """A state as one whole number: its step, and below it a digest of its session."""
+    digest = hashlib.sha256(b'checkpoint' + session).digest()
+    return step << _SESSION_BITS | int.from_bytes(digest, 'big') >> 256 - _SESSION_BITS
 
 
 def destroy(path: Path) -> None:
@@ -265,14 +302,15 @@ def destroy(path: Path) -> None:
     path.unlink()
 
 
-def _write(path, data):
+def _write(path, data, durable=True):
     """Replace a file by a new one, readable by its user only."""
     fresh = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, 'wb') as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(fresh, path)
 
 

@@ -16,6 +16,8 @@ from parties.cli_job import job
 from parties.cli_model import app as model
 from parties.cli_node import audit, node
 from parties.cli_pir import app as pir
+from parties.cli_stats import app as stats
+from parties.cli_study import app as study
 from parties.data_cli import app as data_commands
 
 
@@ -46,7 +48,9 @@ app.add_typer(node, name="node")
 app.add_typer(job, name="job")
 app.add_typer(pir, name="pir")
 app.add_typer(model, name="model")
+app.add_typer(stats, name="stats")
 app.add_typer(data_commands, name="data")
+app.add_typer(study, name="study")
 app.add_typer(audit, name="audit")
 
 

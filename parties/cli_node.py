@@ -136,6 +136,21 @@ def approve(home: Home, job_id: JobId, as_json: Json = False) -> None:
 
 
 @job.command()
+def resume(
+    home: Home,
+    job_id: JobId,
+    seconds: Annotated[
+        int | None, typer.Option(min=1, help="Until it expires; as long as at first if absent.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a training that was interrupted, from its last checkpoint, as a new job."""
+    answer(
+        lambda: order_node(home, "resume", job_id=job_id, seconds=seconds), as_json, print_fields
+    )
+
+
+@job.command()
 def cancel(home: Home, job_id: JobId, as_json: Json = False) -> None:
     """Call a job off: everywhere, since no party goes on without another."""
     answer(lambda: order_node(home, "cancel", job_id=job_id), as_json, print_fields)

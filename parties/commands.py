@@ -19,6 +19,8 @@ from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Cancel
 from parties.model_commands import ModelCommands
+from parties.resume import continuation
+from parties.stats.commands import StatsCommands
 
 if TYPE_CHECKING:
     from parties.node import Node
@@ -36,6 +38,7 @@ class Commands:
             "status": self._status,
             "doctor": node.doctor.examine,
             "propose": self._propose,
+            "resume": self._resume,
             "jobs": self._jobs,
             "job": self._job,
             "outcome": self._outcome,
@@ -47,6 +50,7 @@ class Commands:
             "query": lists.query,
             "model_state": models.change,
             "model_score": models.score,
+            "statistics": StatsCommands(node).release,
         }
 
     async def obey(self, command: Fields) -> Fields:
@@ -91,6 +95,15 @@ class Commands:
     async def _propose(self, fields: Fields) -> Fields:
         job = await self._node.propose(Manifest.read(fields["manifest"]))
         return {"job_id": job.manifest.job_id}
+
+    async def _resume(self, fields: Fields) -> Fields:
+        job_id = str(fields["job_id"])
+        record = self._node.store.job(job_id)
+        if record is None:
+            raise _unknown(job_id)
+        manifest = continuation(record, self._node.programs, time.time(), fields.get("seconds"))
+        job = await self._node.propose(manifest)
+        return {"job_id": job.manifest.job_id, "continues": job_id}
 
     async def _jobs(self, fields: Fields) -> Fields:
         records = self._node.store.jobs()

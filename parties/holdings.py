@@ -41,7 +41,12 @@ def own_inputs(
     program: Program | None, manifest: Manifest, config: NodeConfig, home: Path, order: Order | None
 ) -> Input:
     """What this node would bring to a job; LocalError if its table cannot be used."""
-    kinds = program.kinds(manifest.initiator == config.name) if program else ("none",)
+    role = manifest.role(config.name)
+    kinds = program.kinds(manifest.initiator == config.name, role) if program else ("none",)
+    if "submission" in kinds:
+        from parties.stats.own import submission
+
+        return submission(manifest, config.name, home)
     stated = manifest.inputs.get(config.name, Nothing())
     if "table" not in kinds:
         return order.inputs if order is not None else Nothing()

@@ -27,6 +27,9 @@ from parties.messages import (
 from parties.messages import Error as ErrorBody
 from parties.policy import Decision
 
+LATE_SECONDS = 10.0
+"""How long a worker may need to end after the last receipt of the others has come."""
+
 
 class Ports(Protocol):
     """What a job uses of its node."""
@@ -86,6 +89,11 @@ class Agreed:
 
 
 @dataclass(frozen=True)
+class Waited:
+    """The time is over in which parties that the job can do without may approve."""
+
+
+@dataclass(frozen=True)
 class WorkerProgress:
     """The worker began or finished a step."""
 
@@ -114,7 +122,10 @@ class Stop:
     error: LocalError
 
 
-Item = FromPeer | PeerLost | Checked | Agreed | WorkerProgress | WorkerDone | WorkerFailed | Stop
+Item = (
+    FromPeer | PeerLost | Checked | Agreed | Waited
+    | WorkerProgress | WorkerDone | WorkerFailed | Stop
+)  # fmt: skip
 
 
 class Job:
@@ -138,6 +149,12 @@ class Job:
         self._clock = clock
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
         self._approvals: dict[str, Approval] = {}
+        # Parties that this one waits for, but that the job can do without.
+        self._awaited = set(manifest.optional) - {party}
+        if manifest.role(party) != "compute":
+            self._awaited = set()
+        self._receipts: set[str] = set()
+        self._timers: list[asyncio.Task[None]] = []
 
     def put(self, item: Item) -> None:
         """Say that something happened; never blocks. What comes after the end is dropped."""
@@ -150,6 +167,9 @@ class Job:
         try:
             self._move(Event.PROPOSE)
             checking = asyncio.create_task(self._check())
+            if self._awaited:
+                last = self.manifest.created + max(self.manifest.optional.values())
+                self._later(last - self._clock(), Waited())
             async with asyncio.timeout(max(0.0, self.manifest.expires - self._clock())):
                 while self.state not in TERMINAL:
                     await self._handle(await self._queue.get())
@@ -168,8 +188,17 @@ class Job:
         finally:
             if checking is not None:
                 checking.cancel()
+            for timer in self._timers:
+                timer.cancel()
             await self._ports.stop_worker()
             self.ended.set()
+
+    def _later(self, seconds: float, item: Item) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(max(0.0, seconds))
+            self.put(item)
+
+        self._timers.append(asyncio.create_task(wait()))
 
     async def _check(self) -> None:
         try:
@@ -190,6 +219,16 @@ class Job:
             case Agreed():
                 if self.waits_for_person:
                     await self._approve()
+            case Waited():
+                self._awaited.clear()
+                await self._start_when_ready()
+            case FromPeer(sender, Refusal() | Failure()) | PeerLost(sender) if (
+                sender in self.manifest.optional
+            ):
+                self._awaited.discard(sender)
+                await self._start_when_ready()
+            case FromPeer(sender, Receipt()):
+                self._finished_elsewhere(sender)
             case FromPeer(sender, Approval() as approval):
                 await self._approved(sender, approval)
             case FromPeer(sender, Refusal() as refusal):
@@ -217,15 +256,32 @@ class Job:
             case Stop(error):
                 await self._fail(Event.CANCEL, error)
 
+    def _finished_elsewhere(self, sender: str) -> None:
+        """All that compute are done: a party that may be absent, and still waits, was too late."""
+        self._receipts.add(sender)
+        if self.party in self.manifest.optional and self._receipts >= set(self.manifest.compute):
+            error = self._error(
+                "late",
+                "the job was done without this party's data",
+                "approve sooner next time, or agree on more time with the initiator",
+                self.party,
+            )
+            self._later(LATE_SECONDS, Stop(error))
+
     async def _approved(self, sender: str, approval: Approval) -> None:
         stated = self.manifest.parties[self.manifest.names.index(sender)]
         if approval.host != stated.host or stated.port not in (None, approval.port):
+            if sender in self.manifest.optional:
+                self._awaited.discard(sender)
+                await self._start_when_ready()
+                return
             cause = f"{sender} approved, but for another address than the manifest states"
             error = self._error("address", cause, "correct the manifest or that node", sender)
             await self._fail(Event.PEER_FAILED, error)
             return
         # The first approval counts: a second one could only be meant to confuse.
         self._approvals.setdefault(sender, approval)
+        self._awaited.discard(sender)
         self._move(Event.PEER_APPROVED)
         await self._start_when_ready()
 
@@ -253,7 +309,8 @@ class Job:
         await self._start_when_ready()
 
     async def _start_when_ready(self) -> None:
-        if self.state is State.APPROVED and set(self._approvals) == set(self.manifest.names):
+        needed = set(self.manifest.names) - set(self.manifest.optional)
+        if self.state is State.APPROVED and needed <= set(self._approvals) and not self._awaited:
             self._move(Event.ALL_APPROVED)
             self.step = "load"
             await self._ports.start_worker(self._approvals)
@@ -304,7 +361,8 @@ class Job:
         )
 
     def _expired(self) -> LocalError:
-        missing = sorted(set(self.manifest.names) - set(self._approvals))
+        needed = set(self.manifest.names) - set(self.manifest.optional)
+        missing = sorted(needed - set(self._approvals))
         if self.state in (State.PROPOSED, State.APPROVED) and missing:
             return self._error(
                 "expired",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from parties.join_learned import Told, told
 from parties.manifest import Applicants, Inputs, KeyedList, Keys, Manifest, Nothing
-from parties.programs import COMMON, SCORE, UPDATE
+from parties.programs import COMMON, SCORE, STATE, UPDATE
 
 Sentences = dict[str, list[str]]
 
@@ -28,8 +28,12 @@ _ZH_MEANING = {
     "card": "评分卡：所用特征每个分箱的整数分值，以及基础分",
     "examples": "测试部分中若干家本方企业的分数与原因代码",
     "reasons": "本方每家申请企业失分最多的特征",
+    "curves": "各子集模型在测试部分固定比例处的好、坏企业累计数",
+    "moments": "每两个模型的排序数乘积之和（好、坏行各一个数），即 AUC 的误差",
     "records": "所查询的每个键在各名单中的记录，或没有记录",
     "hits": "所查询的每个键是否在任一名单中达到所查的严重程度",
+    "table": "按规则可公布的统计表",
+    "own": "各机构只得到自己的结果",
 }
 
 
@@ -135,7 +139,7 @@ def _everybody_en(manifest: Manifest) -> str:
         f"whether for records or a decision",
         Applicants: f"that {manifest.initiator} had {_count(manifest)} applicants scored, and with "
         "which model; and it saw how many rows each party's table has",
-        Nothing: "what became of which model",
+        Nothing: _asked_en(manifest),
     }[type(manifest.inputs[manifest.initiator])]
     return f"Like everybody it knows from the manifest {known}, and it saw when each step " + (
         "began and ended."
@@ -149,7 +153,7 @@ def _everybody_zh(manifest: Manifest) -> str:
         Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
         Applicants: f"{manifest.initiator}为{_count(manifest)}家申请企业评分、使用哪个模型，并看到"
         "各方数据表的行数",
-        Nothing: "哪个模型进入了什么状态",
+        Nothing: _asked_zh(manifest),
     }[type(manifest.inputs[manifest.initiator])]
     return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"
 
@@ -194,3 +198,22 @@ def _matched_zh(manifest: Manifest) -> str:
     if manifest.program.name == SCORE:
         return "对方认识多少家申请企业"
     return "每一对在训练部分和测试部分各有多少行相同"
+
+
+def _asked_en(manifest: Manifest) -> str:
+    if manifest.program.name == STATE:
+        return "what became of which model"
+    return (
+        f"what {manifest.initiator} asks, of whom, under which rules, and the agreed sizes of what "
+        "is shared; who computes learns whose data was refused, and why, and an institution "
+        "whether its own was"
+    )
+
+
+def _asked_zh(manifest: Manifest) -> str:
+    if manifest.program.name == STATE:
+        return "哪个模型进入了什么状态"
+    return (
+        f"{manifest.initiator}问什么、问哪些机构、依据哪些规则，以及约定的数据规模；"
+        "计算方还知道哪些机构的数据被拒绝及原因，机构知道自己的数据是否被拒绝"
+    )

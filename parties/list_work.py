@@ -43,7 +43,7 @@ def bring_update(
     party: str, manifest: Manifest, parameters: UpdateParameters, files: Files, keys: Any
 ) -> dict[str, Any]:
     """The published shares for everybody, and the changed table for the owner."""
-    published = _shares(files["published"], parameters.published)
+    published = read_shares(files["published"], parameters.published)
     book = None
     if party == manifest.initiator:
         before = read_entries(Path(files["before"]))
@@ -73,9 +73,9 @@ def bring_query(
     """The shares of all lists for everybody, and the asked keys for the asker."""
     lists = []
     for i, version in enumerate(parameters.lists):
-        arrays = _shares(files[f"{i}"], version.manifest)
+        arrays = read_shares(files[f"{i}"], version.manifest)
         if "published" in arrays:
-            published = _shares(files[f"{i} published"], arrays["published"].tobytes().hex())
+            published = read_shares(files[f"{i} published"], arrays["published"].tobytes().hex())
             arrays = {**published, "changes": arrays["changes"]}
         lists.append(arrays)
     inputs = manifest.inputs[manifest.initiator]
@@ -109,7 +109,7 @@ def keep_shares(folder: Path, manifest: Manifest, kept: Mapping[str, np.ndarray]
         os.close(directory)
 
 
-def _shares(path: str, manifest: str) -> dict[str, np.ndarray]:
+def read_shares(path: str, manifest: str) -> dict[str, np.ndarray]:
     """A job's shares; LocalError if they are gone, damaged, or those of another manifest."""
     try:
         with np.load(path, allow_pickle=False) as kept:

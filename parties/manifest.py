@@ -130,13 +130,36 @@ class Applicants(Strict):
     count: Annotated[int, Field(ge=1, le=100_000)]
 
 
+class Part(Strict):
+    """One matrix of integers that an input party shares."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9 _-]{1,100}$")]
+    rows: Annotated[int, Field(ge=1, le=1 << 24)]
+    columns: Annotated[int, Field(ge=1, le=1 << 24)]
+
+
+class Submission(Strict):
+    """A party shares matrices of agreed shapes with the compute parties, and computes nothing.
+
+    If it is `optional`, the job goes on without it when it refuses, fails, or has not approved
+    `seconds` after the manifest was created.
+    """
+
+    kind: Literal["submission"] = "submission"
+    parts: Annotated[tuple[Part, ...], Field(min_length=1, max_length=8)]
+    optional: bool
+    seconds: Annotated[int, Field(ge=1, le=24 * 3600)]
+
+
 class Nothing(Strict):
     """A party puts in nothing; it computes, or receives."""
 
     kind: Literal["none"] = "none"
 
 
-Input = Annotated[Inputs | KeyedList | Keys | Applicants | Nothing, Field(discriminator="kind")]
+Input = Annotated[
+    Inputs | KeyedList | Keys | Applicants | Submission | Nothing, Field(discriminator="kind")
+]
 """What a party brings. Another kind is another class here, and a reader in `holdings.py`."""
 
 
@@ -178,6 +201,13 @@ class Join(Strict):
     proved: bool = False
 
 
+class Continues(Strict):
+    """The interrupted job whose checkpoints a job goes on from; always the first of a row."""
+
+    job_id: JobId
+    manifest_sha256: Hex32
+
+
 class Manifest(Strict):
     """The agreement itself. With a label or a join, the initiator is the first party.
 
@@ -199,6 +229,7 @@ class Manifest(Strict):
     disclosure: tuple[Sentence, ...]
     created: Annotated[int, Field(ge=0)]
     expires: Annotated[int, Field(ge=0)]
+    continues: Continues | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -224,6 +255,9 @@ class Manifest(Strict):
         for name, inputs in self.inputs.items():
             if isinstance(inputs, Inputs):
                 _check_columns(name, inputs, names[0] == self.initiator == name)
+        for party in self.parties:
+            if isinstance(self.inputs[party.name], Submission) != (party.role == "input"):
+                raise ValueError("exactly the parties with the role input share submissions")
         for output, entry in self.outputs.items():
             if not set(entry.receivers) <= set(names):
                 raise ValueError(f"a receiver of {output} is not a party of the job")
@@ -256,9 +290,22 @@ class Manifest(Strict):
         return tuple(party.name for party in self.parties if party.role == "compute")
 
     @property
+    def optional(self) -> dict[str, int]:
+        """Parties that the job can do without, and seconds until it no longer waits for them."""
+        return {
+            name: i.seconds
+            for name, i in self.inputs.items()
+            if isinstance(i, Submission) and i.optional
+        }
+
+    @property
     def tables(self) -> dict[str, Inputs]:
         """The shapes of the tables, by the parties that bring one."""
         return {name: i for name, i in self.inputs.items() if isinstance(i, Inputs)}
+
+    def role(self, name: str) -> Role:
+        """What a party does."""
+        return self.parties[self.names.index(name)].role
 
     def document(self) -> dict[str, Any]:
         """The manifest as a JSON value."""
@@ -267,6 +314,15 @@ class Manifest(Strict):
     def sha256(self) -> str:
         """The hash that stands for this exact agreement."""
         return canonical.sha256(self.document())
+
+    def work_sha256(self) -> str:
+        """The hash of what is computed, by whom and on what: a job's and of those continuing it."""
+        document = self.document()
+        for field in ("job_id", "created", "expires", "continues"):
+            del document[field]
+        for party in document["parties"]:
+            del party["port"]
+        return canonical.sha256(document)
 
 
 def _check_columns(party: str, inputs: Inputs, may_label: bool) -> None:

@@ -109,6 +109,7 @@ class Node:
         self.store = Store(home / "node.db")
         self.audit = AuditLog(home / "audit.jsonl", self.identity)
         self._report = report
+        self.programs = programs
         self.session = secrets.token_hex(16)
         self.started = int(time.time())
         self.online = asyncio.Event()
@@ -191,7 +192,7 @@ class Node:
                 "propose it from the initiator's node",
             )
         # A birth that was missed is repeated soon.
-        others = set(manifest.names) - {self.name}
+        others = set(manifest.names) - {self.name} - set(manifest.optional)
         if missing := await self.roster.wait_for(others, 3 * bus.HEARTBEAT):
             raise LocalError(
                 "peer_offline",

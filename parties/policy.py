@@ -4,7 +4,7 @@ Every check is made, also after one has failed, and each says what it compared: 
 be read in the audit log, and a refusal tells the initiator everything that stands in the way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from parties.errors import PartiesError
@@ -45,7 +45,8 @@ class Decision:
 class Holdings:
     """What this node knows of itself and its surroundings.
 
-    `inputs` is what it would bring to this job, `lists` and `models` what it holds of those.
+    `inputs` is what it would bring to this job, `lists` and `models` what it holds of those,
+    `interrupted` the work of jobs that ended before their end, by job and manifest hash.
     """
 
     party: str
@@ -55,6 +56,7 @@ class Holdings:
     programs: Programs
     lists: Held = field(default_factory=dict)
     models: Models = field(default_factory=dict)
+    interrupted: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
@@ -74,6 +76,7 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("outputs", lambda: _outputs(manifest, own), "each goes to whom the program gives it"),
         ("join", lambda: _join(manifest, own), "it can be run, and helpers are outside of it"),
         ("disclosure", lambda: _disclosure(manifest), "the sentences say what happens"),
+        ("continues", lambda: _continues(manifest, own), "it resumes what was agreed, or nothing"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
     ]
     checks = []
@@ -159,7 +162,7 @@ def _inputs(manifest: Manifest, own: Holdings) -> str | None:
     if program is None:
         return None
     for name, stated in manifest.inputs.items():
-        kinds = program.kinds(name == manifest.initiator)
+        kinds = program.kinds(name == manifest.initiator, manifest.role(name))
         if stated.kind not in kinds:
             return f"{name} brings {stated.kind}, the program takes {' or '.join(kinds)}"
     mine = manifest.inputs.get(own.party)
@@ -190,6 +193,9 @@ def _outputs(manifest: Manifest, own: Holdings) -> str | None:
     program = _installed(manifest, own)
     if program is None:
         return None  # the check of the program says so
+    if program.check is not None:
+        found: str | None = imported(program.check)(manifest)
+        return found
     if manifest.program.name == COMMON:
         if manifest.join is None or join_problem(manifest):
             return None  # the check of the join says so
@@ -222,6 +228,21 @@ def _disclosure(manifest: Manifest) -> str | None:
         return None  # the check of the join says so
     if manifest.disclosure != disclosures(manifest):
         return "the sentences are not those that follow from the join"
+    return None
+
+
+def _continues(manifest: Manifest, own: Holdings) -> str | None:
+    before = manifest.continues
+    if before is None:
+        return None
+    program = _installed(manifest, own)
+    if program is not None and not program.checkpoints:
+        return "the program keeps no checkpoints"
+    work = own.interrupted.get((before.job_id, before.manifest_sha256))
+    if work is None:
+        return f"{own.party} knows no interrupted job {before.job_id} of that manifest"
+    if work != manifest.work_sha256():
+        return f"it is not the work that was agreed for the job {before.job_id}"
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from parties.errors import LocalError
 from parties.manifest import Role
 
-Kind = Literal["table", "list", "keys", "applicants", "none"]
+Kind = Literal["table", "list", "keys", "applicants", "submission", "none"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,14 @@ class Program:
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
     coroutine leaves under "keep", if a program leaves shares for later jobs. `outputs` names what a
     job opens, from its parameters; those of `everybody` go to all parties, all others to the
-    initiator alone. With `optional` parties other than the initiator may bring nothing. `verified`:
-    it runs in verified mode.
+    initiator alone. A program with `checkpoints` keeps the steps of its trainings, and an
+    interrupted job of it can be resumed. With `optional` parties other than
+    the initiator may bring nothing. `verified`: it runs in verified mode.
+
+    Parties with the role `input` bring submissions. `links` returns the arguments with which the
+    coroutine reaches the parties that do not compute, and `outside` is what those run instead;
+    `check` says what of a manifest does not follow from its parameters, outputs and their receivers
+    included.
     """
 
     version: str
@@ -37,15 +43,21 @@ class Program:
     keep: str | None = None
     outputs: str | None = None
     everybody: frozenset[str] = frozenset()
+    checkpoints: bool = False
     initiator: Kind = "table"
     others: Kind = "table"
     join: bool = True
     roles: frozenset[Role] = frozenset({"compute"})
     optional: bool = False
     verified: bool = False
+    links: str | None = None
+    outside: str | None = None
+    check: str | None = None
 
-    def kinds(self, initiates: bool) -> tuple[Kind, ...]:
+    def kinds(self, initiates: bool, role: Role = "compute") -> tuple[Kind, ...]:
         """What a party of a job may bring."""
+        if role != "compute" and role in self.roles:
+            return ("submission",) if role == "input" else ("none",)
         if initiates:
             return (self.initiator,)
         return (self.others, "none") if self.optional else (self.others,)
@@ -70,6 +82,29 @@ Programs = Mapping[str, Program]
 CREDIT, SCORE, STATE = "credit-model", "model-score", "model-state"
 COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
+UPLIFT = "uplift-study"
+
+FUND_FLOW, GREEN_FINANCE, RELATED_LOANS = "fund-flow", "green-finance", "related-loans"
+
+
+def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
+    """A program of `protocols.stats.programs`."""
+    return Program(
+        "1",
+        "protocols.stats.programs",
+        function,
+        parameters=f"parties.stats.terms:{terms}",
+        bring="parties.stats.inside:bring",
+        keep=keep,
+        initiator="none",
+        others="none",
+        join=False,
+        roles=frozenset({"compute", "input", "output"}),
+        links="parties.stats.inside:links",
+        outside="parties.stats.outside:run",
+        check="parties.stats.terms:problem",
+    )
+
 
 PROGRAMS: Programs = {
     CREDIT: Program(
@@ -79,6 +114,7 @@ PROGRAMS: Programs = {
         keep="parties.model_work:keep_model",
         outputs="parties.proposal:opened",
         everybody=frozenset({"features"}),
+        checkpoints=True,
         verified=True,
     ),
     SCORE: Program(
@@ -101,6 +137,13 @@ PROGRAMS: Programs = {
         initiator="none",
         others="none",
         join=False,
+    ),
+    UPLIFT: Program(
+        "1",
+        "models.uplift",
+        "uplift_program",
+        parameters="models.uplift_parameters:UpliftParameters",
+        checkpoints=True,
     ),
     COMMON: Program(
         "1",
@@ -146,6 +189,11 @@ PROGRAMS: Programs = {
         others="none",
         join=False,
         verified=True,
+    ),
+    FUND_FLOW: _statistics("fund_flow_program", "FundFlowTerms"),
+    GREEN_FINANCE: _statistics("green_finance_program", "GreenFinanceTerms"),
+    RELATED_LOANS: _statistics(
+        "related_loans_program", "RelatedLoansTerms", "parties.list_work:keep_shares"
     ),
 }
 

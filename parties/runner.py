@@ -43,9 +43,11 @@ from parties.messages import Approval, Body, Progress, Receipt
 from parties.model_terms import held_models
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
+from parties.resume import interrupted_work
 from parties.spare import Spare
+from parties.stats.keeping import admit_release, release_files, remember
 from parties.store import Store
-from parties.worker import JOB_FILE, LOG_FILE, Job
+from parties.worker import JOB_FILE, LOG_FILE, Job, Outside
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Runner:
         """The node's policy on this manifest; a query that passes is counted against its quotas."""
         node, manifest = self._node, self._manifest
         config = node.config
+        interrupted = interrupted_work(node.store, manifest)
 
         def compare() -> Decision:
             known = node.programs.get(manifest.program.name)
@@ -109,6 +112,7 @@ class Runner:
                 programs=node.programs,
                 lists=self._held,
                 models=held_models(node.home),
+                interrupted=interrupted,
             )
             return decide(manifest, self._proposer, own, time.time())
 
@@ -120,8 +124,10 @@ class Runner:
             ) from None
         if decision.approved:
             quota = admit(node.store.lists, config.name, manifest, today())
-            if quota is not None:
-                decision = replace(decision, checks=(*decision.checks, quota))
+            checks = [quota] if quota is not None else []
+            checks += admit_release(node.store, self._jobs, config.name, manifest)
+            decision = replace(decision, checks=(*decision.checks, *checks))
+        if decision.approved:
             foreign = manifest.initiator != config.name
             # Whether others learn anything of this party's list is for a person to say.
             asks = config.approval == "person" or reveals(manifest, manifest.inputs[config.name])
@@ -156,6 +162,7 @@ class Runner:
         folder.mkdir(parents=True, mode=0o700)
         files = files_of(self._manifest, config.name, self._jobs, self._held)
         files["home"] = str(self._node.home)
+        files |= release_files(self._manifest, self._node.home, self._node.store)
         if self._order is not None and self._order.staged is not None:
             os.replace(self._order.staged, folder / ENTRIES_FILE)
             files["own"] = str(folder / ENTRIES_FILE)
@@ -166,6 +173,11 @@ class Runner:
             addresses=tuple((approvals[name].host, approvals[name].port) for name in names),
             peer_keys=tuple(approvals[name].job_key for name in names),
             certificates=tuple(approvals[name].certificate for name in names),
+            outside=tuple(
+                Outside(name=name, host=a.host, port=a.port, certificate=a.certificate)
+                for name, a in approvals.items()
+                if name not in names
+            ),
             connect_deadline=config.connect_deadline,
         )
         handle = os.open(folder / JOB_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -189,7 +201,8 @@ class Runner:
             await self._worker.stop()
 
     def take_over(self) -> None:
-        """Hold the version of a list that the worker has left; before anybody hears that it did."""
+        """Hold what the worker has left, lists and releases; before anybody hears that it did."""
+        remember(self._node.store, self._jobs)
         version = held_after(self._manifest, self._held)
         if version is not None:
             take_over(self._node.store.lists, self._jobs, version)

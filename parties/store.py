@@ -19,6 +19,8 @@ from parties.envelope import Envelope
 from parties.lifecycle import TERMINAL, State
 from parties.list_store import SCHEMA as LISTS
 from parties.list_store import ListStore
+from parties.stats.store import SCHEMA as RELEASES
+from parties.stats.store import ReleaseStore
 
 _SCHEMA = """
 create table if not exists jobs (
@@ -53,8 +55,9 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
-        self._db.executescript(_SCHEMA + LISTS)
+        self._db.executescript(_SCHEMA + LISTS + RELEASES)
         self.lists = ListStore(self._db, self._transaction)
+        self.releases = ReleaseStore(self._db, self._transaction)
 
     def close(self) -> None:
         """Release the file."""

@@ -41,11 +41,25 @@ JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 PID_FILE = "worker.pid"
 LOG_FILE = "worker.log"
+CHECKPOINTS = "checkpoints"
 Connect = Callable[..., Awaitable[Any]]
 
 
+class Outside(Strict):
+    """Where a party is met that does not compute, by its approval."""
+
+    name: PartyName
+    host: str
+    port: Port
+    certificate: Certificate
+
+
 class Job(Strict):
-    """`job.json`: the agreed manifest, this party's place in it, and the files that it reads."""
+    """`job.json`: the agreed manifest, this party's place in it, and the files that it reads.
+
+    Addresses, keys and certificates are those of the parties that compute, in MPC order; `outside`
+    are those of the others, as far as they have approved.
+    """
 
     manifest: dict[str, Any]
     party: PartyName
@@ -53,6 +67,7 @@ class Job(Strict):
     addresses: tuple[tuple[str, Port], ...]
     peer_keys: tuple[Hex32, ...]
     certificates: tuple[Certificate, ...]
+    outside: tuple[Outside, ...] = ()
     connect_deadline: float
 
 
@@ -97,10 +112,20 @@ async def run(
             "restart the node and propose the job again",
         )
     program = find(programs, manifest.program.name, manifest.program.version)
-    function = program.load()
     parameters = program.read_parameters(manifest.parameters)
+    if job.party not in manifest.compute:
+        assert program.outside is not None
+        apart = imported(program.outside)
+        result = await apart(folder, job, manifest, parameters, given.job_key, events.progress)
+        return _closing(folder, result)
+    function = program.load()
     bring = imported(program.bring)
     brought = bring(job.party, manifest, parameters, job.files, given.keys)
+    if program.links is not None:
+        brought |= imported(program.links)(folder, job, manifest, parameters, given.job_key)
+    checkpoints = _checkpoints(folder, manifest) if program.checkpoints else None
+    if checkpoints is not None:
+        brought["checkpoints"] = checkpoints
     events.progress("load", "done")
     events.progress("connect", "start")
     if connect is None:
@@ -136,9 +161,25 @@ async def run(
     await mpc.shutdown()
     if program.keep is not None:
         imported(program.keep)(folder, manifest, result["keep"])
+    closing = _closing(folder, result)
+    if checkpoints is not None:
+        checkpoints.clear()
+    return closing
+
+
+def _closing(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Leave the outputs for their owner; returns what the receipt says of them."""
     outputs = {"outputs": result["outputs"], "salt": secrets.token_hex(32)}
     _write_private(folder / RESULT_FILE, {**outputs, "steps": result["steps"]})
     return {"steps": result["steps"], "outputs_sha256": canonical.sha256(outputs)}
+
+
+def _checkpoints(folder: Path, manifest: Manifest) -> Any:
+    """Where the trainings keep their steps: in the folder of the job that was interrupted first."""
+    from models.store import Checkpoints
+
+    first = manifest.continues.job_id if manifest.continues else manifest.job_id
+    return Checkpoints(folder.parent / first / CHECKPOINTS, manifest.work_sha256())
 
 
 def peak_rss_mb() -> float:

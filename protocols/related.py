@@ -45,36 +45,42 @@ class Exposure:
     """What the banks together have lent to groups.
 
     `groups` (n,): the sum per group, at the company whose number is the group's, zero elsewhere;
-    `over` (n,): shared bits, whether it exceeds the limit; `loans` (k,): the same bit for each
-    loan, which its bank may learn.
+    `over` (n,): shared bits, whether it exceeds the limit; `companies` (n,): the same bit for each
+    company, whose group it is; `loans` (k,): the same bit for each loan, which its bank may learn;
+    `owed` (n,): the sum per company.
     """
 
     groups: Any
     over: Any
+    companies: Any
     loans: Any
+    owed: Any
 
 
-async def exposure(mpc, company, amount, group, limit: int) -> Exposure:
+async def exposure(mpc, company, amount, group, limit: int, *, before=None) -> Exposure:
     """Sums of loans per group, and which exceed the limit.
 
     `company` (k,) and `amount` (k,) are the loans' shared integers, `group` (n,) each company's
     group as `components` gives it, or public numbers as `public_components` gives them; `limit` in
-    units of `amount` (for example 15 % of net capital). Amounts add up to less than 2^62. One sort
-    of k + n rows, and one more with secret groups.
+    units of `amount` (for example 15 % of net capital). `before` (n,) is what the companies owe
+    besides, as `owed` of an earlier period: then the loans are only what has changed since. Amounts
+    add up to less than 2^62. One sort of k + n rows, and one more with secret groups.
     """
     nodes = group.shape[0]
     borrowers = await SecretIndex.of(mpc, company, nodes)
+    owed = borrowers.totals(amount.reshape(-1, 1))[:, 0]
+    if before is not None:
+        owed = owed + before
     if isinstance(group, np.ndarray):
-        owed = borrowers.totals(amount.reshape(-1, 1))[:, 0]
         sums = _gathered(mpc, owed, group)
         over = sums > limit
         flag = over[group]
     else:
         members = await SecretIndex.of(mpc, group, nodes)
-        sums = members.totals(borrowers.totals(amount.reshape(-1, 1)))[:, 0]
+        sums = members.totals(owed.reshape(nodes, 1))[:, 0]
         over = sums > limit
         flag = members.look_up(over.reshape(nodes, 1))[:, 0]
-    return Exposure(sums, over, borrowers.look_up(flag.reshape(nodes, 1))[:, 0])
+    return Exposure(sums, over, flag, borrowers.look_up(flag.reshape(nodes, 1))[:, 0], owed)
 
 
 def _gathered(mpc, values, group: npt.NDArray[np.int64]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,7 +114,8 @@ def test_blocks_of_rows_change_nothing():
     whole, *_ = trained(x, y, solver="sampled", max_iter=2, sample_rows=300)
     blocks, *_ = trained(x, y, solver="sampled", max_iter=2, sample_rows=300,
                          memory=256 * 2 * 16 * 4)
-    np.testing.assert_allclose(blocks, whole, atol=1e-5)
+    # Two passes leave what the truncations of either run add up to.
+    np.testing.assert_allclose(blocks, whole, atol=4e-5)
 
 
 def test_warm_start_needs_one_pass():
@@ -245,6 +247,19 @@ def test_a_matrix_in_a_file_trains_alike_and_leaves_nothing(tmp_path):
 
     raw = run_cluster(program, 4)[0]
     assert np.abs(raw - twin.raw_).max() < 1e-3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_matrix_without_room_is_refused_before_it_is_made(tmp_path, monkeypatch):
+    from models import logistic_design
+
+    monkeypatch.setattr(logistic_design.shutil, "disk_usage",
+                        lambda folder: SimpleNamespace(free=16 * 600 * 3 - 1))
+
+    async def program(mpc):
+        Design(mpc, 600, 3, folder=tmp_path)
+    with pytest.raises(LocalProtocolError, match="no-space: the shares of 600 rows of 3 columns"):
+        run_cluster(program, 1)
     assert list(tmp_path.iterdir()) == []
 
 

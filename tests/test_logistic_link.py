@@ -7,8 +7,13 @@ import pytest
 from engine_kit import measured, opened, secret
 
 from engine import costs
+from engine.cluster import run_cluster
+from engine.query import collapse_cost
+from engine.waves import waves_cost
+from models.logistic_design import Design
 from models.logistic_link import sigmoid, variance
-from models.logistic_steps import soft_threshold
+from models.logistic_problem import Problem
+from models.logistic_steps import batch_slope, soft_threshold
 
 ODDS = np.concatenate([np.linspace(-9, 9, 181), [-1e6, -8, 8, 500.0, 2.0**40]])
 
@@ -53,3 +58,40 @@ def test_the_threshold_gives_exact_zeros():
     got = opened(lambda mpc, v: soft_threshold(mpc, v, 0.5), x)
     np.testing.assert_array_equal(got != 0, np.abs(x) > 0.5)
     np.testing.assert_allclose(got, np.sign(x) * np.maximum(np.abs(x) - 0.5, 0), atol=1e-5)
+
+
+def batch(mpc_weight):
+    """A program that gives the slope of a batch of 40 rows by 3 columns, and its value."""
+    rng = np.random.default_rng(3)
+    x = rng.integers(-3, 4, (40, 3)) / 2
+    y, raw = rng.integers(0, 2, 40), np.array([1.5, -0.75, 0.25])
+    weight = rng.integers(0, 8, 40) / 4 if mpc_weight else np.ones(40)
+
+    async def program(mpc):
+        shared, label, w, state = (secret(mpc, v, frac=f) for v, f in (
+            (x, 20), (y * 1.0, 24), (weight, 24), (raw, 30)))
+        problem = Problem(mpc, await Design.of(shared), label, w if mpc_weight else None,
+                          None, None, None, np.zeros(3), 0.0)
+        depth = mpc.meter.depth
+        slope = batch_slope(problem, slice(0, 40), state)
+        await slope.ready()
+        assert slope.depth - depth == (4 if mpc_weight else 3) or mpc.geometry.m == 3
+        return await mpc.output(slope)
+    return program, x.T @ (weight * (logistic(x @ raw) - y))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("m", [3, 4])
+def test_the_slope_of_a_batch_is_the_gradient(m, weighted):
+    """Within the error of the sine series, or of the cheap function where there is none."""
+    program, expected = batch(weighted)
+    for got in run_cluster(program, m):
+        assert np.abs(got - expected).max() < 40 * 3e-3
+
+
+def test_the_slope_of_a_batch_costs_three_rounds():
+    program, _ = batch(False)
+    found = measured(program, 4)
+    assert found["waves"][1:] == waves_cost(40, 9, 4, 1)
+    assert found["slope"][1:] == collapse_cost(3, 4, 1, 3)
+    assert set(found) == {"input", "waves", "slope", "output"}

@@ -131,6 +131,38 @@ def test_files_are_written_and_an_unknown_language_is_refused(tmp_path):
         render_html(table(), "fr")
 
 
+def test_lists_and_facts_of_a_release_are_shown_and_escaped():
+    found = {
+        **table(),
+        "lists": [
+            {"name": "groups", "columns": ["companies", "owed"], "rows": [["A<b>, B", 12345]]},
+            {"name": "bands", "columns": ["institution", "band"], "rows": []},
+        ],
+        "facts": {"top_over_limit": False},
+    }
+    page = render_html(found)
+    for said in ("A&lt;b&gt;, B", "12,345", "Groups over the limit", "超过限额的关联", "None."):
+        assert said in page
+    assert "exceed their limit: no." in page and "是否超过限额：否" in page
+
+
+def test_derived_figures_are_shown_in_per_cent():
+    found = table()
+    shown = [c["status"] == "shown" for c in found["cells"]]
+    found["derived"] = {
+        "flagged_share": [0.1234 if s else None for s in shown], "change": [None] * len(shown)}
+    page = render_html(found)
+    assert page.count("12.3 %") == sum(shown) > 5
+    assert "违规金额占授信余额" in page and page.count(">–<") >= sum(shown)
+    assert "derived" not in page
+
+
+def test_a_document_that_was_stored_makes_the_same_page():
+    found = table()
+    stored = json.loads(json.dumps(found, sort_keys=True))
+    assert render_html(stored).split("<main>")[1] == render_html(found).split("<main>")[1]
+
+
 def test_noise_is_said():
     found = table()
     found["record"]["noise"] = {"epsilon": 0.5}
@@ -140,7 +172,8 @@ def test_noise_is_said():
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no headless browser here")
 def test_a_browser_shows_the_page(tmp_path):
-    page = write_release(table(), tmp_path)["html"]
+    lists = [{"name": "bands", "columns": ["institution", "band"], "rows": [["Bank A", 1]]}]
+    page = write_release({**table(), "lists": lists}, tmp_path)["html"]
     picture = tmp_path / "page.png"
     subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,2400",

@@ -64,8 +64,8 @@ def build(
         "card_plaintext": _same_points(outputs.get("card"), plain.get("card")),
         "examples": outputs.get("examples", []),
         **{name: outputs[name] for name in _TABLES},
-        "seconds": _in_order({**_step_seconds(watch), **seconds}),
-        "cost": _in_order(_cost(receipts)),
+        "seconds": _in_order({**step_seconds(watch), **seconds}),
+        "cost": _in_order(cost(receipts)),
         "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
         "learned": learned.learned(manifest),
         "learned_zh": learned.learned_zh(manifest),
@@ -121,7 +121,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _step_seconds(watch: Watch) -> dict[str, float]:
+def step_seconds(watch: Watch) -> dict[str, float]:
     """Per step the time from its first start to its last end, as the console heard it."""
     result: dict[str, float] = {}
     for _, step in watch.began:
@@ -133,13 +133,13 @@ def _step_seconds(watch: Watch) -> dict[str, float]:
     return result
 
 
-def _cost(receipts: dict[str, Receipt]) -> dict[str, dict[str, int]]:
+def cost(receipts: dict[str, Receipt]) -> dict[str, dict[str, int]]:
     """Rounds are everybody's, so the most that a party counted; the rest is the average."""
     result = {}
     for step in next(iter(receipts.values())).steps:
         costs = [receipt.steps[step] for receipt in receipts.values() if step in receipt.steps]
         result[step] = {
-            "rounds": max(cost.rounds for cost in costs),
+            "rounds": max(one.rounds for one in costs),
             "bytes_per_party": round(sum(c.bytes_per_party for c in costs) / len(costs)),
             "multiplications": round(sum(c.multiplications for c in costs) / len(costs)),
         }

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from parties.demo.console import Console
 from parties.demo.document import build, read_outputs
 from parties.demo.fleet import BROKER, NODE, Fleet
 from parties.demo.setup import Run, new_folder, prepare
-from parties.demo.view import View
+from parties.demo.view import STEPS, View
 from parties.demo.watch import Watch
 from parties.errors import LocalError
 from parties.holdings import shape
@@ -66,7 +66,11 @@ class Program:
     node: Sequence[str] = NODE
     broker: Sequence[str] = BROKER
     manifest: Callable[..., Manifest] = credit_manifest
-    plain: Callable[[Sequence[Any], dict[str, Any]], dict[str, Any]] | None = None
+    plain: Callable[[Sequence[Any], dict[str, Any]], Any] | None = None
+    parameters: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    document: Callable[[Watch, dict[str, Any], Any, dict[str, float]], dict[str, Any]] = build
+    write: Callable[[dict[str, Any], Path, str], dict[str, str]] | None = None
+    steps: Mapping[str, str] = field(default_factory=lambda: STEPS)
 
 
 def run_demo(options: Options, program: Program | None = None) -> dict[str, Any]:
@@ -109,11 +113,11 @@ async def _interruptible(options: Options, program: Program) -> dict[str, Any]:
 
 
 async def _run(options: Options, program: Program) -> dict[str, Any]:
-    with View() as view:
+    with View(program.steps) as view:
         tables, files, folder = await asyncio.to_thread(_read_data, options, view)
         clock = _Clock(options.started)
         run = prepare(folder, tables, files, move=options.data is None)
-        parameters = _parameters(options)
+        parameters = (program.parameters or _parameters)(options.parameters)
         manifest = program.manifest(
             inputs={table.name: shape(table) for table in tables},
             keys=run.keys,
@@ -134,8 +138,10 @@ async def _run(options: Options, program: Program) -> dict[str, Any]:
                 "plaintext", str(exc), "bring tables with more rows in common", step="plaintext"
             ) from None
         clock.lap("plaintext")
-    document = build(watch, outputs, plain, clock.laps)
-    return await asyncio.to_thread(_write_report, document, run.folder, clock, options.language)
+    document = program.document(watch, outputs, plain, clock.laps)
+    return await asyncio.to_thread(
+        _write_report, document, run.folder, clock, options.language, program.write
+    )
 
 
 async def _compute(
@@ -192,10 +198,10 @@ def _read_data(options: Options, view: View) -> tuple[list[Any], dict[str, Path]
     return tables, files, folder
 
 
-def _parameters(options: Options) -> dict[str, Any]:
+def _parameters(document: dict[str, Any]) -> dict[str, Any]:
     from models.parameters import CreditParameters
 
-    return CreditParameters.from_json(options.parameters).to_json()
+    return CreditParameters.from_json(document).to_json()
 
 
 def _plain(tables: Sequence[Any], parameters: dict[str, Any]) -> dict[str, Any]:
@@ -206,19 +212,21 @@ def _plain(tables: Sequence[Any], parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_report(
-    document: dict[str, Any], folder: Path, clock: "_Clock", language: str
+    document: dict[str, Any],
+    folder: Path,
+    clock: "_Clock",
+    language: str,
+    write: Callable[[dict[str, Any], Path, str], dict[str, str]] | None,
 ) -> dict[str, Any]:
-    """Write `report.html` and `report.json`."""
+    """Write the page and the document: `report.html` and `report.json`, or another pair."""
     from parties.report.render import write_report
 
     with contextlib.suppress(OSError):
         (folder / "world").rmdir()
-    document["report"] = {
-        "html": str(folder / "report.html"),
-        "json": str(folder / "report.json"),
-    }
+    name = "report" if write is None else "study"
+    document["report"] = {kind: str(folder / f"{name}.{kind}") for kind in ("html", "json")}
     document["seconds"]["total"] = clock.total()
-    write_report(document, folder, language)
+    (write or write_report)(document, folder, language)
     return document
 
 

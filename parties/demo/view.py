@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Self
 
 from rich.console import Console
@@ -29,8 +30,9 @@ STEPS = {
 class View:
     """Shows a `Watch`. Use it as a context manager; `refresh` is cheap."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Mapping[str, str] = STEPS) -> None:
         self.watch: Watch | None = None
+        self._steps = steps
         self._began = time.monotonic()
         self._console = Console(file=sys.stderr, highlight=False)
         self._live = Live(
@@ -59,7 +61,7 @@ class View:
         if self._console.is_terminal or self.watch is None:
             return
         names = self.watch.manifest.names
-        for step, title in STEPS.items():
+        for step, title in self._steps.items():
             for word, times in (("started", self.watch.began), ("done", self.watch.ended)):
                 parties = sum((name, step) in times for name in names)
                 complete = parties == len(names) if word == "done" else parties > 0
@@ -75,7 +77,7 @@ class View:
             return table
         for name in self.watch.manifest.names:
             table.add_column(name, justify="right")
-        for step, title in STEPS.items():
+        for step, title in self._steps.items():
             table.add_row(
                 title, *(self._cell(self.watch, name, step) for name in self.watch.manifest.names)
             )

@@ -14,7 +14,7 @@ _COLOURS = 5
 
 
 def time_series(
-    lines: Sequence[tuple[Both, Sequence[int | None]]], columns: Sequence[Both], *, title: Both
+    lines: Sequence[tuple[Both, Sequence[float | None]]], columns: Sequence[Both], *, title: Both
 ) -> Markup:
     """One line per entry, a point per column; a withheld point leaves a gap."""
     values = [v for _, line in lines for v in line if v is not None]
@@ -57,9 +57,9 @@ def time_series(
     return svg(_WIDTH, _HEIGHT, title, parts, "wide")
 
 
-def _runs(line: Sequence[int | None]) -> list[list[tuple[int, int]]]:
+def _runs(line: Sequence[float | None]) -> list[list[tuple[int, float]]]:
     """Stretches of a line without gaps."""
-    runs: list[list[tuple[int, int]]] = [[]]
+    runs: list[list[tuple[int, float]]] = [[]]
     for k, value in enumerate(line):
         if value is None:
             runs.append([])

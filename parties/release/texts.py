@@ -31,6 +31,33 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "lines": ("{figure} over time", "{figure}的走势"),
     "more": ("{n} more tables", "另外 {n} 张表"),
+    "derived_note": (
+        "Formed from the figures above; – where one of them is not there.",
+        "由上面的数值算出；缺少其一时为 –。",
+    ),
+    "derived_flagged_share": ("Flagged, of the outstanding amount", "违规金额占授信余额"),
+    "derived_loans_share": ("Flagged, of the number of loans", "违规笔数占贷款笔数"),
+    "derived_change": (
+        "Change of the flagged amount against the period before",
+        "违规金额较上期的变化",
+    ),
+    "derived_concentration": (
+        "Concentration of the outstanding amount among institutions (HHI)",
+        "授信余额在机构间的集中度（HHI）",
+    ),
+    "list_bands": ("Ranking bands, 1 is best", "排名档次（1 为最好）"),
+    "list_groups": ("Groups over the limit", "超过限额的关联企业组"),
+    "col_institution": ("Institution", "机构"),
+    "col_band": ("Band", "档次"),
+    "col_companies": ("Companies", "企业"),
+    "col_owed": ("Owed", "授信余额"),
+    "list_empty": ("None.", "无。"),
+    "fact_top_over_limit": (
+        "The largest groups together exceed their limit: {value}.",
+        "最大的若干关联企业组合计是否超过限额：{value}。",
+    ),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
     "rules": ("What is not shown, and why", "未公布的内容及原因"),
     "rules_note": (
         "The rules were applied to secret shares before anything opened: nobody, the publisher "

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parties.release.texts import LANGUAGES, text
+from parties.release.texts import LANGUAGES, TEXTS, text
 from parties.report.charts import Both
 
 TOTAL = "total"
@@ -25,7 +25,7 @@ _MOST_LINES = 5
 class Cell:
     """One cell of a plane: its figure, or the mark of the rule that withholds it."""
 
-    value: int | None
+    value: float | None
     mark: str
     heat: float
     in_total_row: bool
@@ -40,6 +40,7 @@ class Plane:
     figure: Both
     rows: tuple[Both, ...]
     columns: tuple[Both, ...]
+    ratio: bool
     cells: tuple[tuple[Cell, ...], ...]
 
     @property
@@ -54,7 +55,14 @@ class View:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document, self.record = document, document["record"]
         self.dimensions = {d["name"]: tuple(d["categories"]) for d in document["dimensions"]}
-        self._cells = {tuple(c["place"].items()): c for c in document["cells"]}
+        # A document that was stored has its places in another order.
+        self._cells = {tuple((d, c["place"][d]) for d in self.dimensions): c
+                       for c in document["cells"]}  # fmt: skip
+        self._ratios = {
+            name: {id(c): v for c, v in zip(document["cells"], values, strict=True)}
+            for name, values in document.get("derived", {}).items()
+            if f"derived_{name}" in TEXTS
+        }
         self._places = {
             name: tuple(dict.fromkeys(c["place"][name] for c in document["cells"]))
             for name in self.dimensions
@@ -86,8 +94,15 @@ class View:
         """Names of the figures that are sums: the number of records and the measures."""
         return ["rows", *[m["name"] for m in self.document["measures"]]]
 
+    @property
+    def ratios(self) -> list[str]:
+        """Names of the figures that are formed from what is shown, as parts of one."""
+        return list(self._ratios)
+
     def figure(self, name: str) -> Both:
         """What a figure is called, with its unit."""
+        if name in self._ratios:
+            return self.t(f"derived_{name}")
         if name == "rows":
             return self.t("rows")
         if name in self.units:
@@ -109,12 +124,12 @@ class View:
         columns = self._places[self.columns] if self.columns else ("",)
         found = [[self._find(fixed, row, column) for column in columns] for row in rows]
         inner = [
-            abs(c["values"][figure])
+            abs(self._value(c, figure) or 0)
             for row, line in zip(rows, found, strict=True)
             for column, c in zip(columns, line, strict=True)
             if c["values"] and TOTAL not in (row, column)
         ]
-        largest = max([*inner, 1])
+        largest = max(inner, default=0) or 1
         cells = tuple(
             tuple(
                 self._shown(c, figure, largest, row == TOTAL, column == TOTAL)
@@ -127,7 +142,12 @@ class View:
         )
         named = tuple(self.category(c) for c in columns) if self.columns else (("", ""),)
         return Plane(
-            heading, self.figure(figure), tuple(self.category(r) for r in rows), named, cells
+            heading,
+            self.figure(figure),
+            tuple(self.category(r) for r in rows),
+            named,
+            figure in self._ratios,
+            cells,
         )
 
     def _find(self, fixed: dict[str, str], row: str, column: str) -> Mapping[str, Any]:
@@ -136,13 +156,21 @@ class View:
             place[self.columns] = column
         return self._cells[tuple((d, place[d]) for d in self.dimensions)]
 
-    @staticmethod
+    def _value(self, cell: Mapping[str, Any], figure: str) -> float | None:
+        """A figure of a shown cell; None where there is nothing to divide by."""
+        if figure in self._ratios:
+            return self._ratios[figure][id(cell)]
+        value: float = cell["values"][figure]
+        return value
+
     def _shown(
-        cell: Mapping[str, Any], figure: str, largest: int, row: bool, column: bool
+        self, cell: Mapping[str, Any], figure: str, largest: float, row: bool, column: bool
     ) -> Cell:
         if not cell["values"]:
             return Cell(None, MARKS[cell["status"]], 0.0, row, column)
-        value = cell["values"][figure]
+        value = self._value(cell, figure)
+        if value is None:
+            return Cell(None, "", 0.0, row, column)
         heat = 0.0 if row or column else abs(value) / largest
         return Cell(value, "", heat, row, column)
 
@@ -163,7 +191,7 @@ class View:
         key = "bars" if last == TOTAL else "bars_of"
         return self.t(key, figure=self.figure(figure), dimension=self.rows, column=last)
 
-    def lines(self, figure: str) -> list[tuple[Both, list[int | None]]]:
+    def lines(self, figure: str) -> list[tuple[Both, list[float | None]]]:
         """Figures over time: the total if there is one, then the largest rows; None if withheld."""
         if self.columns is None or self.columns.lower() not in TIMES:
             return []
@@ -183,9 +211,17 @@ class View:
         n, k = rules["dominance"]
         words = {"minimum": rules["minimum"], "n": n, "k": k, "p": rules["p_ratio"]}
         return [
-            (MARKS[name], self.t(f"rule_{name}", **words), count)
-            for name, count in self.record["withheld"].items()
-            if count
+            (mark, self.t(f"rule_{name}", **words), self.record["withheld"][name])
+            for name, mark in MARKS.items()
+            if self.record["withheld"].get(name)
+        ]
+
+    @property
+    def facts(self) -> list[Both]:
+        """Further bits of the release, as sentences."""
+        return [
+            self.t(f"fact_{name}", value=self.t("yes" if value else "no"))
+            for name, value in self.document.get("facts", {}).items()
         ]
 
     @property

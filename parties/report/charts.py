@@ -79,7 +79,8 @@ def bars(
     form: str = ".3f",
 ) -> Markup:
     """Horizontal bars with named thresholds across them; ``form`` is how values are written."""
-    width, row, left, top, right = 980, 21, 330, 30, 60
+    longest = max((len(format(item.value, form)) for item in items), default=0)
+    width, row, left, top, right = 980, 21, 330, 30, max(60, 8 * longest + 12)
     height = top + row * len(items) + 6
     largest = max([item.value for item in items] + [1e-9]) * 1.02
     scale = (width - left - right) / largest

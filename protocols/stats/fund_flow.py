@@ -9,8 +9,7 @@ what opens. See docs/statistics.md for what each role learns.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +18,14 @@ import numpy.typing as npt
 
 from protocols.stats import derived
 from protocols.stats.forms import CellForm
+from protocols.stats.handed import opened_by, sealed
 from protocols.stats.intake import intake
 from protocols.stats.perturb import Noise
-from protocols.stats.release import Record, release
+from protocols.stats.release import Record, about, assembled, decided
 from protocols.stats.rules import Rules
 from protocols.stats.spec import Dimension, Measure, TableSpec
 from protocols.stats.submission import Expected, schema_digest
+from protocols.steps import Progress, Steps
 
 STEPS = ('intake', 'cells', 'release')
 INDICATORS = ('securities', 'property', 'deposits', 'back-flow')
@@ -71,6 +72,11 @@ class FundFlowParameters:
         """What a bank shares."""
         return CellForm(self.own, self.largest_cell, self.rules.largest)
 
+    @property
+    def concentrated(self) -> bool:
+        """Whether the concentration among the institutions is shown."""
+        return not self.by_institution and self.rules.rounding < 2 and not self.noise
+
     def joint(self, institutions: tuple[str, ...]) -> TableSpec:
         """The published table over the institutions that were accepted."""
         region, period = self.own.dimensions
@@ -104,23 +110,27 @@ def bank_cells(parameters: FundFlowParameters, *, region, period, outstanding,
 
 async def fund_flow(mpc, *, parameters: FundFlowParameters, job: str,
                     messages: dict[str, bytes | None], record: Record, receivers=None,
-                    progress: Callable[[str, str], None] = lambda name, state: None
-                    ) -> dict[str, Any]:
+                    outside: bool = False, taken: Callable[[tuple[str, ...]], None] | None = None,
+                    progress: Progress = lambda name, state: None) -> dict[str, Any]:
     """Run the program at this compute party.
 
-    `messages` are those that this party got from the banks. Returns {"steps": {step: cost},
-    "outputs": {...}}; at a receiver `outputs` is the document of `release` with `derived`:
-    `flagged_share` (of outstanding credit), `loans_share`, `change` (against the period before)
-    and, where institutions are the contributors, `concentration`.
+    `messages` are those that this party got from the banks. `taken` is told which banks count,
+    before anything of their data opens, and may raise. Returns {"steps": {step: cost},
+    "outputs": {...}, "public": {...}}; at a receiver `outputs` is the document of `published`.
+    With `outside` nothing opens: `sealed` holds shares for a receiver outside, who makes the
+    document of them with `published`.
     """
     steps = Steps(mpc, progress)
     with steps.step('intake'):
-        taken = await intake(mpc, parameters.form, parameters.expected(job), messages,
+        found = await intake(mpc, parameters.form, parameters.expected(job), messages,
                              quorum=parameters.quorum)
-        await taken.values.ready()
+        await found.values.ready()
+        names = tuple(found.institutions)
+        if taken:
+            taken(names)
     with steps.step('cells'):
-        cells = parameters.form.cells(taken.values)
-        spec = parameters.joint(tuple(taken.institutions))
+        cells = parameters.form.cells(found.values)
+        spec = parameters.joint(names)
         contributions = None
         if parameters.by_institution:
             cells = cells.apply(lambda x: mpc.moveaxis(x, 0, 1), lambda x: mpc.moveaxis(x, 1, 2))
@@ -128,40 +138,35 @@ async def fund_flow(mpc, *, parameters: FundFlowParameters, job: str,
             contributions = {m.name: cells.measures[m.name].total for m in spec.amounts}
             cells = cells.apply(lambda x: x.sum(0), lambda x: x[:, 0])
         await cells.ready()
-    concentrated = bool(contributions) and parameters.rules.rounding < 2 and not parameters.noise
     with steps.step('release'):
-        said = Record(record.what, record.period, tuple(taken.institutions), record.manifest_hash,
-                      record.approvals, record.measurement, taken.refused)
-        found = await release(mpc, spec, parameters.rules, cells, said, receivers=receivers,
-                              contributions=contributions, concentration=concentrated,
+        table = await decided(mpc, spec, parameters.rules, cells, contributions=contributions,
+                              concentration=parameters.concentrated,
                               perturbation=parameters.noise)
-    if found is None:
-        return {'steps': steps.costs, 'outputs': {}}
+        public = {'institutions': list(names), 'refused': found.refused,
+                  'figures': list(table.figures)}
+        result = {'steps': steps.costs, 'outputs': {}, 'public': public}
+        if outside:
+            return {**result, 'sealed': await sealed(mpc, table.arrays)}
+        opened = await opened_by(mpc, table.arrays, receivers)
+    if opened is not None:
+        result['outputs'] = published(parameters, record, public, opened)
+    return result
+
+
+def published(parameters: FundFlowParameters, record: Record, public: dict[str, Any],
+              opened) -> dict[str, Any]:
+    """At the receiver: the document of `release` with `derived`.
+
+    Derived are `flagged_share` (of outstanding credit), `loans_share`, `change` (against the
+    period before) and, where institutions are the contributors, `concentration`.
+    """
+    names = tuple(public['institutions'])
+    found = assembled(parameters.joint(names), parameters.rules, about(record, public),
+                      public['figures'], (), opened, parameters.noise)
     found['derived'] = {
         'flagged_share': derived.ratio(found, 'flagged', 'outstanding'),
         'loans_share': derived.ratio(found, 'flagged_loans', 'rows'),
         'change': derived.change(found, 'flagged', 'period')}
-    if concentrated:
+    if parameters.concentrated:
         found['derived']['concentration'] = derived.concentration(found, 'outstanding')
-    return {'steps': steps.costs, 'outputs': found}
-
-
-class Steps:
-    """Named steps of a program, metered and reported."""
-
-    def __init__(self, mpc, progress) -> None:
-        self.mpc, self.progress = mpc, progress
-        self.costs: dict[str, dict[str, float]] = {}
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Meter a step, and report its start and end."""
-        mpc = self.mpc
-        mpc.step, mpc.floor = name, mpc.meter.depth
-        self.progress(name, 'start')
-        with mpc.meter.open_section(name), mpc.meter.measure() as cost:
-            yield
-        self.costs[name] = {'seconds': cost.seconds, 'rounds': cost.rounds,
-                            'bytes_per_party': cost.bytes_sent,
-                            'multiplications': cost.multiplications}
-        self.progress(name, 'done')
+    return found

@@ -21,13 +21,14 @@ from engine import field as elements
 from engine.array import constant
 from protocols.stats.cells import Amount, Cells
 from protocols.stats.forms import Claimed
-from protocols.stats.fund_flow import Steps
+from protocols.stats.handed import opened_by, sealed
 from protocols.stats.intake import Intake, intake
 from protocols.stats.joins import attach
-from protocols.stats.release import Record, release
+from protocols.stats.release import Record, about, assembled, decided
 from protocols.stats.rules import Rules
 from protocols.stats.spec import Dimension, Measure, TableSpec
 from protocols.stats.submission import Expected, schema_digest
+from protocols.steps import Progress, Steps
 
 STEPS = ('intake', 'carbon', 'indicators', 'release')
 FIGURES = ('loans', 'all_balance', 'green_balance', 'green_before', 'new_loans', 'new_green',
@@ -122,21 +123,25 @@ def loan_rows(parameters: GreenParameters, tags, balances) -> npt.NDArray[np.int
 
 async def green_finance(mpc, *, parameters: GreenParameters, job: str,
                         messages: dict[str, dict[str, bytes | None]], record: Record,
-                        receivers=None,
-                        progress: Callable[[str, str], None] = lambda name, state: None
-                        ) -> dict[str, Any]:
+                        receivers=None, outside: bool = False,
+                        taken: Callable[[tuple[str, ...]], None] | None = None,
+                        progress: Progress = lambda name, state: None) -> dict[str, Any]:
     """Run the program at this compute party.
 
     `messages` holds this party's messages by kind: `sums` and `loans` by institution, `carbon` by
-    its holder. Returns {"steps", "outputs", "own"}. `outputs` at a receiver: `table` (the document
-    of `release`) and `bands` {institution: 0 is the best}. `own` maps each institution to this
-    party's shares of its result, to be sent to it and put together by `own_result`.
+    its holder. `taken` is told which institutions count, before anything of their data opens, and
+    may raise. Returns {"steps", "outputs", "own", "public"}. `outputs` at a receiver is that of
+    `published`; with `outside` nothing opens, and `sealed` holds shares for a receiver outside.
+    `own` maps each institution to this party's shares of its result, to be sent to it and put
+    together by `own_result`.
     """
     steps = Steps(mpc, progress)
     p = parameters
     with steps.step('intake'):
         sums, loans, carbon = await _taken(mpc, p, job, messages)
-    names = [i for i in sums.institutions if i in set(loans.institutions)]
+        names = [i for i in sums.institutions if i in set(loans.institutions)]
+        if taken:
+            taken(tuple(names))
     figures = sums.values.take([sums.institutions.index(i) for i in names])[:, 0]
     rows = loans.values.take([loans.institutions.index(i) for i in names])
     with steps.step('carbon'):
@@ -151,15 +156,28 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
         fresh = own * constant(mpc, np.ones(own.shape, np.int64))
         shares = await fresh.ready()
     with steps.step('release'):
-        refused = {**sums.refused, **loans.refused}
-        said = Record(record.what, record.period, tuple(names), record.manifest_hash,
-                      record.approvals, record.measurement, refused)
-        table = await _table(mpc, p, names, figures, said, receivers)
-        opened = await mpc.output(bands, receivers)
-    outputs = {} if table is None else {
-        'table': table, 'bands': {i: int(b) for i, b in zip(names, opened, strict=True)}}
-    return {'steps': steps.costs, 'outputs': outputs,
-            'own': {i: np.ascontiguousarray(shares[k]) for k, i in enumerate(names)}}
+        table = await _table(mpc, p, names, figures)
+        public = {'institutions': names, 'refused': {**sums.refused, **loans.refused},
+                  'figures': list(table.figures)}
+        arrays = {**table.arrays, 'bands': bands}
+        result = {'steps': steps.costs, 'outputs': {}, 'public': public,
+                  'own': {i: np.ascontiguousarray(shares[k]) for k, i in enumerate(names)}}
+        if outside:
+            return {**result, 'sealed': await sealed(mpc, arrays)}
+        opened = await opened_by(mpc, arrays, receivers)
+    if opened is not None:
+        result['outputs'] = published(p, record, public, opened)
+    return result
+
+
+def published(parameters: GreenParameters, record: Record, public: dict[str, Any],
+              opened) -> dict[str, Any]:
+    """At the receiver: `table`, the document of `release`, and `bands` {institution: 0 is best}."""
+    names = public['institutions']
+    table = assembled(table_of(parameters, names), parameters.rules, about(record, public),
+                      public['figures'], (), opened)
+    return {'table': table,
+            'bands': {i: int(b) for i, b in zip(names, opened['bands'], strict=True)}}
 
 
 async def _taken(mpc, p, job, messages) -> tuple[Intake, Intake, Intake]:
@@ -214,20 +232,25 @@ def _bands(mpc, p, score):
     return (1 - mpc.less(higher.reshape(k, 1), ends.reshape(1, -1))).sum(1)
 
 
-async def _table(mpc, p, names, figures, said, receivers):
-    """Balances by kind of institution; the institutions are the contributors."""
+def table_of(p: GreenParameters, names) -> TableSpec:
+    """The regulator's table, over the institutions that count."""
     kinds = tuple(dict.fromkeys(p.kinds[i] for i in names))
     measures = tuple(Measure(name, bits=p.amount_bits, unit=p.unit)
                      for name in ('all_balance', 'green_balance'))
-    spec = TableSpec((Dimension('kind', kinds),), measures)
+    return TableSpec((Dimension('kind', kinds),), measures)
+
+
+async def _table(mpc, p, names, figures):
+    """Balances by kind of institution; the institutions are the contributors."""
+    spec = table_of(p, names)
+    kinds = spec.dimensions[0].categories
     member = np.array([[p.kinds[i] == kind for kind in kinds] for i in names], np.int64)
 
     def spread(name):
         return figures[:, FIGURES.index(name)].reshape(-1, 1) * member
-    loans, contributions = spread('loans'), {m.name: spread(m.name) for m in measures}
+    loans, contributions = spread('loans'), {m.name: spread(m.name) for m in spec.measures}
     cells = Cells(loans.sum(0), {name: Amount(x.sum(0)) for name, x in contributions.items()})
-    return await release(mpc, spec, p.rules, cells, said, receivers=receivers,
-                         contributions=contributions)
+    return await decided(mpc, spec, p.rules, cells, contributions=contributions)
 
 
 def own_result(shares: dict[int, npt.NDArray[np.uint64]], geometry, frac: int = 20

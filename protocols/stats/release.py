@@ -8,13 +8,14 @@ opened (`derived`), so they can show nothing more.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from engine.array import SecureArray
 from protocols.stats.cells import Amount, Cells, by_contributor, extend, squares
+from protocols.stats.handed import opened_by
 from protocols.stats.perturb import Noise, noise, rounded
 from protocols.stats.primary import primary
 from protocols.stats.rules import MINIMUM, REASONS, SECONDARY, SHOWN, Rules
@@ -39,19 +40,52 @@ class Record:
     refused: dict[str, str] = field(default_factory=dict)
 
 
+def about(record: Record, public: dict[str, Any]) -> Record:
+    """A record with the institutions that counted, which approved, and those that did not."""
+    names = tuple(public['institutions'])
+    return replace(record, institutions=names, refused=dict(public['refused']),
+                   approvals=tuple(dict.fromkeys([*record.approvals, *names])))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A table whose rules have been applied and that may open as it stands.
+
+    `arrays` are what a receiver sees: `codes` (extended shape), `figures` (names, *extended shape)
+    with zeros where withheld, and `ranks` if there are percentiles. `figures` names the figures.
+    """
+
+    arrays: dict[str, SecureArray]
+    figures: tuple[str, ...]
+    percentiles: tuple[str, ...]
+
+
 async def release(mpc, spec: TableSpec, rules: Rules, cells: Cells, record: Record, *,
-                  receivers=None, contributions: dict[str, SecureArray] | None = None,
-                  concentration: bool = False,
-                  perturbation: Noise | None = None) -> dict[str, Any] | None:
+                  receivers=None, **options) -> dict[str, Any] | None:
     """Apply the rules to cells (spec.shape) and open the table; None at who does not receive it.
+
+    `options` are those of `decided`. Result: see `document`. Revealed to the receivers (all
+    parties, unless named): the document's cells and statuses, and nothing to anybody else.
+    """
+    table = await decided(mpc, spec, rules, cells, **options)
+    opened = await opened_by(mpc, table.arrays, receivers)
+    if opened is None:
+        return None
+    return assembled(spec, rules, record, table.figures, table.percentiles, opened,
+                     options.get('perturbation'))
+
+
+async def decided(mpc, spec: TableSpec, rules: Rules, cells: Cells, *,
+                  contributions: dict[str, SecureArray] | None = None,
+                  concentration: bool = False, perturbation: Noise | None = None) -> Decided:
+    """Apply the rules to cells (spec.shape); what may be shown stays shared.
 
     The largest contributions of amounts come with the cells, or from `contributions`: per measure
     the sums (contributors, *shape) of institutions or other contributors that are in several cells.
     With `concentration` the sums of their squares and the sum of the four largest are shown with
     each cell. Percentiles are shown for cells (not for totals) with at least `rules.minimum` rows
     on both sides. Squares, percentiles and other extras are shown as they are, and so cannot be
-    combined with rounding or noise. Result: see `document`. Revealed to the receivers: the
-    document's cells and statuses, and nothing to anybody else.
+    combined with rounding or noise. Nothing opens.
     """
     if cells.shape != spec.shape:
         raise ValueError(f'cells of shape {cells.shape}, expected {spec.shape}')
@@ -75,19 +109,20 @@ async def release(mpc, spec: TableSpec, rules: Rules, cells: Cells, record: Reco
         code, withheld = code + SECONDARY * second, withheld + second
     figures = _figures(mpc, spec, rules, cells, extended, perturbation)
     shown = 1 - withheld
-    pending = [mpc.open_array(code, receivers),
-               mpc.open_array(figures * shown, receivers, raw=True)]
+    arrays = {'codes': code, 'figures': figures * shown}
     if cells.percentiles:
-        pending.append(mpc.open_array(_percentiles(mpc, spec, rules, cells, shown), receivers,
-                                      raw=True))
-    codes, values, *ranks = [await p for p in pending]
-    if codes is None:
-        return None
-    names = ['rows', *[m.name for m in spec.measures], *extended.extra]
-    found = document(spec, rules, record, codes, dict(zip(names, values, strict=True)),
-                     perturbation)
-    if ranks:
-        _add_percentiles(found, spec, list(cells.percentiles), ranks[0])
+        arrays['ranks'] = _percentiles(mpc, spec, rules, cells, shown)
+    names = ('rows', *[m.name for m in spec.measures], *extended.extra)
+    return Decided(arrays, names, tuple(cells.percentiles))
+
+
+def assembled(spec: TableSpec, rules: Rules, record: Record, figures, percentiles, opened,
+              perturbation: Noise | None = None) -> dict[str, Any]:
+    """The document of a decided table, from what its arrays opened to."""
+    found = document(spec, rules, record, opened['codes'],
+                     dict(zip(figures, opened['figures'], strict=True)), perturbation)
+    if 'ranks' in opened:
+        _add_percentiles(found, spec, list(percentiles), opened['ranks'])
     return found
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ NAMES = ("bank", "fintech", "government", "telecom")
 
 
 class Fleet:
-    """Nodes of `NAMES` under `folder`, with `fields` of node.json; use it as a context manager.
+    """Nodes of `names` under `folder`, with `fields` of node.json; use it as a context manager.
 
     `modules` says which module runs as a node, where it is another than `parties.node`.
     """
@@ -28,18 +28,19 @@ class Fleet:
         folder: Path,
         fields: Mapping[str, Mapping[str, Any]] | None = None,
         modules: Mapping[str, str] | None = None,
+        names: Sequence[str] = NAMES,
     ) -> None:
-        self._modules = modules or {}
-        self._run = make_homes(folder, {name: (fields or {}).get(name, {}) for name in NAMES})
+        self._modules, self._names = modules or {}, names
+        self._run = make_homes(folder, {name: (fields or {}).get(name, {}) for name in names})
         self.homes = self._run.homes
         self._broker: subprocess.Popen[str] | None = None
         self._nodes: dict[str, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> "Fleet":
         self._broker = self._start("parties.broker", "--config", str(self._run.broker_file))
-        for name in NAMES:
+        for name in self._names:
             self.start(name, wait=False)
-        for name in NAMES:
+        for name in self._names:
             self._wait_online(name)
         return self
 

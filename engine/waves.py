@@ -1,0 +1,160 @@
+"""Sine series of a secret number in two rounds, whatever the number of terms.
+
+f(x) = Σ c_k sin(2πkx / P) for public c_k and k, with a period P that is a power of two. x, a local
+expression of degree 2t, is opened under masks to a dealer, as in `engine.compare`: so x = u + v
+modulo P, where u is known to the dealer and v, the mask of the one set that lacks it, to all
+others. Since sin k(u + v) = sin ku cos kv + cos ku sin kv, the dealer shares the sines and cosines
+of its summand, those of the other are a sharing as they are, and the series is an inner product of
+the two. That the sum wraps around modulo P is no matter: the sines do too. So a bounded function
+costs two rounds and one more for the inner product, which callers merge with what they need it for.
+
+Beyond ±P/2 the series repeats, so x must be known to stay within. For t = 1, not in verified mode.
+The dealer learns u, which is uniformly random within 2^-40; nobody learns more.
+
+Sources: the angle addition on additive shares is folklore; the masked opening is that of Damgård
+et al., TCC 2006, the sharing without messages that of Cramer, Damgård, Ishai, TCC 2005.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from engine import costs, field
+from engine.array import SecureArray
+from engine.dealing import deal_roles, deal_shares
+from engine.opening import Opening
+from engine.operation import Operation
+
+
+def can_wave(mpc) -> bool:
+    """Whether `waves` works in this deployment."""
+    g = mpc.geometry
+    return g.t == 1 and not g.verified
+
+
+def waves_cost(n: int, terms: int, m: int, t: int) -> costs.Prediction:
+    """`waves` of n numbers: an opening of degree 2t to a dealer, and what it deals."""
+    opening = costs.ELEMENT * 2 * t * n
+    dealt = costs.share(2 * terms * n, m, t).total_bytes
+    return costs.sequence(m, costs.Prediction(2, opening + dealt))
+
+
+def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
+          frac: int = 16, work=None) -> SecureArray:
+    """(2, 2 K, *shape) shares of factors a, b with Σ_j a_j b_j = Σ_k c_k sin(2πkx / P).
+
+    x = fn(*shares) is a local expression of degree 2t, an integer of magnitude below 2^83 (m = 4),
+    and P = 2^places units of it, places <= 64. `coefficients` {k: c_k} with |c_k| < 8; factors have
+    `frac` fractional bits each. Two rounds; bytes: `waves_cost`, 32 + 64 K in all per number for
+    m = 4. Raises ValueError where `can_wave` is false.
+    """
+    g, shape = mpc.geometry, tuple(shape)
+    if not can_wave(mpc):
+        raise ValueError(f'waves among {g.m} parties with threshold {g.t}: expected threshold 1, '
+                         'and not verified mode')
+    n, terms = math.prod(shape), len(coefficients)
+    op = Operation(mpc, 'waves', (2, 2 * terms, *shape))
+    op.expected = waves_cost(n, terms, g.m, g.t)
+    dealer = op.group[0]
+    opening = Opening(op, 2 * g.t, op.group, receivers=(dealer,))
+    roles = deal_roles(g, dealer, op.rotation)
+
+    async def body(op, *shares):
+        op.multiplications = n
+        word = await _word(op, opening, lambda: fn(*shares), n, work or 4 * n)
+        out = np.empty((2, 2 * terms * n, 2), np.uint64)
+        mine = await op.compute(
+            16 * terms * n, _factors, word, coefficients, places, frac, mpc.pid == dealer)
+        await _deal(op, dealer, roles, mine, out[0])
+        if mpc.pid == dealer:
+            out[1] = 0
+        else:
+            [others] = [k for k, s in enumerate(g.sets) if dealer not in s]
+            out[1] = field.affine(mine, g.set_value(others, mpc.pid))
+        return out.reshape(2, 2 * terms, *shape, 2)
+    return mpc.issue(op, inputs, body, SecureArray(mpc, (2, 2 * terms, *shape), frac))
+
+
+async def _word(op, opening, expression, n, work):
+    """The summand of x modulo 2^64 that this party knows; one round."""
+    g, pid, [dealer] = op.runtime.geometry, op.runtime.pid, opening.receivers
+    sends, sets = pid in opening.senders, g.sets_of(pid)
+    period = 1 + g.t if sends else 1
+    draws = np.empty((len(sets) * period, n, 2), np.uint64)
+    for j, index in enumerate(sets):
+        op.of_set(index, b'wave', 2 * n * period, out=draws[j * period:(j + 1) * period])
+    own = None
+    if sends:
+        z = (await op.compute(work, expression)).reshape(n, 2)
+        coefs = field.table([g.set_value(k, pid) * (pid + 1)**j
+                             for k in sets for j in range(period)])
+        own = await op.compute(12 * n, field.add_masks, np.ascontiguousarray(z),
+                               field.limbs(1 << (g.product_bits - 1)), draws, coefs, period,
+                               g.mask_bits)
+        opening.send(own, 0)
+    masks = draws[::period, :, 0]
+    if pid == dealer:
+        shares, points = await opening.receive(own, 0, n)
+        opened = await op.compute(4 * n, field.combine, field.stack(shares),
+                                  g.recombination(tuple(points)))
+        word = opened[:, 0] - masks.sum(0, dtype=np.uint64)
+    else:
+        [others] = [j for j, index in enumerate(sets) if dealer not in g.sets[index]]
+        word = np.uint64(0) - masks[others]
+    op.round()
+    return word
+
+
+async def _deal(op, dealer, roles, values, out):
+    """Shares of the dealer's values (k, 2), into `out`; one round."""
+    mpc, (seeded, sent), purpose = op.runtime, roles, b'factors'
+    if mpc.pid == dealer:
+        shares = await op.compute(4 * len(values), deal_shares, op, mpc, values, seeded, sent,
+                                  purpose)
+        for peer in sent:
+            op.send(peer, shares[peer], 1)
+        out[:] = shares[dealer]
+    elif mpc.pid in seeded:
+        out[:] = field.uniform(op.of_pair(dealer, purpose, 2 * len(out)).reshape(out.shape))
+    else:
+        out[:] = await op.receive_elements(dealer, len(out), 1)
+    op.round()
+
+
+def _factors(word, coefficients, places, frac, dealer):
+    """Factors (2 K n, 2): the dealer's a = (c sin, c cos), or b = (cos, sin)."""
+    terms = np.array(list(coefficients), np.int64)
+    unit = float(1 << frac)
+    scales = np.array(list(coefficients.values())) * unit if dealer else np.full(len(terms), unit)
+    out = np.empty((2, len(terms), len(word), 2), np.uint64)
+    if not dealer:
+        out = out[::-1]
+    _fill(word << np.uint64(64 - places), terms, scales, out[0], out[1])
+    return (out if dealer else out[::-1]).reshape(-1, 2)
+
+
+@njit(cache=True, nogil=True)
+def _fill(turns, terms, scales, sines, cosines):
+    """Scaled sines and cosines of multiples (ascending) of the angles turns / 2^64, as elements."""
+    for i in range(turns.size):
+        angle = np.int64(turns[i]) * (np.pi / 2.0**63)
+        re, im = np.cos(angle), np.sin(angle)
+        x, y, k = 1.0, 0.0, 0
+        for j in range(terms.size):
+            while k < terms[j]:
+                x, y = x * re - y * im, x * im + y * re
+                k += 1
+            _put(sines, j, i, y * scales[j])
+            _put(cosines, j, i, x * scales[j])
+
+
+@njit(cache=True, nogil=True)
+def _put(out, j, i, value):
+    units = np.int64(np.rint(value))
+    # p - v is the bits of -v less one, under 2^63 - 1.
+    below = np.uint64(units < 0)
+    out[j, i, 0] = np.uint64(units) - below
+    out[j, i, 1] = below * np.uint64(0x7fffffffffffffff)

@@ -1,0 +1,1 @@
+"""Regulator statistics as jobs: input parties, releases, ledgers."""

@@ -1,0 +1,271 @@
+"""What an input party shares, from the files in its node's folder.
+
+`data/<program>/<delivery>/`, or `data/<program>/` where there is no such folder, holds CSV or
+Parquet files of fixed names (docs/statistics.md). Errors name file and column and count rows; they
+go to every party of a job, so they repeat no value.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from parties.errors import LocalError
+from parties.manifest import Manifest, Submission
+from parties.stats.keeping import data_folder
+from parties.stats.terms import FundFlowTerms, GreenFinanceTerms, RelatedLoansTerms, Terms, terms_of
+
+Matrices = dict[str, npt.NDArray[np.int64]]
+_NO_KEY = bytes(32)
+_LARGEST = 1 << 53
+
+
+def submission(manifest: Manifest, party: str, home: Path) -> Submission:
+    """What the manifest asks of this party, if its data can be shared; LocalError otherwise."""
+    terms = terms_of(manifest)
+    matrices(terms, party, data_folder(home, manifest.program.name, terms.delivery), _NO_KEY)
+    stated = manifest.inputs[party]
+    assert isinstance(stated, Submission)
+    return stated
+
+
+def digest(home: Path, manifest: Manifest) -> str:
+    """A digest of all files of this party's data; it never leaves the node."""
+    folder = data_folder(home, manifest.program.name, terms_of(manifest).delivery)
+    whole = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{path.name} {content}\n".encode())
+    return whole.hexdigest()
+
+
+def matrices(terms: Terms, party: str, folder: Path, key: bytes) -> Matrices:
+    """The matrices that a party shares, by part; LocalError for what cannot be shared.
+
+    `key` makes the tags of companies where a program joins by company.
+    """
+    try:
+        if isinstance(terms, FundFlowTerms):
+            return _fund_flow(terms, folder)
+        if isinstance(terms, GreenFinanceTerms):
+            return _green(terms, party, folder, key)
+        assert isinstance(terms, RelatedLoansTerms)
+        return _related(terms, party, folder)
+    except ValueError as exc:
+        raise _wrong(folder, str(exc)) from None
+
+
+def _fund_flow(terms: FundFlowTerms, folder: Path) -> Matrices:
+    from protocols.stats.fund_flow import INDICATORS, bank_cells
+
+    loans = File(folder, "loans")
+    scores = [loans.numbers(name.replace("-", "_"), optional=True) for name in INDICATORS]
+    cells = bank_cells(
+        terms.protocol,
+        region=loans.texts("region"),
+        period=loans.texts("period"),
+        outstanding=loans.whole("outstanding"),
+        scores=np.column_stack(scores),
+    )
+    return {"cells": cells}
+
+
+def _green(terms: GreenFinanceTerms, party: str, folder: Path, key: bytes) -> Matrices:
+    from protocols.stats.green_finance import loan_rows
+    from protocols.stats.joins import company_tags, reference
+
+    found: Matrices = {}
+    if party == terms.carbon_holder:
+        carbon = File(folder, "carbon")
+        ids = carbon.identifiers("company")
+        if len(ids) > terms.companies:
+            raise ValueError(f"{len(ids)} companies, but at most {terms.companies} are agreed")
+        spare = [f"\0{i}" for i in range(terms.companies - len(ids))]
+        intensity = np.zeros(terms.companies, np.int64)
+        intensity[: len(ids)] = carbon.whole("intensity")
+        found["carbon"] = reference(company_tags([*ids, *spare], key), intensity)
+    if party not in terms.kinds:
+        return found
+    loans = File(folder, "loans")
+    balance, before = loans.whole("balance"), loans.whole("before", optional=True)
+    green, new, overdue = (loans.bits(name) for name in ("green", "new", "overdue"))
+    products = [balance, balance * green, before * green, balance * new, balance * new * green,
+                balance * overdue * green]  # fmt: skip
+    found["sums"] = np.array([[len(balance), *[int(x.sum()) for x in products]]], np.int64)
+    ids, kept = loans.identifiers("company", repeated=True), green > 0
+    chosen = [company for company, is_green in zip(ids, kept, strict=True) if is_green]
+    tags = company_tags(chosen, key) if chosen else np.zeros(0, np.int64)
+    found["loans"] = loan_rows(terms.protocol, tags, balance[kept])
+    return found
+
+
+def _related(terms: RelatedLoansTerms, party: str, folder: Path) -> Matrices:
+    from protocols.stats.related_loans import padded
+
+    place = register(terms, folder)
+    found: Matrices = {}
+    shapes = {part: (e.rows, e.columns) for part, each in terms.parts("").items() for e in each
+              if e.institution == party}  # fmt: skip
+
+    def companies(file: File, name: str) -> npt.NDArray[np.int64]:
+        numbers = [place.get(i, -1) for i in file.identifiers(name, repeated=True)]
+        unknown = sum(n < 0 for n in numbers)
+        if unknown:
+            raise ValueError(f"{file.name}, column {name}: {unknown} are not in the register")
+        return np.array(numbers, np.int64)
+
+    for part, shape in shapes.items():
+        if part == "loans":
+            file = File(folder, "loans")
+            amounts = [file.whole("lent"), file.whole("repaid", optional=True)]
+            columns = [companies(file, "company"), *amounts]
+        elif part == "guarantees":
+            if not File.there(folder, "guarantees"):
+                found[part] = padded([], shape, part)
+                continue
+            file = File(folder, "guarantees")
+            columns = [companies(file, "guarantor"), companies(file, "debtor")]
+        else:
+            file = File(folder, "edges")
+            columns = [companies(file, "first"), companies(file, "second"), file.whole("weight")]
+        found[part] = padded(np.column_stack(columns), shape, f"rows in {file.name}")
+    return found
+
+
+def register(terms: RelatedLoansTerms, folder: Path) -> dict[str, int]:
+    """Numbers by company from the register that everybody has."""
+    base = folder if File.there(folder, "companies") else folder.parent
+    ids = File(base, "companies").identifiers("company")
+    if (len(ids), register_digest(ids)) != (terms.companies, terms.register_digest):
+        raise ValueError("the register of companies is not the one that the manifest names")
+    return {company: number for number, company in enumerate(ids)}
+
+
+def register_digest(ids: Sequence[str]) -> str:
+    """The digest of a list of companies, in its order."""
+    return hashlib.sha256("\n".join(["sepc-register", *ids]).encode()).hexdigest()
+
+
+def public_edges(terms: RelatedLoansTerms, folder: Path) -> npt.NDArray[np.int64]:
+    """The edges (m, 2) that all parties know; LocalError if this party knows others."""
+    try:
+        place = register(terms, folder)
+        file = File(folder, "edges")
+        ends = [file.identifiers(name, repeated=True) for name in ("first", "second")]
+        if edges_digest(*ends) != terms.public_edges:
+            raise ValueError("the edges are not those that the manifest names")
+        numbers = [[place.get(i, -1) for i in end] for end in ends]
+        if min(map(min, numbers), default=0) < 0:
+            raise ValueError(f"{file.name}: a company is not in the register")
+    except ValueError as exc:
+        raise _wrong(folder, str(exc)) from None
+    return np.array(numbers, np.int64).T.reshape(-1, 2)
+
+
+def edges_digest(first: Sequence[str], second: Sequence[str]) -> str:
+    """The digest of edges that all parties know, in their order."""
+    lines = [f"{a}\t{b}" for a, b in zip(first, second, strict=True)]
+    return hashlib.sha256("\n".join(["sepc-edges", *lines]).encode()).hexdigest()
+
+
+class File:
+    """One CSV or Parquet file, column by column; ValueError that names file and column."""
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        from parties.data import DataError
+        from parties.data.reader import Reader
+
+        found = _paths(folder, stem)
+        if not found:
+            raise ValueError(f"there is no file {stem}.csv or {stem}.parquet")
+        self.name = found[0].name
+        try:
+            with Reader(found[0]) as reader:
+                self.columns = {name: "" for name in reader.names}
+                pieces = list(reader.texts(reader.names))
+        except DataError as exc:
+            raise ValueError(f"{self.name}: {len(exc.findings)} problem(s)") from None
+        self._cells: dict[str, list[str | None]] = {
+            name: [cell for piece in pieces for cell in piece[k]]
+            for k, name in enumerate(self.columns)
+        }
+
+    @staticmethod
+    def there(folder: Path, stem: str) -> bool:
+        """Whether a folder has the file."""
+        return bool(_paths(folder, stem))
+
+    def texts(self, name: str) -> list[str]:
+        """A column of text, none missing."""
+        cells = self._column(name)
+        missing = sum(cell is None for cell in cells)
+        if missing:
+            raise ValueError(f"{self.name}, column {name}: {missing} rows are empty")
+        return [str(cell) for cell in cells]
+
+    def identifiers(self, name: str, repeated: bool = False) -> list[str]:
+        """A column of companies, in the form in which they are compared."""
+        from protocols.identifiers import normalise
+
+        found = normalise(self._column(name), "plain")
+        rejected = found.missing.size + sum(where.size for where in found.rejected.values())
+        if rejected:
+            raise ValueError(f"{self.name}, column {name}: {rejected} are no identifiers")
+        if found.duplicates.size and not repeated:
+            raise ValueError(f"{self.name}, column {name}: {found.duplicates.size} are repeated")
+        return [str(i) for i in found.ids]
+
+    def numbers(self, name: str, optional: bool = False) -> npt.NDArray[np.float64]:
+        """A column of numbers, none missing; zeros if there is no such column and need not be."""
+        if optional and name not in self._cells:
+            return np.zeros(len(next(iter(self._cells.values()))))
+        cells, out = self._column(name), []
+        for cell in cells:
+            try:
+                out.append(float(cell or "nan"))
+            except ValueError:
+                out.append(np.nan)
+        values = np.array(out, np.float64)
+        wrong = int((~np.isfinite(values)).sum())
+        if wrong:
+            raise ValueError(f"{self.name}, column {name}: {wrong} rows are no numbers")
+        return values
+
+    def whole(self, name: str, optional: bool = False) -> npt.NDArray[np.int64]:
+        """A column of whole numbers from 0."""
+        values = self.numbers(name, optional)
+        wrong = int(((values < 0) | (values != np.floor(values)) | (values >= _LARGEST)).sum())
+        if wrong:
+            raise ValueError(f"{self.name}, column {name}: {wrong} are not whole numbers from 0")
+        return values.astype(np.int64)
+
+    def bits(self, name: str) -> npt.NDArray[np.int64]:
+        """A column of zeros and ones."""
+        values = self.whole(name)
+        wrong = int((values > 1).sum())
+        if wrong:
+            raise ValueError(f"{self.name}, column {name}: {wrong} are neither 0 nor 1")
+        return values
+
+    def _column(self, name: str) -> list[Any]:
+        if name not in self._cells:
+            raise ValueError(f"{self.name} has no column {name}")
+        return self._cells[name]
+
+
+def _paths(folder: Path, stem: str) -> list[Path]:
+    return [p for p in (folder / f"{stem}.csv", folder / f"{stem}.parquet") if p.is_file()]
+
+
+def _wrong(folder: Path, cause: str) -> LocalError:
+    return LocalError(
+        "own_data",
+        f"the party's own data cannot be shared: {cause}"[:500],
+        f"put right the files in data/{folder.name}, or agree on other terms",
+        step="load",
+    )

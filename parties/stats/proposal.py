@@ -1,0 +1,75 @@
+"""The manifest of a job of regulator statistics, from its parameters and who computes."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from parties.errors import LocalError
+from parties.manifest import Manifest, Party, ProgramName, Role
+from parties.programs import PROGRAMS
+from parties.stats.terms import TERMS, stated_inputs, stated_outputs
+
+DISCLOSURE = (
+    "Institutions share their data with the compute parties; nobody sees a record of another.",
+    "The rules are applied to shares; what they withhold never opens, to anybody.",
+    "Everybody sees who was asked; who computes sees whose data was refused, in which check.",
+)
+
+
+def statistics_manifest(
+    program: str,
+    parameters: Mapping[str, Any],
+    *,
+    initiator: str,
+    compute: Sequence[str],
+    parties: Mapping[str, tuple[str, str]],
+    measurement: str,
+    now: float,
+    seconds: int,
+    approve_seconds: int,
+) -> Manifest:
+    """`parties` gives public key and host by name. The initiator computes if `compute` names it.
+
+    Raises LocalError for parameters that do not fit, and for a party that nobody knows.
+    """
+    try:
+        terms = TERMS[program].from_json(parameters)
+        terms.query()
+    except ValueError as exc:
+        raise LocalError("config", str(exc), "correct the configuration") from None
+    roles: dict[str, Role] = dict.fromkeys(compute, "compute")
+    for name in terms.senders:
+        if name in roles:
+            raise LocalError(
+                "config",
+                f"{name} is asked for data and computes",
+                "have it bring its data through a node of another name",
+            )
+        roles[name] = "input"
+    roles.setdefault(initiator, "output")
+    unknown = sorted(set(roles) - set(parties))
+    if unknown:
+        raise LocalError(
+            "unknown_party",
+            f"{', '.join(unknown)} is not in the directory of parties",
+            "name parties as node.json does",
+        )
+    return Manifest(
+        format="sepc-manifest/1",
+        job_id=f"{program}-{secrets.token_hex(8)}",
+        program=ProgramName(name=program, version=PROGRAMS[program].version),
+        measurement=measurement,
+        parameters=dict(parameters),
+        initiator=initiator,
+        parties=tuple(
+            Party(name=n, public_key=parties[n][0], host=parties[n][1], port=None, role=role)
+            for n, role in roles.items()
+        ),
+        threshold=(len(compute) - 1) // 2,
+        inputs=stated_inputs(terms, tuple(roles), approve_seconds),
+        outputs=stated_outputs(terms),
+        join=None,
+        disclosure=DISCLOSURE,
+        created=int(now),
+        expires=int(now) + seconds,
+    )

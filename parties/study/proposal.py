@@ -1,0 +1,65 @@
+"""The manifest of an uplift study: who takes part, and in one sentence each what opens."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from parties.manifest import (
+    Inputs,
+    Join,
+    Manifest,
+    Output,
+    Party,
+    ProgramName,
+    join_helpers,
+)
+from parties.programs import PROGRAMS, UPLIFT
+
+
+def uplift_manifest(
+    *,
+    inputs: Mapping[str, Inputs],
+    keys: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    measurement: str,
+    now: float,
+    seconds: int,
+    host: str = "127.0.0.1",
+) -> Manifest:
+    """A manifest that expires `seconds` after `now`; the first party of `inputs` initiates."""
+    names = tuple(inputs)
+    return Manifest(
+        format="sepc-manifest/1",
+        job_id=f"uplift-{secrets.token_hex(8)}",
+        program=ProgramName(name=UPLIFT, version=PROGRAMS[UPLIFT].version),
+        measurement=measurement,
+        parameters=dict(parameters),
+        initiator=names[0],
+        parties=tuple(Party(name=n, public_key=keys[n], host=host, port=None) for n in names),
+        threshold=(len(names) - 1) // 2,
+        inputs=dict(inputs),
+        outputs={
+            name: Output(receivers=(names[0],), meaning=f"{names[0]} learns {meaning}.")
+            for name, meaning in _meanings(2 ** (len(names) - 1)).items()
+        },
+        join=Join(mode="shared", helpers=join_helpers(names), same_order=True),
+        disclosure=(
+            "No identifier and no single row's score opens to anybody, the initiator included.",
+            "Weights, information values, WOE values and bin counts never open.",
+            "Helpers in a join see which positions of two secretly ordered lists match.",
+        ),
+        created=int(now),
+        expires=int(now) + seconds,
+    )
+
+
+def _meanings(models: int) -> dict[str, str]:
+    return {
+        "rows_joint": "how many of its businesses are in all parties' data, in the training part "
+        "and in the test part, and how many of the latter defaulted",
+        "auc": f"the AUC of {models} models on the test part, one per subset of the partners",
+        "ks": "the KS of the same models",
+        "curves": "the numbers of good and bad rows of each model at fixed shares of the test part",
+        "moments": "for each two of the models one sum over bad and one over good rows, of "
+        "products of how many rows of the other class they outrank: the errors of the AUCs",
+    }

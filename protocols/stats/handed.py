@@ -1,0 +1,128 @@
+"""Results for parties outside of the computation: a message from every compute party.
+
+A regulator that only receives, or an institution that gets its own figures, takes no part in the
+computation. Every compute party sends it one message with fresh shares of what is for it, over a
+channel of its own, and what everybody in the computation knows anyway (`public`). The receiver
+compares: all messages must be of one job and say the same in public, and all shares must lie on
+polynomials of degree t. So a compute party that lies is noticed as long as m > t + 1.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import field
+from engine.array import SecureArray, constant
+from engine.errors import EngineError
+from engine.shamir import Geometry
+
+_MARK = b'SEPC-result-1'
+_LENGTH = struct.Struct('<I')
+HEADER_LIMIT = 1 << 24
+
+Shares = dict[str, tuple[npt.NDArray[np.uint64], int]]
+"""By name: this party's share (*shape, 2), and its fractional bits."""
+
+
+async def sealed(mpc, arrays: dict[str, SecureArray]) -> Shares:
+    """Fresh shares of arrays, ready to leave the computation; one product each, one round."""
+    fresh = {name: x * constant(mpc, np.ones(x.shape, np.int64)) for name, x in arrays.items()}
+    return {name: (np.ascontiguousarray(await x.ready()), x.frac) for name, x in fresh.items()}
+
+
+async def opened_by(mpc, arrays: dict[str, SecureArray],
+                    receivers=None) -> dict[str, npt.NDArray] | None:
+    """The same arrays opened to parties of the computation; None at the others.
+
+    Python integers, or floats where there are fractional bits, as from `put_together`.
+    """
+    pending = {name: mpc.open_array(x, receivers, raw=not x.frac) for name, x in arrays.items()}
+    opened = {name: await value for name, value in pending.items()}
+    return None if any(value is None for value in opened.values()) else opened
+
+
+def pack(shares: Shares, public: dict[str, Any], job: str, geometry: Geometry,
+         party: int) -> bytes:
+    """The message of a compute party."""
+    fields = {'job': job, 'party': party, 'parties': geometry.m, 'threshold': geometry.t,
+              'public': public,
+              'arrays': [[name, list(x.shape[:-1]), frac] for name, (x, frac) in shares.items()]}
+    header = json.dumps(fields, sort_keys=True, separators=(',', ':')).encode()
+    content = b''.join(x.astype('<u8').tobytes() for x, _ in shares.values())
+    return _MARK + _LENGTH.pack(len(header)) + header + content
+
+
+def put_together(messages: list[bytes], job: str,
+                 geometry: Geometry) -> tuple[dict[str, Any], dict[str, npt.NDArray]]:
+    """(what is public, arrays by name) from the messages of all compute parties in their order.
+
+    Arrays hold Python integers, or floats where there are fractional bits. Raises EngineError
+    `bad-result` naming a party whose message is malformed, and `results-disagree` if the messages
+    do not fit each other.
+    """
+    read = [_read(message, job, geometry, party) for party, message in enumerate(messages)]
+    public, layout, _ = read[0]
+    for party, (said, arrays, _) in enumerate(read):
+        if (said, arrays) != (public, layout):
+            raise _disagree(f'party {party} says something else in public than party 0')
+    points = tuple(range(geometry.t + 1))
+    values = {}
+    for k, (name, shape, frac) in enumerate(layout):
+        shares = np.stack([contents[k] for _, _, contents in read])
+        first = shares[:geometry.t + 1]
+        for party in range(geometry.t + 1, geometry.m):
+            implied = field.combine(first, geometry.recombination(points, party + 1))
+            if not np.array_equal(implied, shares[party]):
+                raise _disagree('the shares are not those of one sharing')
+        whole = field.combine(first, geometry.recombination(points))
+        if frac:
+            values[name] = field.decode_float(whole, frac).reshape(shape)
+        else:
+            signed = field.to_ints(whole)
+            values[name] = np.where(signed > field.P // 2, signed - field.P, signed).reshape(shape)
+    return public, values
+
+
+def _read(message, job, geometry, party):
+    """(public, [[name, shape, frac]], contents) of one message."""
+    start = len(_MARK) + _LENGTH.size
+    try:
+        if message[:len(_MARK)] != _MARK:
+            raise ValueError
+        (length,) = _LENGTH.unpack_from(message, len(_MARK))
+        if length > HEADER_LIMIT:
+            raise ValueError
+        fields = json.loads(message[start:start + length])
+        stated = [fields[name] for name in ('job', 'party', 'parties', 'threshold')]
+        if stated != [job, party, geometry.m, geometry.t]:
+            raise ValueError
+        at, contents = start + length, []
+        for name, shape, frac in fields['arrays']:
+            if not isinstance(name, str) or not 0 <= int(frac) <= 60:
+                raise ValueError
+            n = int(np.prod(np.array(shape, np.int64), initial=1))
+            if n < 0 or any(s < 0 for s in shape) or len(message) < at + 16 * n:
+                raise ValueError
+            share = np.frombuffer(message, '<u8', 2 * n, at).astype(np.uint64).reshape(n, 2)
+            if not field.canonical(share):
+                raise ValueError
+            contents.append(share)
+            at += 16 * n
+        if at != len(message):
+            raise ValueError
+        return fields['public'], fields['arrays'], contents
+    except (ValueError, KeyError, TypeError, RecursionError, struct.error, OverflowError):
+        raise EngineError('bad-result', 'a result message that is not as the manifest says',
+                          step='receive', party=party,
+                          remedy='check that all parties run the same version') from None
+
+
+def _disagree(cause):
+    return EngineError('results-disagree', cause, step='receive',
+                       remedy='do not use the result; compare the audit logs of the compute '
+                              'parties')

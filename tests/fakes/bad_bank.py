@@ -1,0 +1,22 @@
+"""A bank whose node is in order and whose worker shares amounts that no loan can have."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from parties import node, worker
+from parties.stats import outside
+
+if __name__ == "__main__":
+    if "--home" in sys.argv:
+        sys.exit(node.main(worker=(sys.executable, str(Path(__file__)))))
+    honest = outside.matrices
+
+    def extreme(*arguments: Any) -> dict[str, Any]:
+        """The honest cells, and one sum of 2^50."""
+        found = honest(*arguments)
+        found["cells"][0, 1] = 1 << 50
+        return found
+
+    outside.matrices = extreme  # type: ignore[assignment]
+    sys.exit(worker.main())

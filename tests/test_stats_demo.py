@@ -1,0 +1,83 @@
+"""`sepc stats related-loans --demo` as a newcomer runs it, on a smaller world: two periods, of
+which the second shares only what has changed; and a screenshot of its page."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import networkx
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from parties.cli import app
+from parties.stats import world
+
+BANKS = ("bank-a", "bank-b")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_two_periods_of_related_loans(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(world, "COMPUTE", world.COMPUTE[:3])
+    monkeypatch.setattr(world, "BANKS", BANKS)
+    monkeypatch.setattr(world, "COMPANIES", 40)
+    folder = tmp_path / "run"
+    result = CliRunner().invoke(
+        app, ["stats", "related-loans", "--demo", "--out", str(folder), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    periods = json.loads(result.stdout)["periods"]
+    assert [p["period"] for p in periods] == ["2025Q1", "2025Q2"]
+    graph, owed = networkx.Graph(), pd.Series(dtype=int)
+    for found in periods:
+        assert (found["institutions"], found["refused"]) == (list(BANKS), {})
+        owed = add(graph, owed, folder / "parties", found["period"])
+        groups = [sorted(g) for g in networkx.connected_components(graph)]
+        sums = {", ".join(g): int(owed.reindex(g, fill_value=0).sum()) for g in groups}
+        alone = {c: int(v) for c, v in owed.items() if c not in graph}
+        over = {g: v for g, v in {**sums, **alone}.items() if v > 20_000}
+        assert dict(found["lists"][0]["rows"]) == over and over
+        document = json.loads(Path(found["files"]["json"]).read_text())
+        assert document["record"]["manifest_hash"] == found["manifest_sha256"]
+        assert all(Path(path).stat().st_size > 100 for path in found["files"].values())
+    for home in (folder / "parties").iterdir():
+        kept = list(home.glob("jobs/*/shares.npz"))
+        assert len(kept) == (2 if home.name in world.COMPUTE else 0)
+        assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
+    if shutil.which("chromium"):
+        screenshot(periods[1]["files"]["html"], tmp_path)
+
+
+def add(graph: networkx.Graph, owed: pd.Series, parties: Path, period: str) -> pd.Series:
+    """Take in a period's files; returns what every company owes by now."""
+
+    def table(name: str, stem: str) -> pd.DataFrame:
+        return pd.read_csv(parties / name / "data" / "related-loans" / period / f"{stem}.csv")
+
+    edges = table("registry", "edges").query("weight >= 50")
+    graph.add_edges_from(zip(edges["first"], edges["second"], strict=True))
+    for bank in BANKS:
+        made = table(bank, "guarantees")
+        graph.add_edges_from(zip(made.guarantor, made.debtor, strict=True))
+        loans = table(bank, "loans")
+        owed = owed.add((loans.lent - loans.repaid).groupby(loans.company).sum(), fill_value=0)
+    return owed
+
+
+def screenshot(page: str, folder: Path) -> None:
+    picture = folder / "page.png"
+    subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1100,2400",
+         f"--user-data-dir={folder / 'profile'}", f"--screenshot={picture}", f"file://{page}"],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert picture.stat().st_size > 50_000
+
+
+def test_what_is_missing_is_said() -> None:
+    result = CliRunner().invoke(app, ["stats", "fund-flow", "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["code"] == "options"
