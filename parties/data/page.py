@@ -1,52 +1,38 @@
-"""The data check as a page: one self-contained file in both languages, in the report's style."""
+"""The data check as a page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from parties.data.texts import TEXTS
-from parties.report.catalog import LANGUAGES
 from parties.report.charts import both
+from parties.report.page import render_page
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_HOUSE = Path(__file__).parents[1] / "report" / "templates"
 
 
 def render_check(document: Mapping[str, Any], language: str = "en") -> str:
     """The page as text; `language` ("en" or "zh") is the one that it shows first."""
-    if language not in LANGUAGES:
-        raise ValueError(f"language is {language!r}, expected one of {', '.join(LANGUAGES)}")
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=lambda value: f"{value:,.0f}",
-        percent=lambda value, digits=1: f"{value:.{digits}%}",
-        figure=_figure,
-    )
+    filters: dict[str, Callable[..., Any]] = {
+        "count": lambda value: f"{value:,.0f}",
+        "percent": lambda value, digits=1: f"{value:.{digits}%}",
+        "figure": _figure,
+    }
     cells = document["rows"] * len(document["columns"])
     keys = document["identifiers"] or {"changed": {}, "rejected": {}}
-    styles = (_HOUSE / "style.css", _TEMPLATES / "check.css")
-    return environment.get_template("check.html.j2").render(
+    values = dict(
         d=document,
         t=_text,
         rule=_rule,
         bars=_spark,
         missing_share=sum(c["missing"] for c in document["columns"]) / cells if cells else 0.0,
         rule_names=[*dict.fromkeys([*keys["changed"], *keys["rejected"]])],
-        language="zh-CN" if language == "zh" else "en",
-        style=Markup("".join(path.read_text(encoding="utf-8") for path in styles)),
-        script=Markup((_HOUSE / "script.js").read_text(encoding="utf-8")),
     )
+    return render_page("check.html.j2", language, values, filters, _TEMPLATES, "check.css")
 
 
 def _text(key: str, **values: object) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LANGUAGES = ("en", "zh")
+from parties.report.catalog import LANGUAGES
 
 TEXTS: dict[str, tuple[str, str]] = {
     "subtitle": (

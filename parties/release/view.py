@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parties.release.texts import LANGUAGES, TEXTS, text
+from parties.release.texts import TEXTS, text
+from parties.report.catalog import LANGUAGES
 from parties.report.charts import Both
 
 TOTAL = "total"

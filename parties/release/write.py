@@ -1,28 +1,19 @@
-"""``release.html``, ``release.json`` and ``release.csv`` from a published table.
-
-The page is one self-contained file: no font, script, style or image from elsewhere, and a content
-security policy that would refuse them.
-"""
+"""``release.html``, ``release.json`` and ``release.csv`` from a published table."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from parties.release.charts import time_series
-from parties.release.texts import LANGUAGES
 from parties.release.view import View
 from parties.report.charts import Bar, bars, both
+from parties.report.page import as_json, render_page
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_REPORT = Path(__file__).parent.parent / "report" / "templates"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -34,7 +25,7 @@ def write_release(
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "html": render_html(document, language),
-        "json": json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n",
+        "json": as_json(document),
         "csv": render_csv(document),
     }
     paths = {}
@@ -66,21 +57,12 @@ def _text(value: str) -> str:
 
 def render_html(document: Mapping[str, Any], language: str = "en") -> str:
     """The page as text; `language` is the one that it shows first."""
-    if language not in LANGUAGES:
-        raise ValueError(f"language is {language!r}, expected one of {', '.join(LANGUAGES)}")
-    environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(_TEMPLATES), FileSystemLoader(_REPORT)]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=lambda value: f"{value:,d}", both=lambda texts: both((texts[0], texts[1]))
-    )
+    filters: dict[str, Callable[..., Any]] = {
+        "count": lambda value: f"{value:,d}",
+        "both": lambda texts: both((texts[0], texts[1])),
+    }
     view = View(document)
-    styles = (_REPORT / "style.css", _TEMPLATES / "release.css")
-    return environment.get_template("release.html.j2").render(
+    values = dict(
         view=view,
         t=view.t,
         d=document,
@@ -96,7 +78,5 @@ def render_html(document: Mapping[str, Any], language: str = "en") -> str:
             [view.category(c) for c in view.dimensions[view.columns]],
             title=view.t("lines", figure=view.figure(figure)),
         ),
-        language="zh-CN" if language == "zh" else "en",
-        style=Markup("".join(p.read_text(encoding="utf-8") for p in styles)),
-        script=Markup((_REPORT / "script.js").read_text(encoding="utf-8")),
     )
+    return render_page("release.html.j2", language, values, filters, _TEMPLATES, "release.css")

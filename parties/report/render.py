@@ -1,24 +1,14 @@
-"""``report.html`` and ``report.json`` from the result document of a job.
-
-The page is one self-contained file: no font, script, style or image from elsewhere, and a content
-security policy that would refuse them.
-"""
+"""``report.html`` and ``report.json`` from the result document of a job."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from parties.report import charts
-from parties.report.catalog import LANGUAGES
+from parties.report.page import as_json, render_page
 from parties.report.view import TOP_FEATURES, View
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -32,43 +22,25 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     html, data = folder / "report.html", folder / "report.json"
     html.write_text(render_html(document, language), encoding="utf-8")
-    data.write_text(
-        json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    data.write_text(as_json(document), encoding="utf-8")
     return {"html": str(html), "json": str(data)}
 
 
 def render_html(document: Mapping[str, Any], language: str = "en") -> str:
     """The page as text."""
-    if language not in LANGUAGES:
-        raise ValueError(f"language is {language!r}, expected one of {', '.join(LANGUAGES)}")
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=lambda value: f"{value:,.0f}",
-        decimal=lambda value, digits=3: f"{value:.{digits}f}",
-        signed=lambda value: f"{value:+.3f}".replace("-", "−"),
-        whole=lambda value: f"{value:+d}".replace("-", "−") if value else "0",
-        percent=lambda value, digits=1: f"{value:.{digits}%}",
-        megabytes=lambda value: f"{value / 1e6:,.2f}",
-        large=_large,
-        both=lambda texts: charts.both((texts[0], texts[1])),
-    )
+    filters: dict[str, Callable[..., Any]] = {
+        "count": lambda value: f"{value:,.0f}",
+        "decimal": lambda value, digits=3: f"{value:.{digits}f}",
+        "signed": lambda value: f"{value:+.3f}".replace("-", "−"),
+        "whole": lambda value: f"{value:+d}".replace("-", "−") if value else "0",
+        "percent": lambda value, digits=1: f"{value:.{digits}%}",
+        "megabytes": lambda value: f"{value / 1e6:,.2f}",
+        "large": _large,
+        "both": lambda texts: charts.both((texts[0], texts[1])),
+    }
     view = View(document)
-    return environment.get_template("report.html.j2").render(
-        view=view,
-        t=view.t,
-        d=document,
-        top_features=TOP_FEATURES,
-        language="zh-CN" if language == "zh" else "en",
-        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        script=Markup((_TEMPLATES / "script.js").read_text(encoding="utf-8")),
-    )
+    values = {"view": view, "t": view.t, "d": document, "top_features": TOP_FEATURES}
+    return render_page("report.html.j2", language, values, filters)
 
 
 def _large(value: float) -> str:

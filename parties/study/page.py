@@ -1,26 +1,21 @@
-"""``study.html`` and ``study.json`` from the document of a study, and its tables on the terminal.
-
-The page is one self-contained file: no font, script, style or image from elsewhere, and a content
-security policy that would refuse them.
-"""
+"""``study.html`` and ``study.json`` from a study's document, and its tables on the terminal."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table
 
+from parties.report.catalog import LANGUAGES
 from parties.report.charts import Bar, bars, both
-from parties.study.texts import LANGUAGES, TEXTS, said
+from parties.report.page import as_json, render_page
+from parties.study.texts import TEXTS, said
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_REPORT = Path(__file__).parent.parent / "report" / "templates"
 
 
 def write_study(
@@ -30,38 +25,28 @@ def write_study(
     folder = Path(folder)
     html, data = folder / "study.html", folder / "study.json"
     html.write_text(render_html(document, language), encoding="utf-8")
-    data.write_text(
-        json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    data.write_text(as_json(document), encoding="utf-8")
     return {"html": str(html), "json": str(data)}
 
 
 def render_html(document: Mapping[str, Any], language: str = "en") -> str:
     """The page as text; ``language`` ("en" or "zh") is the one that it shows first."""
-    if language not in LANGUAGES:
-        raise ValueError(f"language is {language!r}, expected one of {', '.join(LANGUAGES)}")
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(figure=figure, signed=lambda value: figure(value, "+"))
 
     def t(key: str, **values: Any) -> Markup:
         return both((said(key, 0, **values), said(key, 1, **values)))
 
-    return environment.get_template("study.html.j2").render(
+    values = dict(
         t=t,
         d=document,
         best=max(document["partners"], key=lambda one: one["shapley"]["value"]),
         verdict=lambda one: t(verdict(one)),
         chart=_chart(document),
-        language="zh-CN" if language == "zh" else "en",
-        style=Markup((_REPORT / "style.css").read_text(encoding="utf-8")),
-        script=Markup((_REPORT / "script.js").read_text(encoding="utf-8")),
     )
+    filters: dict[str, Callable[..., Any]] = {
+        "figure": figure,
+        "signed": lambda value: figure(value, "+"),
+    }
+    return render_page("study.html.j2", language, values, filters, _TEMPLATES)
 
 
 def figure(value: Mapping[str, float], sign: str = "") -> str:

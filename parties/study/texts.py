@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-LANGUAGES = ("en", "zh")
-
 TEXTS: dict[str, tuple[str, str]] = {
     "title": ("Which data is worth having", "哪些数据值得引入"),
     "subtitle": (
