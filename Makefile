@@ -14,7 +14,8 @@ demo: $(VENV)/.installed
 	$(BIN)/sepc demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not live"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m live
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -14,7 +14,10 @@ from parties.envelope import Envelope
 from parties.identity import Directory
 from parties.store import Store
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 NAMES = ["bank", "fintech", "government", "telecom"]
 

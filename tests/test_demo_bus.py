@@ -13,7 +13,10 @@ import pytest
 from fakes.broker import RECORD
 from fakes.runs import ROOT, DemoRun, wait_until_none_left
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 ROWS = 80
 NAMES = ("bank", "fintech", "government", "telecom")

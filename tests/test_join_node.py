@@ -17,7 +17,10 @@ from parties.join_learned import disclosures
 from parties.manifest import Manifest
 from parties.world import credit_codes
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 CODES = credit_codes(np.random.default_rng(5), 200).tolist()
 OWN = {

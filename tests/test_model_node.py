@@ -23,7 +23,10 @@ from parties.model_rows import read_rows
 from parties.proposal import credit_manifest
 from protocols.binning import bin_index, fit_breaks
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 PARAMETERS = CreditParameters(
     max_bins=4, max_features=3, vif_max=None, correlation_max=None, iterations=2, examples=2,

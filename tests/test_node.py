@@ -16,7 +16,10 @@ from fakes.runs import FAKE, DemoRun, wait_until_none_left
 from parties.audit import verify_log
 from parties.store import Store
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 NAMES = ("bank", "fintech", "government", "telecom")
 

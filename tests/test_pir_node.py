@@ -14,7 +14,10 @@ from fakes.fleet import NAMES, Fleet
 
 from parties.audit import verify_log
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 FRAUD = {f"91FRAUD{i:03d}": (i % 64, i % 5, f"2024-01-{1 + i % 28:02d}", f"case {i}")
          for i in range(60)}  # fmt: skip

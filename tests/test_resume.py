@@ -91,6 +91,7 @@ def _reading(fields: dict[str, Any]) -> dict[str, Any]:
     return {"id_name": fields["id_column"], "label_name": fields["label"]}
 
 
+@pytest.mark.live
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_training_goes_on_after_a_killed_worker_and_after_all_were_killed(tmp_path: Path) -> None:
     world = World(tmp_path)

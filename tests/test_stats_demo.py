@@ -18,6 +18,8 @@ from parties.stats import world
 
 BANKS = ("bank-a", "bank-b")
 
+pytestmark = pytest.mark.live
+
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_two_periods_of_related_loans(tmp_path: Path, monkeypatch: Any) -> None:

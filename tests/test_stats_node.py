@@ -19,7 +19,10 @@ from protocols.stats.fund_flow import FundFlowParameters
 from protocols.stats.plain.programs import fund_flow_table
 from protocols.stats.rules import Rules
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 COMPUTE = ("auditor", "centre", "exchange", "registry")
 BANKS = ("bank-a", "bank-b", "bank-extreme", "bank-broken", "bank-late")

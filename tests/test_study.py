@@ -92,6 +92,7 @@ def test_the_manifest_says_what_opens(tmp_path: Path) -> None:
     assert {o.receivers for o in manifest.outputs.values()} == {("bank",)}
 
 
+@pytest.mark.live
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_study_by_live_nodes_agrees_with_its_twin(tmp_path: Path) -> None:
     data = tmp_path / "data"
