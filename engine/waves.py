@@ -28,6 +28,9 @@ from engine.dealing import deal_roles, deal_shares
 from engine.opening import Opening
 from engine.operation import Operation
 
+_RADIANS = math.pi / 2 / 2.0**62
+_SINE = tuple((-1)**k / math.factorial(2 * k + 1) for k in range(8))[::-1]
+_COSINE = tuple((-1)**k / math.factorial(2 * k) for k in range(8))[::-1]
 
 def can_wave(mpc) -> bool:
     """Whether `waves` works in this deployment."""
@@ -137,11 +140,36 @@ def _factors(word, coefficients, places, frac, dealer):
 
 
 @njit(cache=True, nogil=True)
+def _unit(turns):
+    """(cos, sin) of the angle turns / 2^64, of a whole turn, within 1e-12.
+
+    By additions and products of doubles only: all parties but the dealer must come to the very same
+    numbers, and libraries differ in the last digit of a cosine, even by processor.
+    """
+    signed = np.int64(turns)
+    quarter = ((signed >> np.int64(61)) + np.int64(1)) >> np.int64(1)
+    z = np.float64(signed - (quarter << np.int64(62))) * _RADIANS
+    square = z * z
+    sine = cosine = 0.0
+    for k in range(len(_SINE)):
+        sine = sine * square + _SINE[k]
+        cosine = cosine * square + _COSINE[k]
+    sine *= z
+    quarter &= np.int64(3)
+    if quarter == 0:
+        return cosine, sine
+    if quarter == 1:
+        return -sine, cosine
+    if quarter == 2:
+        return -cosine, -sine
+    return sine, -cosine
+
+
+@njit(cache=True, nogil=True)
 def _fill(turns, terms, scales, sines, cosines):
     """Scaled sines and cosines of multiples (ascending) of the angles turns / 2^64, as elements."""
     for i in range(turns.size):
-        angle = np.int64(turns[i]) * (np.pi / 2.0**63)
-        re, im = np.cos(angle), np.sin(angle)
+        re, im = _unit(turns[i])
         x, y, k = 1.0, 0.0, 0
         for j in range(terms.size):
             while k < terms[j]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from engine_kit import measured, secret
 
 from engine import field
 from engine.cluster import run_cluster
-from engine.waves import can_wave, waves, waves_cost
+from engine.waves import _unit, can_wave, waves, waves_cost
 from models.logistic_link import sigmoid_factors
 
 SERIES = {1: 0.5, 2: -1.25, 7: 0.125}
@@ -50,6 +52,17 @@ def test_factors_give_the_logistic_function_within_its_bounds():
     for got in run_cluster(program, 4):
         assert np.abs(got[:97] + 0.5 - 1 / (1 + np.exp(-x[:97]))).max() < 3e-3
         assert np.abs(got).max() < 0.51
+
+
+def test_sines_are_the_same_to_the_last_bit_on_every_machine():
+    """The parties that compute them locally hold a sharing only if they agree."""
+    turns = [np.uint64(k * 0x9E3779B97F4A7C15 % 2**64) for k in range(1000)]
+    turns += [np.uint64(v % 2**64) for k in range(64) for v in (1 << k, (1 << k) - 1, -(1 << k))]
+    found = np.array([_unit(v) for v in turns])
+    assert (found[::50] == [_unit.py_func(v) for v in turns[::50]]).all()
+    angles = np.array(turns).view(np.int64) * (np.pi / 2**63)
+    np.testing.assert_allclose(found, np.stack([np.cos(angles), np.sin(angles)], 1), atol=1e-14)
+    assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == "dad5c24151bbb93a"
 
 
 @pytest.mark.parametrize("m", [3, 4])
