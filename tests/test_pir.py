@@ -63,6 +63,19 @@ def test_batches_of_present_and_absent_keys(seed, monkeypatch):
     assert found == [[records.get(key) for records in contents] for key in keys]
 
 
+def test_ten_thousand_queries_half_of_them_for_absent_keys():
+    records = some_records(1, 5000, 32)
+    keys = np.random.default_rng(1).permutation([f"company-{i}" for i in range(10_000)]).tolist()
+
+    async def program(mpc):
+        lists = await lists_of(mpc, [records], [Layout(5000, 32)])
+        return await ask(mpc, lists, 1, len(keys), own(mpc, 1, keys))
+
+    found = run_cluster(program, 4)[1]
+    assert found == [[records.get(key)] for key in keys]
+    assert sum(answer is not None for [answer] in found) == 5000
+
+
 @pytest.mark.parametrize("severity", [0, 1, 40, 63])
 def test_the_decision_is_exact_at_the_limit(severity):
     records = {f"s{s}": Record(s, 4095, datetime.date(4000, 1, 1), b"\xff" * 64)
