@@ -102,7 +102,7 @@ def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
         roles=frozenset({"compute", "input", "output"}),
         links="parties.stats.inside:links",
         outside="parties.stats.outside:run",
-        check="parties.stats.terms:problem",
+        check="parties.stats.stated:problem",
     )
 
 

@@ -26,7 +26,8 @@ from parties.stats.keeping import admit_release, commit, release_files
 from parties.stats.orders import document_of, read_config
 from parties.stats.own import edges_digest, matrices, register_digest, submission
 from parties.stats.proposal import statistics_manifest
-from parties.stats.terms import problem, terms_of
+from parties.stats.stated import problem
+from parties.stats.terms import terms_of
 from parties.store import Store
 
 BANKS = ("bank-a", "bank-b", "bank-c")

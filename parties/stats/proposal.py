@@ -7,7 +7,8 @@ from typing import Any
 from parties.errors import LocalError
 from parties.manifest import Manifest, Party, ProgramName, Role
 from parties.programs import PROGRAMS
-from parties.stats.terms import TERMS, stated_inputs, stated_outputs
+from parties.stats.stated import stated_inputs, stated_outputs
+from parties.stats.terms import TERMS
 
 DISCLOSURE = (
     "Institutions share their data with the compute parties; nobody sees a record of another.",

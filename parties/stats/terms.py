@@ -1,8 +1,7 @@
-"""What manifests say about regulator statistics: parameters, what is due from whom, who receives.
+"""The parameters of regulator statistics, as manifests state them.
 
-From a manifest's parameters everything else about it follows: the shapes of what the input parties
-share, the outputs, and the entry for the ledgers. A node compares (`problem`), so a manifest cannot
-promise less than its program opens.
+From them everything else about a manifest follows: the shapes of what the input parties share, who
+receives what, and the entry for the ledgers (`parties.stats.stated` compares).
 """
 
 from collections.abc import Mapping
@@ -12,19 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from parties import canonical
-from parties.manifest import (
-    Hex32,
-    Input,
-    Manifest,
-    Nothing,
-    Output,
-    Part,
-    PartyName,
-    Sentence,
-    Strict,
-    Submission,
-    explain,
-)
+from parties.manifest import Hex32, Manifest, PartyName, Strict, explain
 from parties.programs import FUND_FLOW, GREEN_FINANCE, RELATED_LOANS
 
 if TYPE_CHECKING:
@@ -349,62 +336,3 @@ TERMS: dict[str, type[Terms]] = {
 def terms_of(manifest: Manifest) -> Terms:
     """The parameters of a manifest of one of these programs; ValueError if they do not fit."""
     return TERMS[manifest.program.name].from_json(manifest.parameters)
-
-
-def stated_inputs(terms: Terms, names: tuple[str, ...], approve_seconds: int) -> dict[str, Input]:
-    """What each party brings, by the parameters."""
-    due: dict[str, list[Part]] = {}
-    for part, each in terms.parts("").items():
-        for e in each:
-            made = Part(name=part, rows=e.rows, columns=e.columns)
-            due.setdefault(e.institution, []).append(made)
-    optional = terms.senders
-    return {
-        name: Submission(parts=tuple(due[name]), optional=optional[name], seconds=approve_seconds)
-        if name in due
-        else Nothing()
-        for name in names
-    }
-
-
-def stated_outputs(terms: Terms) -> dict[str, Output]:
-    """What opens to whom, by the parameters."""
-    return {
-        name: Output(receivers=receivers, meaning=_sentence(receivers, what))
-        for name, (receivers, what) in terms.meanings().items()
-    }
-
-
-def _sentence(receivers: tuple[str, ...], what: str) -> Sentence:
-    who = receivers[0] if len(receivers) == 1 else f"The {len(receivers)} institutions"
-    return f"{who} {what}."[:500]
-
-
-def problem(manifest: Manifest) -> str | None:
-    """What in a manifest does not follow from its parameters; None if all does."""
-    try:
-        terms = terms_of(manifest)
-    except ValueError as exc:
-        return f"the parameters are not valid: {exc}"
-    roles = {party.name: party.role for party in manifest.parties}
-    senders = terms.senders
-    for name in senders:
-        if roles.get(name) != "input":
-            return f"{name} is asked for data, but has the role {roles.get(name)}, expected input"
-    for name, role in roles.items():
-        if role == "input" and name not in senders:
-            return f"{name} has the role input, but is asked for nothing"
-        if role == "output" and name != terms.receiver:
-            return f"{name} has the role output, but receives nothing"
-    if terms.receiver != manifest.initiator:
-        return f"the release goes to {terms.receiver}, expected the initiator"
-    if roles[terms.receiver] == "input":
-        return f"{terms.receiver} brings data and receives the release"
-    seconds = {i.seconds for i in manifest.inputs.values() if isinstance(i, Submission)}
-    if len(seconds) != 1:
-        return "the time for approvals is not the same for all input parties"
-    if manifest.inputs != stated_inputs(terms, manifest.names, seconds.pop()):
-        return "the inputs are not those that follow from the parameters"
-    if manifest.outputs != stated_outputs(terms):
-        return "the outputs are not those that follow from the parameters"
-    return None
