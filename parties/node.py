@@ -19,7 +19,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from parties.commands import Commands as Operator
 from parties.config import NodeConfig
 from parties.control import serve
 from parties.doctor import Doctor
-from parties.envelope import seal
 from parties.errors import LocalError, PartiesError, RemoteProtocolError, as_error
 from parties.holdings import Order
 from parties.identity import Directory, Identity
@@ -40,20 +38,10 @@ from parties.lifeline import die_with_parent
 from parties.list_commands import STAGED
 from parties.list_keeping import complete, query_details
 from parties.manifest import Manifest
-from parties.messages import (
-    PRESENCE,
-    Body,
-    Failure,
-    Ping,
-    Pong,
-    Proposal,
-    Receipt,
-    inbox_topic,
-    presence_topic,
-    subscriptions,
-)
+from parties.messages import Body, Failure, Ping, Pong, Proposal, Receipt, subscriptions
 from parties.model_terms import held_models, model_event
 from parties.policy import Decision
+from parties.post import Post
 from parties.presence import Roster
 from parties.programs import PROGRAMS, Programs
 from parties.runner import Runner, Surroundings
@@ -62,7 +50,6 @@ from parties.store import Store
 
 MAX_EARLY = 256
 PID_FILE = "node.pid"
-WILL_LIFETIME = 7 * 24 * 3600
 LEAVE_DEADLINE = 3.0
 WORKER = (sys.executable, "-m", "parties.worker")
 
@@ -118,6 +105,7 @@ class Node:
             bus.Address(broker.host, broker.port, self.name, broker.password),
             subscriptions(self.name),
         )
+        self._post = Post(self.identity, self.store, self._bus, self.session)
         self.roster = Roster(self.config.presence_grace, self._lost)
         self._inbox = Inbox(self.name, self.directory, self.store, self.roster, self._refuse)
         self.jobs: dict[str, Job] = {}
@@ -157,7 +145,7 @@ class Node:
 
     async def _serve(self, operator: Operator, commands: Commands) -> None:
         async with asyncio.TaskGroup() as self._group:
-            self._spawn(self._bus.run(self._receive, self._announce))
+            self._spawn(self._bus.run(self._receive, self._post.announce))
             await self._bus.wait_connected()
             self.online.set()
             self._report(event="online")
@@ -252,7 +240,7 @@ class Node:
             async with asyncio.timeout(LEAVE_DEADLINE):
                 for job in open_jobs:
                     await job.ended.wait()
-                await self._bus.leave(presence_topic(self.name), partial(self._presence, "offline"))
+                await self._post.leave()
 
     # -- the bus -----------------------------------------------------------------------------
 
@@ -260,50 +248,13 @@ class Node:
         """Send a message about a job to its other parties and to this node's observers."""
         others = [name for name in manifest.names if name != self.name]
         for recipient in (*others, *self.config.observers):
-            letter = partial(
-                self._letter,
-                recipient,
-                kind,
-                body,
-                job_id=manifest.job_id,
-                manifest_sha256=manifest.sha256(),
-            )
-            await self._bus.publish(inbox_topic(recipient, self.name), letter)
+            await self._post.send(recipient, kind, body, manifest)
         if kind != "progress":
             self.audit.append("sent", kind=kind, job_id=manifest.job_id)
 
     async def send_alone(self, recipient: str, kind: str, body: Body) -> None:
         """Send a message that is about no job to one party."""
-        letter = partial(self._letter, recipient, kind, body, lifetime=30)
-        await self._bus.publish(inbox_topic(recipient, self.name), letter)
-
-    def _letter(self, recipient: str, kind: str, body: Body, **about: Any) -> bytes:
-        return seal(
-            self.identity,
-            recipient=recipient,
-            sequence=self.store.next_sequence(recipient),
-            kind=kind,
-            body=body.model_dump(mode="json"),
-            now=time.time(),
-            **about,
-        )
-
-    def _announce(self) -> bus.Announcement:
-        # Arguments are evaluated in this order: the will's number follows the birth's.
-        return bus.Announcement(
-            presence_topic(self.name), self._presence("online"), self._presence("offline")
-        )
-
-    def _presence(self, state: str) -> bytes:
-        return seal(
-            self.identity,
-            recipient=PRESENCE,
-            sequence=self.store.next_sequence(PRESENCE),
-            kind="presence",
-            body={"state": state, "session": self.session},
-            now=time.time(),
-            lifetime=WILL_LIFETIME,
-        )
+        await self._post.send(recipient, kind, body)
 
     async def _receive(self, topic: str, payload: bytes) -> None:
         letter = self._inbox.receive(topic, payload)
