@@ -123,6 +123,24 @@ def mac(typingctx, a0, a1, a2, xl, xh, yl, yh):
 
 
 @intrinsic
+def mac_small(typingctx, a0, a1, a2, xl, xh, y):
+    """Add x * y for a field element x and y < 2^64 to a 192-bit accumulator, without folding.
+
+    Room for 2^64 / y terms.
+    """
+    sig = types.UniTuple(_U64, 3)(*(_U64,) * 6)
+
+    def codegen(context, b, sig, args):
+        acc = b.or_(b.zext(_join(b, args[0], args[1]), _I192),
+                    b.shl(b.zext(args[2], _I192), ir.Constant(_I192, 128)))
+        y = b.zext(args[5], _I128)
+        low = b.zext(b.mul(b.zext(args[3], _I128), y), _I192)
+        high = b.shl(b.zext(b.mul(b.zext(args[4], _I128), y), _I192), ir.Constant(_I192, 64))
+        return _limbs(context, b, sig, b.add(acc, b.add(low, high)), 3)
+    return sig, codegen
+
+
+@intrinsic
 def reduce3(typingctx, a0, a1, a2):
     """Canonical form of a 192-bit accumulator."""
     sig = types.UniTuple(_U64, 2)(_U64, _U64, _U64)

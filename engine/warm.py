@@ -60,6 +60,9 @@ def compile_all() -> None:
     from engine.cluster import run_cluster
     from engine.waves import waves
 
+    def series(mpc, x):
+        return waves(mpc, [x], lambda share: share, x.shape, 24, {1: 1.0})
+
     async def program(mpc):
         x = mpc.input(mpc.array(np.linspace(-1, 1, 6).reshape(3, 2)), senders=0)
         big = mpc.array(np.zeros((200, 200), np.int64))
@@ -67,7 +70,7 @@ def compile_all() -> None:
         parts = [y @ np.ones((2, 2)), mpc.shuffle(x), mpc.log(x * x + 1.0), x.ravel().cumsum(),
                  x.sum(0), -x, x.T @ x[:, 0], big @ big, big @ big[:, 0],
                  big.T @ big[:, 0],
-                 waves(mpc, [x], lambda share: share, x.shape, 24, {1: 1.0}, x.frac)]
+                 mpc.product('multiply', [series(mpc, x)], lambda s: s, x.shape, 0, 32)]
         await mpc.output(parts)
     run_cluster(program, 3)
 

@@ -5,8 +5,9 @@ expression of degree 2t, is opened under masks to a dealer, as in `engine.compar
 modulo P, where u is known to the dealer and v, the mask of the one set that lacks it, to all
 others. Since sin k(u + v) = sin ku cos kv + cos ku sin kv, the dealer shares the sines and cosines
 of its summand, those of the other are a sharing as they are, and the series is an inner product of
-the two. That the sum wraps around modulo P is no matter: the sines do too. So a bounded function
-costs two rounds and one more for the inner product, which callers merge with what they need it for.
+the two: local, and small, since what the others know they know in the clear. That the sum wraps
+around modulo P is no matter: the sines do too. So a bounded function costs two rounds, and one more
+to bring it back to degree t, which callers merge with what they need it for.
 
 Beyond ±P/2 the series repeats, so x must be known to stay within. For t = 1, not in verified mode.
 The dealer learns u, which is uniformly random within 2^-40; nobody learns more.
@@ -25,6 +26,7 @@ from numba import njit
 from engine import costs, field
 from engine.array import SecureArray
 from engine.dealing import deal_roles, deal_shares
+from engine.i128 import f_mul, mac_small, reduce3
 from engine.opening import Opening
 from engine.operation import Operation
 
@@ -47,19 +49,21 @@ def waves_cost(n: int, terms: int, m: int, t: int) -> costs.Prediction:
 
 def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
           frac: int = 16, work=None) -> SecureArray:
-    """(2, 2 K, *shape) shares of factors a, b with Σ_j a_j b_j = Σ_k c_k sin(2πkx / P).
+    """A sharing *of degree 2t* of Σ_k c_k sin(2πkx / P), with 2·`frac` fractional bits.
 
-    x = fn(*shares) is a local expression of degree 2t, an integer of magnitude below 2^83 (m = 4),
-    and P = 2^places units of it, places <= 64. `coefficients` {k: c_k} with |c_k| < 8; factors have
-    `frac` fractional bits each. Two rounds; bytes: `waves_cost`, 32 + 64 K in all per number for
-    m = 4. Raises ValueError where `can_wave` is false.
+    Only as a factor in what is opened or brought back: `Runtime.product` takes it as it is,
+    `engine.query.collapse` times one more factor. x = fn(*shares) is a local expression of degree
+    2t, an integer of magnitude below 2^83 (m = 4), and P = 2^places units of it, places <= 64.
+    `coefficients` {k: c_k}, |c_k| < 8. Sines are computed with `frac` fractional bits, at most 24.
+    Two rounds; bytes: `waves_cost`, 32 + 64 K in all per number for m = 4. Raises ValueError where
+    `can_wave` is false.
     """
     g, shape = mpc.geometry, tuple(shape)
     if not can_wave(mpc):
         raise ValueError(f'waves among {g.m} parties with threshold {g.t}: expected threshold 1, '
                          'and not verified mode')
     n, terms = math.prod(shape), len(coefficients)
-    op = Operation(mpc, 'waves', (2, 2 * terms, *shape))
+    op = Operation(mpc, 'waves', (2 * terms, *shape))
     op.expected = waves_cost(n, terms, g.m, g.t)
     dealer = op.group[0]
     opening = Opening(op, 2 * g.t, op.group, receivers=(dealer,))
@@ -68,17 +72,19 @@ def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
     async def body(op, *shares):
         op.multiplications = n
         word = await _word(op, opening, lambda: fn(*shares), n, work or 4 * n)
-        out = np.empty((2, 2 * terms * n, 2), np.uint64)
-        mine = await op.compute(
-            16 * terms * n, _factors, word, coefficients, places, frac, mpc.pid == dealer)
-        await _deal(op, dealer, roles, mine, out[0])
+        mine = await op.compute(8 * terms * n, _factors, word, coefficients, places, frac,
+                                mpc.pid == dealer)
         if mpc.pid == dealer:
-            out[1] = 0
-        else:
-            [others] = [k for k, s in enumerate(g.sets) if dealer not in s]
-            out[1] = field.affine(mine, g.set_value(others, mpc.pid))
-        return out.reshape(2, 2 * terms, *shape, 2)
-    return mpc.issue(op, inputs, body, SecureArray(mpc, (2, 2 * terms, *shape), frac))
+            await _deal(op, dealer, roles, mine, 2 * terms * n)
+            # The others' sharing vanishes here.
+            return np.zeros((*shape, 2), np.uint64)
+        dealt = await _deal(op, dealer, roles, None, 2 * terms * n)
+        [others] = [k for k, s in enumerate(g.sets) if dealer not in s]
+        out = np.empty((n, 2), np.uint64)
+        await op.compute(4 * terms * n, _inner, dealt.reshape(n, 2 * terms, 2), mine,
+                         field.table([g.set_value(others, mpc.pid)]), out)
+        return out.reshape(*shape, 2)
+    return mpc.issue(op, inputs, body, SecureArray(mpc, shape, 2 * frac))
 
 
 async def _word(op, opening, expression, n, work):
@@ -111,32 +117,35 @@ async def _word(op, opening, expression, n, work):
     return word
 
 
-async def _deal(op, dealer, roles, values, out):
-    """Shares of the dealer's values (k, 2), into `out`; one round."""
+async def _deal(op, dealer, roles, values, count):
+    """Shares (count, 2) of the dealer's values; one round."""
     mpc, (seeded, sent), purpose = op.runtime, roles, b'factors'
     if mpc.pid == dealer:
-        shares = await op.compute(4 * len(values), deal_shares, op, mpc, values, seeded, sent,
-                                  purpose)
+        shares = await op.compute(4 * count, deal_shares, op, mpc, values, seeded, sent, purpose)
         for peer in sent:
             op.send(peer, shares[peer], 1)
-        out[:] = shares[dealer]
+        out = shares[dealer]
     elif mpc.pid in seeded:
-        out[:] = field.uniform(op.of_pair(dealer, purpose, 2 * len(out)).reshape(out.shape))
+        out = field.uniform(op.of_pair(dealer, purpose, 2 * count).reshape(count, 2))
     else:
-        out[:] = await op.receive_elements(dealer, len(out), 1)
+        out = await op.receive_elements(dealer, count, 1)
     op.round()
+    return out
 
 
 def _factors(word, coefficients, places, frac, dealer):
-    """Factors (2 K n, 2): the dealer's a = (c sin, c cos), or b = (cos, sin)."""
+    """Per number the 2 K factors: the dealer's (c sin, c cos) as elements, or (cos, sin) as int64.
+    """
     terms = np.array(list(coefficients), np.int64)
     unit = float(1 << frac)
-    scales = np.array(list(coefficients.values())) * unit if dealer else np.full(len(terms), unit)
-    out = np.empty((2, len(terms), len(word), 2), np.uint64)
-    if not dealer:
-        out = out[::-1]
-    _fill(word << np.uint64(64 - places), terms, scales, out[0], out[1])
-    return (out if dealer else out[::-1]).reshape(-1, 2)
+    turns = word << np.uint64(64 - places)
+    if dealer:
+        out = np.empty((len(word) * 2 * len(terms), 2), np.uint64)
+        _fill_elements(turns, terms, np.array(list(coefficients.values())) * unit, out)
+        return out
+    small = np.empty((len(word), 2 * len(terms)), np.int64)
+    _fill(turns, terms, np.full(len(terms), unit), small[:, 1::2], small[:, ::2])
+    return small
 
 
 @njit(cache=True, nogil=True)
@@ -167,7 +176,7 @@ def _unit(turns):
 
 @njit(cache=True, nogil=True)
 def _fill(turns, terms, scales, sines, cosines):
-    """Scaled sines and cosines of multiples (ascending) of the angles turns / 2^64, as elements."""
+    """Scaled and rounded sines and cosines of multiples (ascending) of the angles turns / 2^64."""
     for i in range(turns.size):
         re, im = _unit(turns[i])
         x, y, k = 1.0, 0.0, 0
@@ -175,14 +184,34 @@ def _fill(turns, terms, scales, sines, cosines):
             while k < terms[j]:
                 x, y = x * re - y * im, x * im + y * re
                 k += 1
-            _put(sines, j, i, y * scales[j])
-            _put(cosines, j, i, x * scales[j])
+            sines[i, j] = np.int64(np.rint(y * scales[j]))
+            cosines[i, j] = np.int64(np.rint(x * scales[j]))
 
 
 @njit(cache=True, nogil=True)
-def _put(out, j, i, value):
-    units = np.int64(np.rint(value))
-    # p - v is the bits of -v less one, under 2^63 - 1.
-    below = np.uint64(units < 0)
-    out[j, i, 0] = np.uint64(units) - below
-    out[j, i, 1] = below * np.uint64(0x7fffffffffffffff)
+def _fill_elements(turns, terms, scales, out):
+    """The same in the order sine, cosine, as field elements (n·2 K, 2)."""
+    units = np.empty((1, 2 * terms.size), np.int64)
+    for i in range(turns.size):
+        _fill(turns[i:i + 1], terms, scales, units[:, ::2], units[:, 1::2])
+        for j in range(units.size):
+            # p - v is the bits of -v less one, under 2^63 - 1.
+            below = np.uint64(units[0, j] < 0)
+            at = i * units.size + j
+            out[at, 0] = np.uint64(units[0, j]) - below
+            out[at, 1] = below * np.uint64(0x7fffffffffffffff)
+
+
+@njit(cache=True, nogil=True)
+def _inner(dealt, small, factor, out):
+    """factor · Σ_j dealt[:, j]·small[:, j] for signed small[..] of at most 28 bits."""
+    zero, top = np.uint64(0), np.uint64(0x7fffffffffffffff)
+    for i in range(out.shape[0]):
+        a0 = a1 = a2 = zero
+        for j in range(small.shape[1]):
+            # For a negative number the negative element, p - x.
+            flip = np.uint64(small[i, j] >> np.int64(63))
+            a0, a1, a2 = mac_small(a0, a1, a2, dealt[i, j, 0] ^ flip,
+                                   (dealt[i, j, 1] ^ flip) & top, np.uint64(abs(small[i, j])))
+        a0, a1 = reduce3(a0, a1, a2)
+        out[i, 0], out[i, 1] = f_mul(a0, a1, factor[0, 0], factor[0, 1])

@@ -27,9 +27,9 @@ MONITORS = ('end', 'each', 'none')
 WEIGHTS, SCORING = 24, 16
 _SAMPLE_FROM, _SAMPLE_PER_COLUMN, _SAMPLE_STEPS = 20_000, 100, 4
 _NEWTON_COLUMNS = 40
-_PASSES = {'newton': 8, 'sampled': 5, 'accelerated': 30, 'minibatch': 5}
+_PASSES = {'newton': 8, 'sampled': 7, 'accelerated': 30, 'minibatch': 5}
 _FINE = 4
-"""Passes at the end that take the precise logistic function."""
+"""Passes at the end that take the precise logistic function, of those before the series."""
 
 
 class LogisticRegression:
@@ -143,31 +143,34 @@ class LogisticRegression:
         fine = [k >= count - last for k in range(count)]
         if solver == 'newton':
             plan = [(steps.hessian_model(problem, True), False),
-                    (steps.measure(problem, True), True)]
+                    (steps.measure(problem, 'fine'), True)]
             for _ in range(count - 1):
-                plan += [(steps.move(problem, True), False),
+                plan += [(steps.move(problem, 'fine'), False),
                          (steps.hessian_model(problem, True), False),
                          (steps.remodelled(problem), True)]
             return plan
         if solver == 'accelerated':
             return [(steps.bound_model(problem), False),
-                    *[(steps.nesterov(problem, k, fine[k]), fine[k]) for k in range(count)]]
+                    *[(steps.nesterov(problem, k, 'fine' if fine[k] else 'cheap'), fine[k])
+                      for k in range(count)]]
         part = self._sampled(problem)
-        plan = [(steps.hessian_model(part, False), False), (steps.measure(part, False), False)]
+        plan = [(steps.hessian_model(part, False), False), (steps.measure(part, 'cheap'), False)]
         if solver == 'minibatch':
             batches = sum(-(-(r.stop - r.start) // self.batch_rows)
                           for r in problem.design.pieces())
             plan += [(steps.stochastic_pass(problem, self.batch_rows, k * batches), False)
                      for k in range(count)]
-            return [*plan, (steps.measure(problem, True), True)]
-        plan += [(steps.move(part, False), False)] * _SAMPLE_STEPS
-        plan += [(steps.hessian_model(part, False), False), (steps.measure(part, False), False)]
-        plan += [(steps.move(part, False), False)] * (_SAMPLE_STEPS - 2)
-        for k in range(count):
-            # Steps on other rows, or by a more precise function, do not compare.
-            fresh = k == 0 or fine[k] != fine[k - 1]
-            step = steps.measure if fresh else steps.move
-            plan.append((step(problem, fine[k]), True))
+            return [*plan, (steps.measure(problem, 'fine'), True)]
+        plan += [(steps.move(part, 'cheap'), False)] * _SAMPLE_STEPS
+        plan += [(steps.hessian_model(part, False), False), (steps.measure(part, 'cheap'), False)]
+        plan += [(steps.move(part, 'cheap'), False)] * (_SAMPLE_STEPS - 2)
+        if early := fine.count(False):
+            plan += [(steps.fence(part), False), (steps.measure(problem, 'series'), True)]
+            plan += [(steps.move(problem, 'series'), True)] * (early - 1)
+            plan.append((steps.unless_fenced(problem), False))
+        # Steps on other rows, or by a more precise function, do not compare.
+        plan.append((steps.measure(problem, 'fine'), True))
+        plan += [(steps.move(problem, 'fine'), True)] * (fine.count(True) - 1)
         return plan
 
     def _sampled(self, problem):

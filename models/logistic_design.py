@@ -8,7 +8,7 @@ rows is copied together from all of them, and no page of the file stays in memor
 the shares stay in memory.
 
 Nothing is revealed. A pass over n rows of d + 1 columns reduces d + 1 numbers per block, so its
-traffic is that of the function between the two products and 24 (d + 1) bytes per block and party.
+traffic is that of the function between two products and 24 (d + 1) bytes per block and party.
 """
 
 from __future__ import annotations
@@ -194,18 +194,20 @@ class Design:
             await parts[-1].ready()
         return _total(self.mpc, parts)
 
-    async def pass_over(self, raw: SecureArray, residual) -> SecureArray:
-        """Σ x_i·residual(x_i·raw, rows) over all rows x_i of [X, m]: (columns,), `SLOPE` bits.
+    async def pass_over(self, part, most: int = _LARGEST_BLOCK) -> SecureArray:
+        """Σ part(block, rows) over consecutive blocks of at most `most` rows; shape (columns,).
 
-        `residual(odds, rows)` is called per block with the log-odds (20 fractional bits).
+        `rows` are the places of a block's rows. A few blocks are under way at a time.
         """
         parts: list[SecureArray] = []
-        for k, rows in enumerate(self.pieces()):
-            block = self.block(rows)
-            odds = self.mpc.matrix_product(block, raw, 20)
-            parts.append(self.mpc.matrix_product(block.T, residual(odds, rows), SLOPE))
-            if k >= _WINDOW - 1:
-                await parts[k - _WINDOW + 1].ready()
+        for piece in self.pieces():
+            whole = self.block(piece)
+            for start in range(piece.start, piece.stop, most):
+                rows = slice(start, min(start + most, piece.stop))
+                block = whole[rows.start - piece.start:rows.stop - piece.start]
+                parts.append(part(block, rows))
+                if len(parts) >= _WINDOW:
+                    await parts[-_WINDOW].ready()
         await parts[-1].ready()
         return _total(self.mpc, parts)
 

@@ -2,14 +2,15 @@
 
 `sigmoid` has two precisions. Steps that later ones correct take the cheap one, whose error is below
 2e-3 everywhere, for seven products and two comparisons per element; the last steps take the
-engine's, with 8e-6. Stochastic steps, of which there are many and small ones, wait for rounds:
-they take `sigmoid_factors`, a sine series. All are odd around 1/2, so their errors cancel in sums
+engine's, with 8e-6. Where log-odds are known to be moderate `sigmoid_series` serves, a sine series
+in two rounds, several times cheaper still. All are odd around 1/2, so their errors cancel in sums
 over rows.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Literal
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -18,9 +19,14 @@ from engine import field
 from engine.chebyshev import WORK
 from engine.waves import waves
 
+Precision = Literal['series', 'cheap', 'fine']
+"""`series` for moderate log-odds, falling back on `cheap`; see above."""
+
 BOUND = 8.0
 """Log-odds beyond ±8 count as ±8 in the cheap one: the step there is 3.4e-4."""
 _DEGREE = 7
+MODERATE = 24.0
+"""Log-odds within which the sine series is a logistic function."""
 _PERIOD_BITS = 6
 _WAVES = 9
 
@@ -70,12 +76,12 @@ def variance(mpc, odds, frac: int, *, fine: bool):
                        elementwise=True)
 
 
-def sigmoid_factors(mpc, block, raw):
-    """Factors a, b, stacked (2, K, n), with Σ_j a_j b_j = sigmoid(block @ raw) - 1/2; two rounds.
+def sigmoid_series(mpc, block, raw):
+    """sigmoid(block @ raw) - 1/2 as a sharing of degree 2t (see `engine.waves`); two rounds.
 
-    Error below 3e-3 for log-odds within ±24. It is a sine series of period 64: between ±24 and ±32
-    the value falls to 0, and beyond it repeats, bounded but wrong. Needs `can_wave`; 608 bytes in
-    all per number for m = 4.
+    Error below 3e-3 for log-odds within ±`MODERATE`. It is a sine series of period 64: between ±24
+    and ±32 the value falls to 0, and beyond it repeats, bounded but wrong. Needs `can_wave`; 608
+    bytes in all per number for m = 4.
     """
     n, d = block.shape
 
@@ -87,11 +93,11 @@ def sigmoid_factors(mpc, block, raw):
 
 @functools.cache
 def _series():
-    """{k: coefficient} of sigmoid(x) - 1/2 in sin(2πkx / 64), by least squares within ±24.
+    """{k: coefficient} of sigmoid(x) - 1/2 in sin(2πkx / 64), by least squares within ±`MODERATE`.
 
     A function that falls again as it rose has odd terms only.
     """
-    x = np.linspace(0, 24, 2000)
+    x = np.linspace(0, MODERATE, 2000)
     terms = range(1, 2 * _WAVES, 2)
     table = np.sin(np.outer(x, terms) * (2 * np.pi / (1 << _PERIOD_BITS)))
     found = np.linalg.lstsq(table, 1 / (1 + np.exp(-x)) - 0.5, rcond=None)[0]

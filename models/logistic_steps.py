@@ -24,10 +24,7 @@ from typing import Any
 import numpy as np
 
 from engine import field
-from engine.query import can_collapse, collapse
-from engine.waves import can_wave
-from models.logistic_design import SLOPE
-from models.logistic_link import sigmoid, sigmoid_factors
+from models.logistic_link import MODERATE, Precision
 from models.logistic_problem import DAMPING, MODEL, STATE, Problem
 
 Secrets = dict[str, Any]
@@ -38,6 +35,7 @@ _SIZE = 32
 _BATCH = 24
 _SPLITTING = 0.1
 _SPLITS = 15
+_WITHIN = MODERATE - 4
 _LINEAR = 32
 
 
@@ -117,7 +115,7 @@ def soft_threshold(mpc, x, limit: float):
 
 # --- guarded steps ---
 
-def measure(problem: Problem, fine: bool) -> Action:
+def measure(problem: Problem, precision: Precision) -> Action:
     """Take the step that is known, if any, and find the next one there; one pass.
 
     What changes the loss (other rows, a more precise logistic function) must begin with this: steps
@@ -125,7 +123,7 @@ def measure(problem: Problem, fine: bool) -> Action:
     """
     async def action(s):
         base = target(problem.mpc, s) if 'step' in s else s['base']
-        gradient = await problem.gradient(base, fine)
+        gradient = await problem.gradient(base, precision)
         fresh = {k: v for k, v in s.items() if k != 'scale'}
         return await _with_step(problem, {**fresh, 'base': base, 'gradient': gradient})
     return action
@@ -144,12 +142,12 @@ async def _with_step(problem, s):
             'scale': s.get('scale', problem.mpc.array(np.ones(()), 20))}
 
 
-def move(problem: Problem, fine: bool) -> Action:
+def move(problem: Problem, precision: Precision) -> Action:
     """Try the step; take it, or halve it; one pass."""
     async def action(s):
         mpc = problem.mpc
         there = target(mpc, s)
-        gradient = await problem.gradient(there, fine)
+        gradient = await problem.gradient(there, precision)
         s, step = await _step(problem, s, there, gradient)
         size = _squared(mpc, step)
         better = mpc.less(size, s['size'])
@@ -175,14 +173,42 @@ def _squared(mpc, step):
     return mpc.matrix_product(step, step, _SIZE)
 
 
+# --- steps by the series, which is right for moderate log-odds only ---
+
+def fence(part: Problem) -> Action:
+    """Note, before steps by the series, where they start and whether log-odds are moderate there.
+
+    They are when all but one in a thousand rows of the sample are well within its range. 14 rounds.
+    """
+    async def action(s):
+        mpc, raw, outside = part.mpc, part.raw(s['base']), []
+        for rows in part.design.pieces():
+            odds = mpc.matrix_product(part.design.block(rows), raw, 20)
+            outside.append(mpc.negative(mpc.stack([odds + _WITHIN, _WITHIN - odds])).sum())
+            await outside[-1].ready()
+        moderate = mpc.less(mpc.stack(outside).sum(), part.design.rows // 1000 + 1)
+        return {**s, 'start': s['base'], 'moderate': moderate}
+    return action
+
+
+def unless_fenced(problem: Problem) -> Action:
+    """Go back to where the fence was if the log-odds were not moderate there; one round."""
+    async def action(s):
+        mpc = problem.mpc
+        kept = {k: v for k, v in s.items() if k not in ('start', 'moderate')}
+        return {**kept, 'base': mpc.select(s['moderate'], s['base'], s['start']),
+                'step': s['moderate'] * s['step']}
+    return action
+
+
 # --- accelerated gradient ---
 
-def nesterov(problem: Problem, k: int, fine: bool) -> Action:
+def nesterov(problem: Problem, k: int, precision: Precision) -> Action:
     """Step k of the accelerated method (Nesterov 1983); one pass."""
     async def action(s):
         mpc = problem.mpc
         ahead = s.get('ahead', s['base'])
-        s, step = await _step(problem, s, ahead, await problem.gradient(ahead, fine))
+        s, step = await _step(problem, s, ahead, await problem.gradient(ahead, precision))
         state = ahead - step
         out = {**s, 'base': state, 'step': step * 0, 'size': _squared(mpc, step),
                'scale': mpc.array(np.ones(()), 20),
@@ -198,8 +224,8 @@ def stochastic_pass(problem: Problem, batch_rows: int, first: int) -> Action:
     """One pass in batches of rows as they come, a step per batch; `first` numbers its first step.
 
     State and raw weights move together: (θ, Aθ) -= η S (slope, θ) with S = (P Aᵀ, P Λ) over
-    A (P Aᵀ, P Λ). A batch takes two rounds for the factors of the logistic function at the
-    log-odds, one for the slope and one for the step.
+    A (P Aᵀ, P Λ). A batch takes two rounds for the logistic function, by its series, one for the
+    slope and one for the step.
     """
     async def action(s):
         mpc, design = problem.mpc, problem.design
@@ -215,7 +241,7 @@ def stochastic_pass(problem: Problem, batch_rows: int, first: int) -> Action:
             for start in range(rows.start, rows.stop, batch_rows):
                 batch = slice(start, min(start + batch_rows, rows.stop))
                 k += 1
-                slope = batch_slope(problem, batch, both[size:])
+                slope = problem.slope(design.block(batch), batch, both[size:], 'series', 20)
                 both = _batch_step(mpc, matrix, slope, both, size,
                                    step_length(k) / (batch.stop - batch.start), step_length(k))
                 await both.ready()
@@ -226,40 +252,6 @@ def stochastic_pass(problem: Problem, batch_rows: int, first: int) -> Action:
 def step_length(k: int) -> float:
     """Length of the k-th stochastic step, k = 1, 2, …: 1 / k after a few cautious ones."""
     return 1.0 / (k + 4)
-
-
-def batch_slope(problem, batch, raw):
-    """Σ x_i s_i (p_i - y_i) over some rows, with 20 fractional bits; 3 rounds, with weights 4.
-
-    By `sigmoid_factors`; 19 rounds by the cheap logistic function where that does not work.
-    """
-    mpc, block, label = problem.mpc, problem.design.block(batch), problem.label[batch]
-    weight = None if problem.weight is None else problem.weight[batch]
-    n, size = block.shape
-    if not (can_wave(mpc) and can_collapse(mpc, 3)):
-        error = sigmoid(mpc, mpc.matrix_product(block, raw, 20), SLOPE, fine=False) - label
-        if weight is not None:
-            error = mpc.multiply(error, weight, SLOPE)
-        return mpc.matrix_product(block.T, error, 20)
-    factors = sigmoid_factors(mpc, block, raw)
-    bits = 2 * factors.frac
-    shift = bits - label.frac
-
-    def residual(factors, label):
-        chance = field.total(field.mul(factors[0], factors[1]), 0)
-        return field.sub(field.affine(chance, 1, 1 << bits - 1), field.affine(label, 1 << shift))
-
-    def slope(x, factors, label):
-        return field.matmul(x.transpose(1, 0, 2), residual(factors, label)[:, None])[:, 0]
-    if weight is None:
-        return collapse(mpc, 'slope', [block, factors, label], slope, (size,), 3,
-                        work=4 * n * size, shift=block.frac + bits - 20, frac=20)
-
-    def weighted(w, factors, label):
-        return field.mul(w, residual(factors, label))
-    error = collapse(mpc, 'weighted_residual', [weight, factors, label], weighted, (n,), 3,
-                     shift=weight.frac + bits - SLOPE, frac=SLOPE)
-    return mpc.matrix_product(block.T, error, 20)
 
 
 def _batch_step(mpc, matrix, slope, both, size, of_slope, of_state):

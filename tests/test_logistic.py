@@ -295,7 +295,8 @@ def test_passes_hold_a_few_blocks_and_never_the_matrix(tmp_path):
             if measured:
                 tracemalloc.start()
             await design.moments()
-            await design.pass_over(raw, lambda odds, rows: odds)
+            await design.pass_over(lambda block, rows: mpc.matrix_product(
+                block.T, mpc.matrix_product(block, raw, 20), 24))
             curvature = await design.curvature(raw, lambda odds, rows, f: odds.with_frac(f))
             await curvature.ready()
         peak = tracemalloc.get_traced_memory()[1]

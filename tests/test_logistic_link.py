@@ -13,7 +13,7 @@ from engine.waves import waves_cost
 from models.logistic_design import Design
 from models.logistic_link import sigmoid, variance
 from models.logistic_problem import Problem
-from models.logistic_steps import batch_slope, soft_threshold
+from models.logistic_steps import soft_threshold
 
 ODDS = np.concatenate([np.linspace(-9, 9, 181), [-1e6, -8, 8, 500.0, 2.0**40]])
 
@@ -73,7 +73,7 @@ def batch(mpc_weight):
         problem = Problem(mpc, await Design.of(shared), label, w if mpc_weight else None,
                           None, None, None, np.zeros(3), 0.0)
         depth = mpc.meter.depth
-        slope = batch_slope(problem, slice(0, 40), state)
+        slope = problem.slope(shared, slice(0, 40), state, "series")
         await slope.ready()
         assert slope.depth - depth == (4 if mpc_weight else 3) or mpc.geometry.m == 3
         return await mpc.output(slope)

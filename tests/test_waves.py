@@ -11,7 +11,7 @@ from engine_kit import measured, secret
 from engine import field
 from engine.cluster import run_cluster
 from engine.waves import _unit, can_wave, waves, waves_cost
-from models.logistic_link import sigmoid_factors
+from models.logistic_link import sigmoid_series
 
 SERIES = {1: 0.5, 2: -1.25, 7: 0.125}
 
@@ -20,12 +20,9 @@ def series(x, period):
     return sum(c * np.sin(2 * np.pi * k * x / period) for k, c in SERIES.items())
 
 
-def inner(mpc, factors):
-    """Σ_j a_j b_j, as a product that is opened."""
-    def kernel(f):
-        return field.total(field.mul(f[0], f[1]), 0)
-    return mpc.product("multiply", [factors], kernel, factors.shape[2:], 12,
-                       2 * factors.frac - 12)
+def reduced(mpc, series):
+    """Brought back to degree t, so that it can be opened."""
+    return mpc.product("multiply", [series], lambda s: s, series.shape, 12, series.frac - 12)
 
 
 @pytest.mark.parametrize("m", [3, 4])
@@ -36,19 +33,19 @@ def test_the_series_has_its_values_and_its_period(m):
     async def program(mpc):
         shares = secret(mpc, x, owner=1)
         ones = secret(mpc, np.ones(x.shape), owner=2)
-        return await mpc.output(inner(mpc, waves(mpc, [shares, ones], field.mul, x.shape, 40 + 4,
+        return await mpc.output(reduced(mpc, waves(mpc, [shares, ones], field.mul, x.shape, 40 + 4,
                                                  SERIES)))
     for got in run_cluster(program, m):
         np.testing.assert_allclose(got, series(x, 16), atol=1e-4)
 
 
-def test_factors_give_the_logistic_function_within_its_bounds():
+def test_the_series_gives_the_logistic_function_within_its_bounds():
     """The stated error within ±24; beyond it bounded."""
     x = np.concatenate([np.linspace(-24, 24, 97), [30.0, -40.0, 1000.0]])
 
     async def program(mpc):
         block = secret(mpc, x.reshape(-1, 1))
-        return await mpc.output(inner(mpc, sigmoid_factors(mpc, block, secret(mpc, np.ones(1)))))
+        return await mpc.output(reduced(mpc, sigmoid_series(mpc, block, secret(mpc, np.ones(1)))))
     for got in run_cluster(program, 4):
         assert np.abs(got[:97] + 0.5 - 1 / (1 + np.exp(-x[:97]))).max() < 3e-3
         assert np.abs(got).max() < 0.51
