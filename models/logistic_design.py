@@ -17,6 +17,7 @@ import mmap
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import numpy as np
 
@@ -60,14 +61,16 @@ class Design:
     """Shares of [X, m] (rows, columns): X the features, m the 0/1 weight of a row.
 
     `memory` is the number of bytes that a pass may hold beside the matrix. With a `folder` the
-    shares live in a file there, readable by this user only and deleted by `close`; `put` must then
-    fill every column. Raises LocalProtocolError `no-space` when they do not fit.
+    shares live in a file there that has no name and ends with the process, or by `close`; `put`
+    must then fill every column. Raises LocalProtocolError `no-space` when they do not fit.
     """
 
     def __init__(self, mpc, rows: int, columns: int, *, frac: int = FRAC,
                  memory: int = 1 << 29, folder=None):
         self.mpc, self.rows, self.columns, self.frac = mpc, rows, columns, frac
-        self.memory, self.depth, self._file = memory, 0, None
+        self.memory, self.depth = memory, 0
+        self._file: Any = None
+        self._mapping: Any = None
         smallest = _SMALLEST_BLOCK * columns * 16 * _COPIES
         if memory < smallest:
             raise ValueError(f'{memory} bytes for passes over {columns} columns, expected at least '
@@ -86,12 +89,12 @@ class Design:
                 'no-space', f'the shares of {self.rows} rows of {self.columns} columns take '
                 f'{size} bytes, and {free} are free in {folder}',
                 remedy='name a folder on a larger disk, or train on fewer rows or columns')
-        descriptor, self._file = tempfile.mkstemp('.shares', f'design-{self.mpc.pid}-', folder)
-        with os.fdopen(descriptor, 'r+b') as file:
-            file.truncate(size)
-            if hasattr(os, 'posix_fallocate'):
-                os.posix_fallocate(file.fileno(), 0, size)
-            self._mapping = mmap.mmap(file.fileno(), 0)
+        # A file without a name: its space is free again however the process ends.
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (open until `close`)
+        self._file.truncate(size)
+        if hasattr(os, 'posix_fallocate'):
+            os.posix_fallocate(self._file.fileno(), 0, size)
+        self._mapping = mmap.mmap(self._file.fileno(), 0)
 
     @classmethod
     async def of(cls, columns: SecureArray, *, memory: int = 1 << 29) -> Design:
@@ -116,11 +119,11 @@ class Design:
             self._release(first, rows)
 
     def close(self) -> None:
-        """Forget the shares, and delete their file."""
+        """Forget the shares; their file is gone with the last block of it."""
         self.shares = np.empty((0, self.columns, 2), np.uint64)
         if self._file is not None:
-            os.unlink(self._file)
-            self._file = None
+            self._file.close()
+            self._file = self._mapping = None
 
     def pieces(self) -> list[slice]:
         """The rows of every block."""
