@@ -2,10 +2,8 @@
 
 Training reads the matrix in passes. A pass takes block after block, so that what it holds beside
 the shares of the matrix is bounded: `memory` bytes, whatever the number of rows. Features stream in
-by groups of columns (`put`). With a `folder` the shares are a file there (16 bytes per element) in
-which every group of columns lies by itself, so that it is written once and in one piece; a block of
-rows is copied together from all of them, and no page of the file stays in memory. Without a folder
-the shares stay in memory.
+by groups of columns (`put`). With a `folder` the shares are a file there (`models.share_file`, 16
+bytes per element), else they stay in memory.
 
 Nothing is revealed. A pass over n rows of d + 1 columns reduces d + 1 numbers per block, so its
 traffic is that of the function between two products and 24 (d + 1) bytes per block and party.
@@ -13,18 +11,12 @@ traffic is that of the function between two products and 24 (d + 1) bytes per bl
 
 from __future__ import annotations
 
-import mmap
-import os
-import shutil
-import tempfile
-from typing import Any
-
 import numpy as np
 
 from engine import field
 from engine.array import SecureArray
-from engine.errors import LocalProtocolError
 from engine.query import can_collapse, collapse
+from models.share_file import ShareFile
 from protocols.woe import FRAC
 
 SLOPE = 24
@@ -69,32 +61,15 @@ class Design:
                  memory: int = 1 << 29, folder=None):
         self.mpc, self.rows, self.columns, self.frac = mpc, rows, columns, frac
         self.memory, self.depth = memory, 0
-        self._file: Any = None
-        self._mapping: Any = None
+        self._file: ShareFile | None = None
         smallest = _SMALLEST_BLOCK * columns * 16 * _COPIES
         if memory < smallest:
             raise ValueError(f'{memory} bytes for passes over {columns} columns, expected at least '
                              f'{smallest}')
         self.block_rows = min(_LARGEST_BLOCK, memory // (columns * 16 * _COPIES))
-        self._groups: dict[int, int] = {}
         self.shares = np.empty((rows if folder is None else 0, columns, 2), np.uint64)
         if folder is not None:
-            self._map(folder)
-
-    def _map(self, folder):
-        """Make the file, with all the space that it needs: a full disk must not end a training."""
-        size, free = 16 * self.rows * self.columns, shutil.disk_usage(folder).free
-        if size > free:
-            raise LocalProtocolError(
-                'no-space', f'the shares of {self.rows} rows of {self.columns} columns take '
-                f'{size} bytes, and {free} are free in {folder}',
-                remedy='name a folder on a larger disk, or train on fewer rows or columns')
-        # A file without a name: its space is free again however the process ends.
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (open until `close`)
-        self._file.truncate(size)
-        if hasattr(os, 'posix_fallocate'):
-            os.posix_fallocate(self._file.fileno(), 0, size)
-        self._mapping = mmap.mmap(self._file.fileno(), 0)
+            self._file = ShareFile(rows, columns, self.block_rows, folder)
 
     @classmethod
     async def of(cls, columns: SecureArray, *, memory: int = 1 << 29) -> Design:
@@ -109,21 +84,16 @@ class Design:
         block = block.with_frac(self.frac)
         share = await block.ready()
         self.depth = max(self.depth, block.depth)
-        width = block.shape[1]
         if self._file is None:
-            self.shares[:, first:first + width] = share
-            return
-        self._groups[first] = width
-        for rows in self.pieces():
-            self._group(first, rows)[:] = share[rows]
-            self._release(first, rows)
+            self.shares[:, first:first + block.shape[1]] = share
+        else:
+            self._file.write(first, share)
 
     def close(self) -> None:
-        """Forget the shares; their file is gone with the last block of it."""
+        """Forget the shares, and their file."""
         self.shares = np.empty((0, self.columns, 2), np.uint64)
         if self._file is not None:
             self._file.close()
-            self._file = self._mapping = None
 
     def pieces(self) -> list[slice]:
         """The rows of every block."""
@@ -146,29 +116,10 @@ class Design:
         return design, places
 
     def _rows(self, rows):
-        """Shares of some consecutive rows."""
+        """Shares of some consecutive rows, of one piece where they lie in a file."""
         if self._file is None:
             return self.shares[rows]
-        out = np.empty((min(rows.stop, self.rows) - rows.start, self.columns, 2), np.uint64)
-        for first, width in self._groups.items():
-            out[:, first:first + width] = self._group(first, rows)
-            self._release(first, rows)
-        return out
-
-    def _group(self, first, rows):
-        """Some rows of the group of columns that begins at `first`, in the file."""
-        width, stop = self._groups[first], min(rows.stop, self.rows)
-        start = 16 * (self.rows * first + rows.start * width)
-        words = np.frombuffer(self._mapping, np.uint64, 2 * (stop - rows.start) * width, start)
-        return words.reshape(-1, width, 2)
-
-    def _release(self, first, rows):
-        """Give the pages of these rows back; what was written stays in the file."""
-        width, stop = self._groups[first], min(rows.stop, self.rows)
-        start = 16 * (self.rows * first + rows.start * width)
-        page = start // mmap.PAGESIZE * mmap.PAGESIZE
-        self._mapping.madvise(mmap.MADV_DONTNEED, page,
-                              start + 16 * (stop - rows.start) * width - page)
+        return self._file.read(rows.start, min(rows.stop, self.rows))
 
     def _array(self, share) -> SecureArray:
         array = SecureArray(self.mpc, share.shape[:2], self.frac, share)

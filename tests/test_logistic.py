@@ -253,9 +253,9 @@ def test_a_matrix_in_a_file_trains_alike_and_leaves_nothing(tmp_path):
 
 
 def test_a_matrix_without_room_is_refused_before_it_is_made(tmp_path, monkeypatch):
-    from models import logistic_design
+    from models import share_file
 
-    monkeypatch.setattr(logistic_design.shutil, "disk_usage",
+    monkeypatch.setattr(share_file.shutil, "disk_usage",
                         lambda folder: SimpleNamespace(free=16 * 600 * 3 - 1))
 
     async def program(mpc):
