@@ -220,7 +220,7 @@ class ArrayOperations(RuntimeBase):
 
     async def _reduce(self, op, piece, n, shift, degree):
         """Masked opening of n elements given piecewise, back to degree t and `shift` bits less."""
-        group = op.group
+        group = self.geometry.holding_group(op.rotation)
         out = np.empty((n, 2), np.uint64)
         plan = self._mask_plan(group, shift, degree)
         opening = (CheckedOpening if self.geometry.verified else Opening)(op, degree, group)

@@ -50,12 +50,12 @@ def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction
 
 def product(n: int, m: int, t: int) -> Prediction:
     """A product with or without truncation; n is the size of the result."""
-    return _sum(m, Prediction(1, _opening(n, m, 2 * t, m)))
+    return _sum(m, Prediction(1, _reduction(n, m, t, 2 * t)))
 
 
 def truncate(n: int, m: int, t: int) -> Prediction:
     """A truncation alone."""
-    return _sum(m, Prediction(1, _opening(n, m, t, m)))
+    return _sum(m, Prediction(1, _reduction(n, m, t, t)))
 
 
 def less_than(n: int, m: int, t: int) -> Prediction:
@@ -153,6 +153,11 @@ def _opening(n, m, degree, receivers):
     return receivers * (ELEMENT * n * degree + DIGEST * pieces * (m - 1 - degree))
 
 
+def _reduction(n, m, t, degree):
+    """Bytes of masked values that go back to degree t: opened to the holders only."""
+    return _opening(n, m, degree, Geometry(m, t, True).holders)
+
+
 def _jointly(size, t, receivers):
     """Bytes of words of that size from a group to some receivers."""
     return receivers * (size + DIGEST * t)
@@ -197,6 +202,6 @@ def _to_field(n, m, t):
     total, rounds = _deal(ELEMENT * n, m, t), 1
     while groups > 1:
         pairs = groups // 2
-        total += _opening(n * pairs, m, 2 * t, m)
+        total += _reduction(n * pairs, m, t, 2 * t)
         groups, rounds = groups - pairs, rounds + 1
     return Prediction(rounds, total)

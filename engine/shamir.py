@@ -50,11 +50,12 @@ class Geometry:
 
     sets      the C(m, t) sets A of m - t parties; each has one PRSS key, known exactly to A
     mask_bits bits of a bounded mask r_A, so that Σ r_A over all sets stays below p
-    active    number of parties that hold opened masked values: m - min(t, m - 2t - 1).
-              Values known to them are turned into shares with a public polynomial of degree <= t
-              that vanishes at the others, which therefore need no message (design 3.3).
-    verified  whether the parties check each other (`engine.verified`); needs m >= 3t + 1. All are
-              active then.
+    holders   number of parties that a product's masked values are opened to:
+              m - min(t, m - 2t - 1). What they know is turned into shares with a public polynomial
+              of degree <= t that vanishes at the others, which therefore need no message (design
+              3.3).
+    active    number of parties that compute on bits: the holders, in verified mode all
+    verified  whether the parties check each other (`engine.verified`); needs m >= 3t + 1
     """
 
     def __init__(self, m: int, t: int, verified: bool = False):
@@ -70,7 +71,8 @@ class Geometry:
         self.sets = list(itertools.combinations(range(m), m - t))
         self.mask_bits = 127 - math.ceil(math.log2(len(self.sets) + 1))
         self.product_bits = self.mask_bits - STATISTICAL_SECURITY
-        self.active = m if verified else m - min(t, m - 2 * t - 1)
+        self.holders = m - min(t, m - 2 * t - 1)
+        self.active = m if verified else self.holders
 
     @functools.cache
     def set_value(self, index: int, pid: int) -> int:
@@ -88,6 +90,11 @@ class Geometry:
     def active_group(self, rotation: int) -> tuple[int, ...]:
         """The active parties of an operation, rotated by its number for even load."""
         return tuple((rotation + k) % self.m for k in range(self.active))
+
+    @functools.cache
+    def holding_group(self, rotation: int) -> tuple[int, ...]:
+        """The holders of an operation's masked values, rotated likewise."""
+        return self.active_group(rotation)[:self.holders]
 
     @functools.cache
     def carrier(self, group: tuple[int, ...], pid: int) -> int:

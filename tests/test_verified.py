@@ -231,9 +231,9 @@ def test_the_predicted_cost_is_the_measured_one(m, t, rotation):
 
 
 def test_the_cost_of_a_product_with_four_parties():
-    """Two shares and a digest for every party: 2 elements sent per party, in one round."""
+    """Two shares and a digest for each of three parties: the elements of the default mode."""
     g = Geometry(4, 1, verified=True)
-    assert predict("multiply", 1000, g) == (1, 4 * (2 * 16 * 1000 + 16))
+    assert predict("multiply", 1000, g) == (1, 3 * (2 * 16 * 1000 + 16))
     default = Geometry(4, 1)
     for name in COSTS:
         if name not in ("shuffle", "agree_on_keys"):  # one step instead of several; no such step
