@@ -90,12 +90,13 @@ def test_only_the_asker_learns_scores_and_the_rounds_are_few(scored):
         assert sum(step["rounds"] for step in result["steps"].values()) < 90
 
 
-@pytest.mark.parametrize("bins", [2, 3, 8, 11, 16, 51])
-def test_bins_travel_packed(bins):
-    packing = Packing(bins)
+@pytest.mark.parametrize(("ordinary", "special"),
+                         [(1, 0), (2, 0), (7, 0), (8, 2), (15, 0), (15, 1), (50, 0), (1, 3)])
+def test_bins_travel_packed(ordinary, special):
+    packing, bins = Packing(ordinary, special), ordinary + 1 + special
     features = packing.per + 2
     index = np.random.default_rng(bins).integers(0, bins, (4, features))
-    index[0], index[1] = 0, bins - 1
+    index[0], index[1], index[2] = 0, ordinary, bins - 1
     words = packing.pack(index)
     assert words.shape == (4, packing.words(features)) and not words[1].any()
 
