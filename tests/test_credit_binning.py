@@ -71,6 +71,19 @@ def brought(parties):
             "rows": {t.name: t.rows for t in parties}}
 
 
+def encoded(parties, parameters, **options):
+    """(own breaks, features, opened [counts, WOE, IV terms, encoding]) of every party."""
+
+    async def program(mpc):
+        made = CreditTable(mpc, list(NAMES), parties[mpc.pid], parameters=parameters,
+                           **brought(parties))
+        await made.match()
+        await made.encode()
+        arrays = [made.counts, made.woe, made.terms, made.encoding]
+        return made.breaks, made.features, await mpc.output(arrays)
+    return run_cluster(program, 4, **options)
+
+
 # --- bins ---
 
 
@@ -81,14 +94,7 @@ def test_bins_counts_and_woe_are_those_of_the_twin(method):
                                   **ENCODING)
     rules = parameters.bin_rules
 
-    async def program(mpc):
-        made = CreditTable(mpc, list(NAMES), parties[mpc.pid], parameters=parameters,
-                           **brought(parties))
-        await made.match()
-        await made.encode()
-        arrays = [made.counts, made.woe, made.terms, made.encoding]
-        return made.breaks, made.features, await mpc.output(arrays)
-    results = run_cluster(program, 4)
+    results = encoded(parties, parameters)
     bank, places = parties[0], common_rows(parties)
     train = training_mask(bank.ids, bank.label, parameters.test_share, parameters.split_seed)[
         places["bank"]]
@@ -142,6 +148,20 @@ def test_merging_costs_what_it_should(method, at_once, monkeypatch):
     np.testing.assert_array_equal(results[0][0], expected)
     cost = merged_boundaries_cost(5, rules, 4, 1)
     assert (results[0][1], sum(r[2] for r in results)) == cost
+
+
+def test_what_merging_sends_depends_on_public_shapes_alone():
+    parameters = CreditParameters(binning="tree", **ENCODING)
+
+    def captured(seed):
+        sent = []
+
+        def tap(source, target, frame, payload):
+            sent.append((source, target, frame.kind, frame.tag, frame.operation, len(payload)))
+            return [(frame, payload)]
+        return [own for own, *_ in encoded(tables(seed), parameters, tap=tap)], sorted(sent)
+    (edges, first), (others, second) = captured(1), captured(5)
+    assert edges != others and first == second
 
 
 # --- the whole job ---
