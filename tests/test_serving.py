@@ -43,7 +43,8 @@ def scored(tmp_path_factory):
     rng = np.random.default_rng(4)
     tables = [table(p, rng) for p in range(4)]
     applicants = np.array(["B1", "B2", "B5", "NOBODY", "B8"], object)
-    asked = (applicants, {"a": np.array([0.3, -2, np.nan, -9, 5]), "b": np.array([1.0, 0, 2, 0, 0])})
+    asked = (applicants, {"a": np.array([0.3, -2, np.nan, -9, 5]),
+                          "b": np.array([1.0, 0, 2, 0, 0])})
 
     async def keep(mpc):
         arrays = {"points": secret(mpc, twin.points), "base": secret(mpc, np.array(twin.base)),
