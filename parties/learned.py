@@ -136,7 +136,7 @@ def _everybody_en(manifest: Manifest) -> str:
     given = _given(manifest)
     known = {
         Inputs: f"the number of rows and the column names of all {len(manifest.parties)} parties"
-        + (f", where the bins of {given} features begin and end" if given else ""),
+        + (f", where the bins begin and end (of features: {given})" if given else ""),
         KeyedList: _list_en(manifest),
         Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
         f"whether for records or a decision",

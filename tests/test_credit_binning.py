@@ -268,7 +268,7 @@ def test_a_manifest_says_who_learns_where_bins_begin(method):
     for name in NAMES:
         assert any("where their bins begin" in s for s in english[name]) == (method in MERGED)
         assert any("本方特征的分箱边界" in s for s in chinese[name]) == (method in MERGED)
-        assert ("bins of 1 features" in english[name][-1]) == (method == "given")
+        assert ("(of features: 1)" in english[name][-1]) == (method == "given")
         assert ("1个特征的分箱边界" in chinese[name][-1]) == (method == "given")
         assert len(english[name]) == len(chinese[name])
     text = " ".join(agreed.disclosure)
