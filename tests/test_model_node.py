@@ -143,6 +143,7 @@ def test_only_a_live_model_scores_and_only_its_owner(fleet: tuple[Fleet, dict[st
         assert (answer["applicant"], answer["score"]) == (who, card.score([bins])[0])
     assert 0 < done["compute_seconds"] < done["seconds"]
     # Four of six: two are left of the day, at every node.
+    assert done["left_today"] == 2
     refused = nodes.attempt("bank", "model", "score", "sme", "--file", file)["error"]
     assert refused["code"] == "refused" and "4 applicants asked, 2 left" in refused["cause"]
     # Who was asked stays nowhere in the job's folder but in the asker's own answers.
