@@ -3,10 +3,11 @@
 One label owner (party 0, the initiator) and three partners. Rows that some partner lacks stay in
 the computation with a shared zero weight. Which features the card uses opens to everybody: they
 must be supplied for every applicant; the card is then trained on as many columns as it may have at
-most, so that the traffic depends on public shapes alone. To the initiator open, besides: the IV of
-every feature, why each stayed or went, the number of joint rows, the figures of both models on the
-rows held out, calibration, PSI, the card if the parameters say so, and score and reason codes of a
-few of its rows. WOE, counts, weights and other scores never open. Shares of the model stay at each
+most, so that the traffic depends on public shapes alone. Where bins are merged by the label, each
+owner learns which edges of its own features stay. To the initiator open, besides: the IV of every
+feature, why each stayed or went, the number of joint rows, the figures of both models on the rows
+held out, calibration, PSI, the card if the parameters say so, and score and reason codes of a few
+of its rows. WOE, counts, weights and other scores never open. Shares of the model stay at each
 party.
 """
 
@@ -55,8 +56,9 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     trainings keep their steps there, and go on from those they find.
 
     Returns {"steps": {step: cost}, "outputs": {...}, "keep": {...}}. The outputs of the partners
-    are the features of the card; "keep" is what `models.serving` scores with later.
-    Raises LocalProtocolError `too-few-common-rows`, `no-features`.
+    are the features of the card, and the edges of their own bins where those follow from the
+    label; "keep" is what `models.serving` scores with later.
+    Raises LocalProtocolError `too-few-common-rows`, `no-features`, `unknown-feature`.
     """
     steps = Steps(mpc, progress)
     joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join)
@@ -114,7 +116,7 @@ class _Job:
         joined, train = self.joined, self.joined.train
         found = await select_features(
             self.mpc, joined.columns[:train, :-1], joined.classes[:train, 0], joined.counts,
-            names=joined.features, missing=joined.bins - 1, weight=joined.columns[:train, -1],
+            names=joined.features, missing=joined.rules.missing, weight=joined.columns[:train, -1],
             rules=self.parameters.rules, terms=(joined.woe, joined.terms))
         kept = np.asarray(await self.mpc.output(found.kept)).astype(np.int64)
         if not kept.any():
@@ -162,7 +164,7 @@ class _Job:
     async def scorecard(self, card: _Card, model) -> dict[str, Any]:
         """The shared card of all its places, and scores and reasons of the examples."""
         mpc, joined, parameters = self.mpc, self.joined, self.parameters
-        size, bins = len(card.places), joined.bins
+        size, bins = len(card.places), joined.rules.bins
         names = [joined.features[k] for k in card.places]
         weights = model.raw_
         points = await SecretScorecard.build(
@@ -178,8 +180,10 @@ class _Job:
         return result
 
     async def open(self, selection: Selection, card: _Card, evaluated, points) -> dict[str, Any]:
-        """Open the agreed outputs to the initiator; {"features"} elsewhere."""
+        """Open the agreed outputs to the initiator; elsewhere {"features"}, and "breaks" where
+        the own ones follow from the label."""
         mpc, joined = self.mpc, self.joined
+        breaks = self._own_breaks()
         record: Any = await selection.open(mpc, 0, reveal='values', values=('iv',))
         opened = {name: await f.open(mpc, 0) for name, f in evaluated['figures'].items()}
         sums, index = await mpc.output([evaluated['calibration'],
@@ -189,11 +193,14 @@ class _Job:
         shown: Any = await mpc.output([points['scores'], points['reasons']], 0) \
             if 'scores' in points else None
         features = [joined.features[k] for k in card.kept]
+        everybody: dict[str, Any] = {'features': features}
+        if joined.rules.merges:
+            everybody['breaks'] = breaks
         if not joined.initiates:
-            return {'features': features}
+            return everybody
         train, test = joined.common_rows
         outputs = {'rows_joint': train + test, 'rows_joint_train': train, 'rows_joint_test': test,
-                   'features': features,
+                   **everybody,
                    'iv': {row['feature']: row['iv'] for row in record},
                    'selection': record,
                    **figures(opened, self.scaling, self.parameters.bands),
@@ -203,8 +210,7 @@ class _Job:
             outputs['card'] = {
                 'features': features, 'base': full.base,
                 'points': full.points[card.used == 1].tolist(), 'scaling': vars(self.scaling),
-                'breaks': {f'{joined.parties[0]}.{c}': b for c, b in joined.breaks.items()
-                           if f'{joined.parties[0]}.{c}' in features}}
+                'breaks': {name: edges for name, edges in breaks.items() if name in features}}
         if shown is not None:
             outputs['examples'] = [
                 {'applicant': who, 'score': int(score),
@@ -212,6 +218,11 @@ class _Job:
                 for who, score, row in zip(joined.example_ids, *shown, strict=True)
                 if who is not None]
         return outputs
+
+    def _own_breaks(self) -> dict[str, list[float]]:
+        """Inner edges of the bins of this party's features."""
+        party = self.joined.parties[self.mpc.pid]
+        return {f'{party}.{column}': edges for column, edges in self.joined.breaks.items()}
 
     async def kept(self, card: _Card, points, model, outputs) -> dict[str, Any]:
         """What this party keeps: its shares of the card's features, and what it must know to score.
@@ -229,7 +240,10 @@ class _Job:
             'arrays': {key: (await value.ready(), value.frac) for key, value in arrays.items()},
             'card': {'features': [joined.features[k] for k in card.kept],
                      'owners': [joined.owners[k] for k in card.kept],
-                     'max_bins': self.parameters.max_bins, 'scaling': vars(self.scaling),
+                     'max_bins': joined.rules.max_bins,
+                     'special_values': list(joined.rules.special_values),
+                     'scaling': vars(self.scaling),
+                     'scores_per_day': self.parameters.scores_per_day,
                      'columns': [column for _, column in own],
                      'breaks': [joined.breaks[column] for _, column in own]},
             'lineage': {'parties': joined.parties, 'rows': joined.rows,

@@ -1,18 +1,24 @@
 """The table of a credit job on shares: joined rows, WOE-encoded features, bins of a few examples.
 
 Rows of the initiator that some partner lacks stay in the table with a shared zero weight, so
-neither traffic nor shapes depend on who matched.
+neither traffic nor shapes depend on who matched. Where bins are merged by the label, an owner first
+shares pre-bins, several counters to a word; which of their edges stay opens to it alone, and it
+applies them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from engine.errors import LocalProtocolError
-from protocols.binning import bin_index, fit_breaks, one_hot
+from models.merging import merged_boundaries
+from models.own_bins import bins_of, first_breaks
+from protocols.binning import kept_breaks, one_hot
+from protocols.binning_counts import counts_of_words, packed_words, packing
+from protocols.binning_merge import open_boundaries
 from protocols.join import SecureJoin, split_order, training_slots
 from protocols.split import training_mask
 from protocols.table import PartyTable
@@ -31,7 +37,8 @@ class CreditTable:
     do not count; of every feature `counts` (d, bins, 2), `woe` (d, bins) and `terms` (d, bins) as
     `woe_terms` has them; `encoding` (d, bins), the WOE that `columns` hold; `examples`
     (e, d·bins), the bin indicators of the first rows held out, `example_ids` whose they are (at the
-    initiator; None for padding); `breaks` of this party's own features.
+    initiator; None for padding); `breaks` of this party's own features. `rules` are those of the
+    bins.
     """
 
     def __init__(self, mpc: Any, parties: list[str], table: PartyTable,
@@ -43,10 +50,15 @@ class CreditTable:
         self.owners = [p for p, name in enumerate(parties) for _ in inputs[name]]
         self.features = [f'{p}.{c}' for p in parties for c in inputs[p]]
         self.slots = training_slots(self.rows[0], parameters.test_share)
-        self.bins = parameters.max_bins + 1
+        self.rules = parameters.bin_rules
         self.breaks: dict[str, list[float]] = {}
         self.common_rows: list[int] = []
         self.example_ids: list[str | None] = []
+        unknown = sorted(set(self.rules.breaks) - set(self.features))
+        if unknown:
+            raise LocalProtocolError(
+                'unknown-feature', f'breaks are given for {", ".join(unknown)}, which no party '
+                'brings', step='woe_iv', remedy='name features of the manifest as party.column')
 
     @property
     def initiates(self) -> bool:
@@ -95,32 +107,35 @@ class CreditTable:
                 remedy='bring tables with more rows in common')
 
     async def encode(self) -> None:
-        """WOE-encode all features in blocks; nothing opens."""
-        mpc, bins, train = self.mpc, self.bins, self.train
+        """WOE-encode all features in blocks.
+
+        Nothing opens, but where bins are merged by the label: to each owner the edges of its own
+        features that stay.
+        """
+        mpc, bins, train = self.mpc, self.rules.bins, self.train
+        if self.rules.merges:
+            await self._merge()
         training = self.classes[:train]
         totals = training.sum(0)
-        width = max(1, _BLOCK_ELEMENTS // (bins * max(sum(self.slots), *self.rows)))
         parts: dict[str, list[Any]] = {k: [] for k in ('columns', 'counts', 'woe', 'terms',
                                                        'encoding', 'examples')}
-        for party, name in enumerate(self.parties):
-            columns = self.inputs[name]
-            for start in range(0, len(columns), width):
-                block = columns[start:start + width]
-                indicators = self._joined.columns(party, self._indicators(party, block),
-                                                  len(block) * bins)
-                counts = bin_counts(indicators[:train], training).reshape(len(block), bins, 2)
-                woe, terms = woe_terms(mpc, counts, totals)
-                encoding = woe * (1 - (counts.sum(2) < self.parameters.min_bin_rows))
-                parts['columns'].append(encode_woe(mpc, indicators, encoding))
-                parts['examples'].append(self._shown(party, indicators, len(block)))
-                for key, value in (('counts', counts), ('woe', woe), ('terms', terms),
-                                   ('encoding', encoding)):
-                    parts[key].append(value)
-                if len(parts['columns']) > 1:
-                    await parts['columns'][-2].ready()
+        own = 0
+        for party, block in self._blocks(bins):
+            own += party == 0
+            indicators = self._joined.columns(party, self._indicators(party, block),
+                                              len(block) * bins)
+            counts = bin_counts(indicators[:train], training).reshape(len(block), bins, 2)
+            woe, terms = woe_terms(mpc, counts, totals)
+            encoding = woe * (1 - (counts.sum(2) < self.parameters.min_bin_rows))
+            parts['columns'].append(encode_woe(mpc, indicators, encoding))
+            parts['examples'].append(self._shown(party, indicators, len(block)))
+            for key, value in (('counts', counts), ('woe', woe), ('terms', terms),
+                               ('encoding', encoding)):
+                parts[key].append(value)
+            if len(parts['columns']) > 1:
+                await parts['columns'][-2].ready()
         # Rows without weight must be zero throughout: the initiator's own columns are not yet.
         weight = self.classes.sum(1).reshape(-1, 1)
-        own = -(-len(self.inputs[self.parties[0]]) // width)
         encoded = [weight * x if k < own else x for k, x in enumerate(parts['columns'])]
         masked = weight * mpc.concatenate(encoded[own:], axis=1)
         self.columns = mpc.concatenate([*encoded[:own], masked, weight], axis=1)
@@ -130,16 +145,55 @@ class CreditTable:
         await self.columns.ready()
         await self.examples.ready()
 
-    def _indicators(self, party, block):
+    async def _merge(self):
+        """Merge the pre-bins of all features by the label, and keep the edges of the own ones."""
+        mpc, rules, training = self.mpc, self.rules, self.classes[:self.train]
+        plan, tables = packing(self.train, rules.first_bins), []
+        for party, block in self._blocks(plan.words):
+            index, words = self._index(party, block, rules.first), None
+            if index is not None:
+                words = packed_words(index, plan)
+            joined = self._joined.columns(party, words, len(block) * plan.words)
+            tables.append(counts_of_words(mpc, joined[:self.train], training, rules.first_bins))
+            if len(tables) > 1:
+                await tables[-2].ready()
+        counts = mpc.concatenate(tables)[:, :rules.first]
+        boundaries = await merged_boundaries(mpc, counts, rules)
+        for party, name in enumerate(self.parties):
+            places = np.flatnonzero(np.array(self.owners) == party)
+            if not len(places):
+                continue
+            opened = await open_boundaries(mpc, boundaries.take(places, axis=0), party)
+            if mpc.pid == party:
+                for column, bits in zip(self.inputs[name], opened, strict=True):
+                    edges = np.array(self.breaks[column])
+                    self.breaks[column] = kept_breaks(edges, bits).tolist()
+
+    def _blocks(self, columns: int) -> Iterator[tuple[int, list[str]]]:
+        """(party, names) of features of which so many columns each are shared at a time."""
+        width = max(1, _BLOCK_ELEMENTS // (columns * max(sum(self.slots), *self.rows)))
+        for party, name in enumerate(self.parties):
+            for start in range(0, len(self.inputs[name]), width):
+                yield party, self.inputs[name][start:start + width]
+
+    def _index(self, party, block, ordinary):
+        """Bins (rows, features) of a block at its owner, of so many ordinary ones; else None."""
         if self.mpc.pid != party:
             return None
-        limit, hot = self.parameters.max_bins, []
+        found = []
         for column in block:
             values = self.table.columns[column]
-            breaks = fit_breaks(values, limit)
-            self.breaks[column] = breaks.tolist()
-            hot.append(one_hot(bin_index(values, breaks, limit), self.bins))
-        return np.concatenate(hot, axis=1)
+            if column not in self.breaks:
+                feature = f'{self.parties[party]}.{column}'
+                self.breaks[column] = first_breaks(self.rules, feature, values).tolist()
+            found.append(bins_of(self.rules, values, self.breaks[column], ordinary))
+        return np.stack(found, axis=1)
+
+    def _indicators(self, party, block):
+        index = self._index(party, block, self.rules.max_bins)
+        if index is None:
+            return None
+        return np.concatenate([one_hot(column, self.rules.bins) for column in index.T], axis=1)
 
     def _shown(self, party, indicators, features):
         """Indicators of the example rows; who is unknown to a partner has no values there."""
@@ -148,6 +202,6 @@ class CreditTable:
         if party == 0:
             return shown
         absent = 1 - self._joined.presence(party).take(places, axis=0)
-        missing = np.zeros((1, features * self.bins), np.int64)
-        missing[0, self.bins - 1::self.bins] = 1
+        missing = np.zeros((1, features * self.rules.bins), np.int64)
+        missing[0, self.rules.missing::self.rules.bins] = 1
         return shown + absent * missing

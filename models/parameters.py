@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from models.binning_rules import BinningRules
 from models.selection_rules import SelectionRules
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreditParameters:
     """Parameters of the joint credit model, checked on construction.
 
-    Bins: ``max_bins`` quantile bins per feature (a missing-value bin comes on top); the WOE of a
-    bin with fewer than ``min_bin_rows`` joint training rows is 0.
+    Bins: ``binning`` is a method of `BinningRules`, which says what ``max_bins`` (None: 10 quantile
+    bins, 8 by any other method), ``min_share``, ``prebins``, ``special_values`` and ``breaks``
+    mean; the WOE of a bin with fewer than ``min_bin_rows`` joint training rows is 0.
 
     Selection, in this order: features of ``exclude`` (``party.column``) go, then those with a
     larger share of missing values than ``missing_max``, with an information value below
@@ -33,10 +36,16 @@ class CreditParameters:
 
     Scorecard: ``scaling`` is a preset of `Scaling`; with ``open_card`` the points open to the
     initiator, else they stay shared. For ``examples`` of the initiator's held-out rows score and
-    ``reasons`` reason codes open to it. The shares are kept as the model ``model``.
+    ``reasons`` reason codes open to it. The shares are kept as the model ``model``, with which at
+    most ``scores_per_day`` applicants may be scored per day (of UTC).
     """
 
-    max_bins: int = 10
+    binning: str = "quantile"
+    max_bins: int | None = None
+    min_share: float = 0.05
+    prebins: int = 20
+    special_values: tuple[float, ...] = ()
+    breaks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     min_bin_rows: int = 10
     exclude: tuple[str, ...] = ()
     missing_max: float = 0.95
@@ -58,12 +67,21 @@ class CreditParameters:
     examples: int = 5
     reasons: int = 4
     model: str = "scorecard"
+    scores_per_day: int = 1000
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if field.name in _RANGES:
-                self._check_number(field.name, str(field.type))
+        if self.max_bins is None:
+            # The manifest states a number, whoever wrote it.
+            object.__setattr__(self, "max_bins", 10 if self.binning == "quantile" else 8)
+        for one in fields(self):
+            if one.name in _RANGES:
+                self._check_number(one.name, str(one.type))
         object.__setattr__(self, "exclude", tuple(self.exclude))
+        object.__setattr__(
+            self, "special_values", _numbers("special_values", self.special_values)
+        )
+        named = {name: _numbers(f"breaks of {name}", b) for name, b in self.breaks.items()}
+        object.__setattr__(self, "breaks", named)
         for name, right, expected in (
             ("exclude", all(isinstance(name, str) for name in self.exclude), "names of features"),
             ("stepwise", self.stepwise in (None, "forward", "both"), "forward, both or null"),
@@ -78,6 +96,7 @@ class CreditParameters:
             if not right:
                 value = getattr(self, name)
                 raise ValueError(f"parameter {name} is {value!r}, expected {expected}")
+        _ = self.bin_rules  # checked on construction
 
     def _check_number(self, name: str, kind: str) -> None:
         value, (low, high) = getattr(self, name), _RANGES[name]
@@ -93,6 +112,19 @@ class CreditParameters:
         if not whole:
             # 1 and 1.0 must give the same manifest.
             object.__setattr__(self, name, float(value))
+
+    @property
+    def bin_rules(self) -> BinningRules:
+        """The rules of binning."""
+        assert self.max_bins is not None
+        return BinningRules(
+            method=self.binning,
+            max_bins=self.max_bins,
+            min_share=self.min_share,
+            prebins=self.prebins,
+            special_values=self.special_values,
+            breaks=self.breaks,
+        )
 
     @property
     def rules(self) -> SelectionRules:
@@ -116,12 +148,14 @@ class CreditParameters:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the manifest; ``from_json`` reads it back."""
-        return {**asdict(self), "exclude": list(self.exclude)}
+        lists = {name: list(getattr(self, name)) for name in ("exclude", "special_values")}
+        breaks = {name: list(edges) for name, edges in self.breaks.items()}
+        return {**asdict(self), **lists, "breaks": breaks}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> CreditParameters:
         """Parameters from a manifest; a name that is not known here is refused."""
-        known = [field.name for field in fields(cls)]
+        known = [one.name for one in fields(cls)]
         unknown = sorted(set(document) - set(known))
         if unknown:
             raise ValueError(
@@ -129,11 +163,28 @@ class CreditParameters:
             )
         if not isinstance(document.get("exclude", []), list | tuple):
             raise ValueError("parameter exclude is no list, expected names of features")
+        if not isinstance(document.get("breaks", {}), Mapping):
+            raise ValueError("parameter breaks is no object, expected edges by feature")
         return cls(**document)
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
+    """Numbers as floats: 1 and 1.0 must give the same manifest."""
+    right = isinstance(values, list | tuple) and all(
+        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= _LARGEST
+        for v in values
+    )
+    if not right:
+        raise ValueError(
+            f"parameter {name}: expected a list of numbers of magnitude up to {_LARGEST:g}"
+        )
+    return tuple(float(v) for v in values)
 
 
 _RANGES: dict[str, tuple[float, float]] = {
     "max_bins": (2, 50),
+    "min_share": (0.0001, 0.5),
+    "prebins": (2, 50),
     "min_bin_rows": (0, 10_000),
     "missing_max": (0.0, 1.0),
     "iv_threshold": (0.0, 10.0),
@@ -150,6 +201,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "bands": (2, 100),
     "examples": (0, 100),
     "reasons": (1, 20),
+    "scores_per_day": (0, 1_000_000),
 }
 
 

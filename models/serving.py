@@ -39,8 +39,8 @@ async def score_program(mpc, *, parties: Sequence[str], parameters: Any, progres
     with steps.step('load'):
         record = store.find(identity)
         record, shares = store.load(mpc, record.name, record.version, identity=identity)
-        card, bins = record.card, record.card['max_bins'] + 1
-        packing = Packing(bins)
+        card = record.card
+        packing = Packing(card['max_bins'], len(card.get('special_values', ())))
         words = packing.pack(own_bins(card, columns)) if card['columns'] else None
     with steps.step('match'):
         everyones = await mpc.output(mpc.input(mpc.array(np.array([len(ids)]))))
@@ -87,18 +87,21 @@ async def state_program(mpc, *, parties: Sequence[str], parameters: Any,
 def own_bins(card: Mapping[str, Any], columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Bins (rows, features) of a party's own features of a card, at least one, from its columns.
     """
-    found = [bin_index(columns[name], np.array(breaks), card['max_bins'])
+    special = card.get('special_values', ())
+    found = [bin_index(columns[name], np.array(breaks), card['max_bins'], special)
              for name, breaks in zip(card['columns'], card['breaks'], strict=True)]
     return np.stack(found, axis=1)
 
 
 class Packing:
     """Bins of several features in one number, `per` at a time; zero is the bin of missing values.
+
+    Of `ordinary` bins, one of missing values after them, and `special` ones at the end.
     """
 
-    def __init__(self, bins: int) -> None:
-        self.bins = bins
-        self.bits = max(1, (bins - 1).bit_length())
+    def __init__(self, ordinary: int, special: int = 0) -> None:
+        self.missing, self.bins = ordinary, ordinary + 1 + special
+        self.bits = max(1, (self.bins - 1).bit_length())
         self.per = _WORD_BITS // self.bits
 
     def words(self, features: int) -> int:
@@ -109,7 +112,7 @@ class Packing:
         """(rows, words) of bins (rows, features)."""
         rows, features = index.shape
         codes = np.zeros((rows, self.words(features) * self.per), np.int64)
-        codes[:, :features] = self.bins - 1 - index
+        codes[:, :features] = (self.missing - index) % self.bins
         shifts = self.bits * np.arange(self.per)
         packed: np.ndarray = (codes.reshape(rows, self.words(features), self.per) << shifts).sum(2)
         return packed
@@ -129,5 +132,5 @@ class Packing:
             ones = known * bits[:, :, k:k + 1]
             split = mpc.stack([known - ones, ones], axis=3)
             known = split.reshape(rows, features, 2 * known.shape[2])
-        places = np.arange(self.bins - 1, -1, -1)
+        places = (self.missing - np.arange(self.bins)) % self.bins
         return known.take(places, axis=2).reshape(rows, features * self.bins)

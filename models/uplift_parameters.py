@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from models.binning_rules import BinningRules
+
 
 @dataclass(frozen=True, kw_only=True)
 class UpliftParameters:
@@ -44,6 +46,11 @@ class UpliftParameters:
             if not whole:
                 # 1 and 1.0 must give the same manifest.
                 object.__setattr__(self, field.name, float(value))
+
+    @property
+    def bin_rules(self) -> BinningRules:
+        """The rules of binning."""
+        return BinningRules(max_bins=self.max_bins)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the manifest; ``from_json`` reads it back."""

@@ -82,12 +82,16 @@ def demo(
     ] = None,
     deadline: Annotated[int, typer.Option(min=1, help="Seconds for the whole run.")] = 600,
     language: Annotated[Language, typer.Option(help="Of the report.")] = Language.EN,
+    parameters: Annotated[
+        Path | None, typer.Option(help="Of the model: a JSON file, see docs/models.md.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Four organisations, one secure credit model, on this machine."""
 
     def work() -> dict[str, Any]:
         from parties.demo import Options, run_demo
+        from parties.offers import read_json
 
         return run_demo(
             Options(
@@ -98,6 +102,7 @@ def demo(
                 out=out,
                 deadline=deadline,
                 language=language.value,
+                parameters={} if parameters is None else read_json(parameters, "parameters"),
             )
         )
 

@@ -35,6 +35,17 @@ class Count(StrEnum):
     EACH = "each"
 
 
+class Binning(StrEnum):
+    """How the features of a credit model are binned."""
+
+    QUANTILE = "quantile"
+    EQUAL_WIDTH = "equal-width"
+    GIVEN = "given"
+    TREE = "tree"
+    CHIMERGE = "chimerge"
+    MONOTONE = "monotone"
+
+
 @job.command()
 def propose(
     home: Home,
@@ -75,6 +86,16 @@ def propose(
     size_only: Annotated[bool, typer.Option("--size-only", help="ecdh: only how many.")] = False,
     proved: Annotated[bool, typer.Option("--proved", help="ecdh: one key, proven.")] = False,
     parameters: Annotated[Path | None, typer.Option(help="credit-model: a JSON file.")] = None,
+    binning: Annotated[
+        Binning | None, typer.Option(help="credit-model: how bins are made; quantile by default.")
+    ] = None,
+    max_bins: Annotated[
+        int | None, typer.Option(min=2, max=50, help="credit-model: most bins of a feature.")
+    ] = None,
+    min_share: Annotated[
+        float | None,
+        typer.Option(min=0.0001, max=0.5, help="credit-model: least share of rows in merged bins."),
+    ] = None,
     verified: Annotated[bool, typer.Option("--verified", help="Parties check each other.")] = False,
     deadline: Annotated[int, typer.Option(min=10, max=86400, help="Seconds for the job.")] = 3600,
     save: Annotated[
@@ -107,6 +128,11 @@ def propose(
                 "size_only": size_only,
                 "proved": proved,
             }
+            stated = {
+                "binning": None if binning is None else binning.value,
+                "max_bins": max_bins,
+                "min_share": min_share,
+            }
             wanted = job_orders.Wanted(
                 program=program,
                 table=table or "",
@@ -116,6 +142,7 @@ def propose(
                 parties=tuple(party or ()),
                 join=join,
                 parameters=parameters,
+                options={k: v for k, v in stated.items() if v is not None},
                 verified=verified,
                 seconds=deadline,
             )

@@ -32,7 +32,8 @@ def list_(home: Home, as_json: Json = False) -> None:
             shares = "" if one["shares"] == "kept" else ", shares destroyed"
             print(
                 f"{one['name']} version {one['version']}: {one['state']}{shares}, "
-                f"{one['features']} features, of {one['owner']}"
+                f"{one['features']} features, of {one['owner']}, "
+                f"at most {one['scores_per_day']} scores a day"
             )
 
     answer(work, as_json, show)

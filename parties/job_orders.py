@@ -31,7 +31,8 @@ IDENTIFIERS = "identifiers"
 @dataclass(frozen=True)
 class Wanted:
     """What an operator asks for. `join` holds fields of `manifest.Join`; `features` are those of
-    the own table, None for all; `parties` take part, by default everybody in the directory."""
+    the own table, None for all; `parties` take part, by default everybody in the directory.
+    `options` are parameters of the program, which win over those of the file `parameters`."""
 
     program: str
     table: str
@@ -41,6 +42,7 @@ class Wanted:
     parties: tuple[str, ...] = ()
     join: Mapping[str, Any] = field(default_factory=dict)
     parameters: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     verified: bool = False
     seconds: int = 3600
 
@@ -138,9 +140,10 @@ def _check_profiles(inputs: Mapping[str, Input]) -> None:
 def _parameters(wanted: Wanted) -> dict[str, Any]:
     document = {} if wanted.parameters is None else read_json(wanted.parameters, "parameters")
     try:
-        parameters = PROGRAMS[wanted.program].read_parameters(document)
+        parameters = PROGRAMS[wanted.program].read_parameters({**document, **wanted.options})
     except (ValueError, TypeError) as exc:
-        raise LocalError("parameters", str(exc), "correct the file of parameters") from None
+        remedy = "correct the options, or the file of parameters"
+        raise LocalError("parameters", str(exc), remedy) from None
     agreed: dict[str, Any] = parameters.to_json()
     return agreed
 

@@ -22,6 +22,7 @@ _ZH_MEANING = {
     "lift": "两个模型十个分数段中每段的行数与违约数",
     "scores": "两个模型中好、坏企业的分数直方图",
     "features": "评分卡使用哪些特征（所有各方均得知）",
+    "breaks": "本方特征的分箱边界（由发起方企业的违约情况决定；各方只得知自己特征的边界）",
     "selection": "每个特征被保留，或因哪条规则被剔除",
     "calibration": "联合模型各分数段中模型预期的违约数",
     "stability": "训练部分与测试部分分数分布的差异（PSI），一个数",
@@ -132,8 +133,10 @@ def _helped(manifest: Manifest, party: str) -> list[str]:
 
 
 def _everybody_en(manifest: Manifest) -> str:
+    given = _given(manifest)
     known = {
-        Inputs: f"the number of rows and the column names of all {len(manifest.parties)} parties",
+        Inputs: f"the number of rows and the column names of all {len(manifest.parties)} parties"
+        + (f", where the bins begin and end (of features: {given})" if given else ""),
         KeyedList: _list_en(manifest),
         Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
         f"whether for records or a decision",
@@ -147,8 +150,9 @@ def _everybody_en(manifest: Manifest) -> str:
 
 
 def _everybody_zh(manifest: Manifest) -> str:
+    given = _given(manifest)
     known = {
-        Inputs: "各方的行数与列名",
+        Inputs: "各方的行数与列名" + (f"、{given}个特征的分箱边界" if given else ""),
         KeyedList: _list_zh(manifest),
         Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
         Applicants: f"{manifest.initiator}为{_count(manifest)}家申请企业评分、使用哪个模型，并看到"
@@ -156,6 +160,12 @@ def _everybody_zh(manifest: Manifest) -> str:
         Nothing: _asked_zh(manifest),
     }[type(manifest.inputs[manifest.initiator])]
     return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"
+
+
+def _given(manifest: Manifest) -> int:
+    """Of how many features the manifest itself states the bins."""
+    breaks = manifest.parameters.get("breaks")
+    return len(breaks) if isinstance(breaks, dict) else 0
 
 
 def _list_en(manifest: Manifest) -> str:

@@ -9,6 +9,7 @@ from parties import canonical
 from parties.errors import LocalError
 from parties.holdings import Order
 from parties.list_commands import STAGED, Seconds
+from parties.list_keeping import today
 from parties.manifest import Applicants, Hex32, Strict
 from parties.measurement import measurement
 from parties.model_proposal import score_manifest, state_manifest
@@ -55,7 +56,10 @@ class ModelCommands:
         }
 
     async def score(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Score the staged applicants; scores and reasons are in the job's `result.json`."""
+        """Score the staged applicants; scores and reasons are in the job's `result.json`.
+
+        Returns with it how many more may be scored on this day, by this node's count.
+        """
         wanted = _Score.model_validate_json(canonical.canonical(fields))
         model = self._model(wanted.identity)
         manifest = score_manifest(
@@ -65,7 +69,11 @@ class ModelCommands:
         order = Order(Applicants(count=wanted.count), staged=staged)
         job = await self._node.propose(manifest, order)
         await self._node.outcome(job)
-        return {"job_id": manifest.job_id, "manifest_sha256": manifest.sha256()}
+        return {
+            "job_id": manifest.job_id,
+            "manifest_sha256": manifest.sha256(),
+            "left_today": self._node.store.scores.left(model, self._node.name, today()),
+        }
 
     def _model(self, identity: str) -> HeldModel:
         model = held_models(self._node.home).get(identity)

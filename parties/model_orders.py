@@ -108,6 +108,7 @@ def _row(model: HeldModel) -> dict[str, Any]:
         "owner": model.owner,
         "parties": list(model.parties),
         "features": len(model.record["card"]["features"]),
+        "scores_per_day": model.scores_per_day,
         "identity": model.identity,
         "manifest_sha256": model.manifest_hash,
     }

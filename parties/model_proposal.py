@@ -45,6 +45,8 @@ def score_manifest(model: HeldModel, count: int, reasons: int, **common: Any) ->
             "Who does not know an applicant counts as having its values missing; that it does not "
             "know it does not open.",
             "Helpers in a join see how many of the applicants the other party knows.",
+            f"At most {model.scores_per_day} applicants may be scored with the model per day of "
+            "UTC; every party's node counts for itself.",
         ),
         **common,
     )

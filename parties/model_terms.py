@@ -56,6 +56,11 @@ class HeldModel:
         """The party that may use it."""
         return self.parties[0]
 
+    @property
+    def scores_per_day(self) -> int:
+        """How many applicants may be scored with it per day, as its training's manifest says."""
+        return int(self.record["card"].get("scores_per_day", 0))
+
 
 Models = Mapping[str, HeldModel]
 """By identity."""

@@ -113,7 +113,7 @@ PROGRAMS: Programs = {
         "credit_program",
         keep="parties.model_work:keep_model",
         outputs="parties.proposal:opened",
-        everybody=frozenset({"features"}),
+        everybody=frozenset({"features", "breaks"}),
         checkpoints=True,
         verified=True,
     ),

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from models.binning_rules import MERGED
+from models.parameters import CreditParameters
 from parties.join_learned import disclosures, outputs_of
 from parties.join_terms import helpers_of, task_of
 from parties.manifest import (
@@ -37,9 +39,13 @@ def credit_manifest(
 ) -> Manifest:
     """A manifest that expires `seconds` after `now`; the first party of `inputs` initiates.
 
-    `hosts` are those of parties whose host is not `host`.
+    `hosts` are those of parties whose host is not `host`. Raises ValueError for breaks of a feature
+    that nobody brings.
     """
     names = tuple(inputs)
+    brought = {f"{name}.{column}" for name, i in inputs.items() for column in i.features}
+    if unknown := sorted(set(parameters.get("breaks", {})) - brought):
+        raise ValueError(f"breaks are given for {', '.join(unknown)}, which no party brings")
     return Manifest(
         format="sepc-manifest/1",
         job_id=f"credit-{secrets.token_hex(8)}",
@@ -58,7 +64,9 @@ def credit_manifest(
             "Weights, WOE values and bin counts stay secret-shared and never open; the points of "
             "an opened card are products of weights and WOE values, rounded to whole numbers.",
             "Of each feature open its information value and why it stayed or went.",
-            "Every party keeps its shares of the model, for jobs that score with it.",
+            *_of_bins(names[0], parameters),
+            "Every party keeps its shares of the model, for jobs that score with it; every node "
+            f"takes part in scoring at most {_scores(parameters)} applicants a day.",
             "Helpers in a join see which positions of two secretly ordered lists match.",
         ),
         created=int(now),
@@ -119,9 +127,32 @@ def _threshold(parties: int, verified: bool) -> int:
     return (parties - 1) // (3 if verified else 2)
 
 
+def _of_bins(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a manifest says about the bins, where not each owner alone makes those of its features.
+    """
+    if parameters.get("breaks"):
+        return ("The bins of some features are those that the manifest states.",)
+    if not _merged(parameters):
+        return ()
+    return (
+        "Bins are merged by the label, on shares. Which edges stay opens to the owner of the "
+        "feature alone, and tells it roughly between which of its values the bad rate of the "
+        f"joint training rows of {initiator} changes.",
+    )
+
+
+def _merged(parameters: Mapping[str, Any]) -> bool:
+    return parameters.get("binning", CreditParameters.binning) in MERGED
+
+
+def _scores(parameters: Mapping[str, Any]) -> int:
+    return int(parameters.get("scores_per_day", CreditParameters.scores_per_day))
+
+
 def opened(parameters: Mapping[str, Any]) -> set[str]:
     """Names of the outputs of a credit job with these parameters."""
     left_out = {
+        "breaks": not _merged(parameters),
         "card": not parameters.get("open_card", True),
         "examples": parameters.get("examples", 5) == 0,
     }
@@ -134,7 +165,7 @@ def _outputs(
     initiator, said = names[0], {"features": features, "n": parameters.get("examples", 5)}
     return {
         name: Output(
-            receivers=names if name == "features" else (initiator,),
+            receivers=names if name in PROGRAMS[PROGRAM].everybody else (initiator,),
             meaning=meaning.format(initiator=initiator, **said),
         )
         for name, meaning in _MEANINGS.items()
@@ -144,6 +175,8 @@ def _outputs(
 
 _MEANINGS = {
     "features": "Everybody learns which features the scorecard uses.",
+    "breaks": "Every party learns, of its own features alone, where their bins begin and end, "
+    "which follows from the defaults of {initiator}'s businesses.",
     "rows_joint": "{initiator} learns how many of its businesses are in all parties' data, in the "
     "training part and in the test part.",
     "iv": "{initiator} learns one number, the information value, for each of the {features} "

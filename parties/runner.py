@@ -40,7 +40,8 @@ from parties.list_keeping import (
 from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Approval, Body, Progress, Receipt
-from parties.model_terms import held_models
+from parties.model_quota import admit_scores
+from parties.model_terms import Models, held_models
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
 from parties.resume import interrupted_work
@@ -97,12 +98,13 @@ class Runner:
         await self._node.send(self._manifest, kind, body)
 
     async def check(self) -> Decision:
-        """The node's policy on this manifest; a query that passes is counted against its quotas."""
+        """The node's policy on this manifest; what passes is counted against its quotas."""
         node, manifest = self._node, self._manifest
         config = node.config
         interrupted = interrupted_work(node.store, manifest)
 
-        def compare() -> Decision:
+        def compare() -> tuple[Decision, Models]:
+            models = held_models(node.home)
             known = node.programs.get(manifest.program.name)
             own = Holdings(
                 party=config.name,
@@ -111,20 +113,23 @@ class Runner:
                 inputs=own_inputs(known, manifest, config, node.home, self._order),
                 programs=node.programs,
                 lists=self._held,
-                models=held_models(node.home),
+                models=models,
                 interrupted=interrupted,
             )
-            return decide(manifest, self._proposer, own, time.time())
+            return decide(manifest, self._proposer, own, time.time()), models
 
         try:
-            decision = await asyncio.to_thread(compare)
+            decision, models = await asyncio.to_thread(compare)
         except LocalError as exc:
             raise LocalError(
                 exc.code, exc.cause, exc.remedy, party=config.name, step=exc.step
             ) from None
         if decision.approved:
-            quota = admit(node.store.lists, config.name, manifest, today())
-            checks = [quota] if quota is not None else []
+            quotas = (
+                admit(node.store.lists, config.name, manifest, today()),
+                admit_scores(node.store.scores, models, manifest, today()),
+            )
+            checks = [quota for quota in quotas if quota is not None]
             checks += admit_release(node.store, self._jobs, config.name, manifest)
             decision = replace(decision, checks=(*decision.checks, *checks))
         if decision.approved:

@@ -19,6 +19,8 @@ from parties.envelope import Envelope
 from parties.lifecycle import TERMINAL, State
 from parties.list_store import SCHEMA as LISTS
 from parties.list_store import ListStore
+from parties.model_quota import SCHEMA as SCORES
+from parties.model_quota import ScoreStore
 from parties.stats.store import SCHEMA as RELEASES
 from parties.stats.store import ReleaseStore
 
@@ -55,8 +57,9 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
-        self._db.executescript(_SCHEMA + LISTS + RELEASES)
+        self._db.executescript(_SCHEMA + LISTS + SCORES + RELEASES)
         self.lists = ListStore(self._db, self._transaction)
+        self.scores = ScoreStore(self._db, self._transaction)
         self.releases = ReleaseStore(self._db, self._transaction)
 
     def close(self) -> None:

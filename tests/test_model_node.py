@@ -30,7 +30,7 @@ pytestmark = [
 
 PARAMETERS = CreditParameters(
     max_bins=4, max_features=3, vif_max=None, correlation_max=None, iterations=2, examples=2,
-    reasons=2, roc_points=5, bands=5, model="sme",
+    reasons=2, roc_points=5, bands=5, model="sme", scores_per_day=6,
 )  # fmt: skip
 ROWS = 150
 
@@ -142,6 +142,10 @@ def test_only_a_live_model_scores_and_only_its_owner(fleet: tuple[Fleet, dict[st
             bins.append(bin_index(known, fit_breaks(values, 4), 4)[0])
         assert (answer["applicant"], answer["score"]) == (who, card.score([bins])[0])
     assert 0 < done["compute_seconds"] < done["seconds"]
+    # Four of six: two are left of the day, at every node.
+    assert done["left_today"] == 2
+    refused = nodes.attempt("bank", "model", "score", "sme", "--file", file)["error"]
+    assert refused["code"] == "refused" and "4 applicants asked, 2 left" in refused["cause"]
     # Who was asked stays nowhere in the job's folder but in the asker's own answers.
     assert not list(nodes.homes["bank"].glob("staged/*"))
     for name in NAMES:

@@ -222,6 +222,17 @@ def test_what_a_production_job_does_not_have(document: dict[str, Any]) -> None:
     assert "ROC curve" not in page
 
 
+def test_the_card_names_special_values_and_who_knows_the_limits(document: dict[str, Any]) -> None:
+    english = _read(render_html(document)).texts["en"]
+    assert "bin 2" in english and "missing" in english
+    assert any("known to the feature’s owner alone" in words for words in english)
+    document["parameters"] = {"special_values": [-999.0], "breaks": {"bank.column_0": [12.5]}}
+    english = _read(render_html(document)).texts["en"]
+    heads = english.index("bin 1")
+    assert english[heads : heads + 3] == ["bin 1", "missing", "-999"]
+    assert any("in the job’s manifest" in words for words in english)
+
+
 def test_files_are_written(document: dict[str, Any], tmp_path: Path) -> None:
     paths = write_report(document, tmp_path / "run", "zh")
     assert Path(paths["html"]).read_text(encoding="utf-8") == render_html(document, "zh")

@@ -15,7 +15,7 @@ from models.store import ModelStore
 from protocols.binning import bin_index
 
 NAMES = ["bank", "fintech", "government", "telecom"]
-BINS = 6
+BINS, ORDINARY, SPECIAL = 6, 4, [-9.0]
 OWNERS = [0, 0, 1, 3, 3]
 FEATURES = ["bank.a", "bank.b", "fintech.a", "telecom.a", "telecom.b"]
 BREAKS = [[-1.0, 0.0, 1.0], [0.5], [-0.5, 0.5], [0.0], [-1.0, 1.0]]
@@ -28,10 +28,12 @@ def card():
 
 
 def table(party, rng):
-    """(ids, columns) of a party: 40 of 60 businesses, some values missing."""
+    """(ids, columns) of a party: 40 of 60 businesses, some values missing, some special."""
     ids = np.array([f"B{k}" for k in rng.choice(60, 40, replace=False)], object)
     columns = {f.partition(".")[2]: np.where(rng.random(40) < 0.2, np.nan, rng.normal(size=40))
                for f, p in zip(FEATURES, OWNERS, strict=True) if p == party}
+    for values in columns.values():
+        values[rng.random(40) < 0.2] = SPECIAL[0]
     return ids, columns
 
 
@@ -41,13 +43,14 @@ def scored(tmp_path_factory):
     rng = np.random.default_rng(4)
     tables = [table(p, rng) for p in range(4)]
     applicants = np.array(["B1", "B2", "B5", "NOBODY", "B8"], object)
-    asked = (applicants, {"a": np.array([0.3, -2, np.nan, 0, 5]), "b": np.array([1.0, 0, 2, 0, 0])})
+    asked = (applicants, {"a": np.array([0.3, -2, np.nan, -9, 5]),
+                          "b": np.array([1.0, 0, 2, 0, 0])})
 
     async def keep(mpc):
         arrays = {"points": secret(mpc, twin.points), "base": secret(mpc, np.array(twin.base)),
                   "best": secret(mpc, twin.points.max(1))}
-        about = {"features": FEATURES, "owners": OWNERS, "max_bins": BINS - 1,
-                 "scaling": vars(Scaling()),
+        about = {"features": FEATURES, "owners": OWNERS, "max_bins": ORDINARY,
+                 "special_values": SPECIAL, "scaling": vars(Scaling()),
                  "columns": [f.partition(".")[2] for f, p in zip(FEATURES, OWNERS, strict=True)
                              if p == mpc.pid],
                  "breaks": [b for b, p in zip(BREAKS, OWNERS, strict=True) if p == mpc.pid]}
@@ -74,9 +77,10 @@ def test_scores_and_reasons_are_those_of_the_card(scored):
             place = np.flatnonzero(ids == who)
             known = own[column][k:k + 1] if party == 0 else columns[column][place]
             value = known if len(known) else np.array([np.nan])
-            bins[k, j] = bin_index(value, np.array(BREAKS[j]), BINS - 1)[0]
+            bins[k, j] = bin_index(value, np.array(BREAKS[j]), ORDINARY, SPECIAL)[0]
     # Applicants of all kinds: known to both partners, to one, to none.
-    assert len({(bins[k, 2] == BINS - 1, bins[k, 3] == BINS - 1) for k in range(5)}) > 1
+    assert len({(bins[k, 2] == ORDINARY, bins[k, 3] == ORDINARY) for k in range(5)}) > 1
+    assert (bins == ORDINARY + 1).any() and (bins[:, 1:] < ORDINARY).any()
     outputs = results[0]["outputs"]
     assert outputs["scores"] == twin.score(bins).tolist()
     assert outputs["reasons"] == [[FEATURES[p] for p in row if p >= 0]
@@ -90,12 +94,13 @@ def test_only_the_asker_learns_scores_and_the_rounds_are_few(scored):
         assert sum(step["rounds"] for step in result["steps"].values()) < 90
 
 
-@pytest.mark.parametrize("bins", [2, 3, 8, 11, 16, 51])
-def test_bins_travel_packed(bins):
-    packing = Packing(bins)
+@pytest.mark.parametrize(("ordinary", "special"),
+                         [(1, 0), (2, 0), (7, 0), (8, 2), (15, 0), (15, 1), (50, 0), (1, 3)])
+def test_bins_travel_packed(ordinary, special):
+    packing, bins = Packing(ordinary, special), ordinary + 1 + special
     features = packing.per + 2
     index = np.random.default_rng(bins).integers(0, bins, (4, features))
-    index[0], index[1] = 0, bins - 1
+    index[0], index[1], index[2] = 0, ordinary, bins - 1
     words = packing.pack(index)
     assert words.shape == (4, packing.words(features)) and not words[1].any()
 

@@ -18,8 +18,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from models.binning_rules import BinningRules
+from models.own_bins import bins_of, first_breaks
 from models.plain.woe import bin_table, class_counts, is_monotone, woe_iv
-from protocols.binning import bin_index, fit_breaks, given_breaks, width_breaks
+from protocols.binning import bin_index, fit_breaks, given_breaks, kept_breaks, width_breaks
 from protocols.binning_merge import CHI_PLACE, IV_PLACE
 
 Floats = npt.NDArray[np.float64]
@@ -153,6 +155,27 @@ def monotone_merge(counts: npt.ArrayLike, *, max_bins: int = 8, min_share: float
     """Pools of monotone bad rate (`pooled`), merged further by the limits on number and size."""
     return chi_merge(counts, threshold=0.0, max_bins=max_bins, min_share=min_share,
                      kept=pooled(counts))
+
+
+def job_breaks(rules: BinningRules, feature: str, values: npt.ArrayLike,
+               rows: npt.ArrayLike, label: npt.ArrayLike) -> Floats:
+    """Inner edges of a feature's bins as a job makes them: its owner's from all its ``values``,
+    merged by the ``label`` of the training ``rows`` (places among the values).
+
+    A feature whose ordinary bins lack a class there stays in one bin. The twin of
+    `models.merging`.
+    """
+    edges = first_breaks(rules, feature, values)
+    if not rules.merges:
+        return edges
+    known = np.asarray(values, dtype=np.float64)[np.asarray(rows)]
+    index = bins_of(rules, known, edges, rules.first)
+    counts = np.column_stack(class_counts(index, label, rules.first_bins))[:rules.first]
+    if (counts.sum(0) < 1).any():
+        return np.empty(0)
+    merge: Any = {"tree": tree_merge, "chimerge": chi_merge, "monotone": monotone_merge}
+    bits = merge[rules.method](counts, max_bins=rules.max_bins, min_share=rules.min_share)
+    return kept_breaks(edges, bits)
 
 
 class Binner:

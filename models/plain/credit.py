@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from models.credit_outputs import band_edges
 from models.parameters import CreditParameters, Scaling
+from models.plain.binning import job_breaks
 from models.plain.evaluation import auc, calibration, ks, lift, psi, roc
 from models.plain.logistic import fit_logistic
 from models.plain.scorecard import plain_scorecard
 from models.plain.selection import FeatureSelector
 from models.plain.woe import woe_table
-from protocols.binning import fit_breaks
 from protocols.split import training_mask
 from protocols.table import PartyTable
 
@@ -31,7 +31,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     """Train and evaluate the joint model and the initiator's own on the rows common to all.
 
     ``bank`` in the result stands for the initiator's features alone.  Features are named
-    ``party.column``.
+    ``party.column``; ``breaks`` are the inner edges of their bins.
     """
     initiator = _initiator(tables)
     assert initiator.label is not None
@@ -43,19 +43,22 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     label = initiator.label[own]
     _check_classes(label, train)
 
+    rules = parameters.bin_rules
     information: dict[str, float] = {}
+    limits: dict[str, list[float]] = {}
     encoded: dict[str, Floats] = {}
     counts: list[Floats] = []
     values_of: dict[str, Floats] = {}
     for table in tables:
         rows = places[table.name]
         for column, values in table.columns.items():
-            # An owner fits its bins on all its rows: it does not know which of them match.
-            breaks = fit_breaks(values, parameters.max_bins)
-            bins = woe_table(values[rows][train], label[train], parameters.max_bins, breaks)
+            feature = f"{table.name}.{column}"
+            breaks = job_breaks(rules, feature, values, rows[train], label[train])
+            known = values[rows][train]
+            bins = woe_table(known, label[train], rules.max_bins, breaks, rules.special_values)
             small = bins.bad + bins.good < parameters.min_bin_rows
             bins = replace(bins, woe=np.where(small, 0.0, bins.woe))
-            feature = f"{table.name}.{column}"
+            limits[feature] = breaks.tolist()
             information[feature] = bins.iv
             encoded[feature] = bins.encode(values[rows])
             values_of[feature] = bins.woe
@@ -66,7 +69,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         columns[train],
         label[train],
         counts=counts,
-        missing=[parameters.max_bins] * len(names),
+        missing=[rules.missing] * len(names),
         names=names,
     )
     useful = [f for f in initiator.features if information[f] >= parameters.iv_threshold]
@@ -77,6 +80,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         "rows_joint_train": int(train.sum()),
         "rows_joint_test": int((~train).sum()),
         "iv": information,
+        "breaks": limits,
         "selected": selected,
         "reasons": dict(zip(names, selector.reason_, strict=True)),
         **{key: {} for key in ("auc", "ks", "roc", "lift", "weights", "intercept")},

@@ -122,7 +122,8 @@ def bin_table(
 
 @dataclass(frozen=True)
 class WoeTable:
-    """Counts and WOE of one feature's bins: regular bins first, the missing-value bin last."""
+    """Counts and WOE of one feature's bins: regular ones, that of missing values, then those of
+    ``special_values``."""
 
     breaks: Floats
     max_bins: int
@@ -130,6 +131,7 @@ class WoeTable:
     good: Floats
     woe: Floats
     bin_iv: Floats
+    special_values: tuple[float, ...] = ()
 
     @property
     def iv(self) -> float:
@@ -138,7 +140,8 @@ class WoeTable:
 
     def encode(self, values: npt.ArrayLike) -> Floats:
         """Replace every value by the WOE of its bin."""
-        encoded: Floats = self.woe[bin_index(values, self.breaks, self.max_bins)]
+        index = bin_index(values, self.breaks, self.max_bins, self.special_values)
+        encoded: Floats = self.woe[index]
         return encoded
 
 
@@ -147,13 +150,15 @@ def woe_table(
     label: npt.ArrayLike,
     max_bins: int,
     breaks: Floats | None = None,
+    special_values: Sequence[float] = (),
 ) -> WoeTable:
     """Bin table of ``values`` against ``label``; ``breaks`` when they were fitted elsewhere."""
     if breaks is None:
-        breaks = fit_breaks(values, max_bins)
-    bad, good = class_counts(bin_index(values, breaks, max_bins), label, max_bins + 1)
+        breaks = fit_breaks(values, max_bins, special_values)
+    index = bin_index(values, breaks, max_bins, special_values)
+    bad, good = class_counts(index, label, max_bins + 1 + len(special_values))
     woe, bin_iv = woe_iv(bad, good)
-    return WoeTable(breaks, max_bins, bad, good, woe, bin_iv)
+    return WoeTable(breaks, max_bins, bad, good, woe, bin_iv, tuple(special_values))
 
 
 def class_counts(

@@ -114,18 +114,21 @@ async def _interruptible(options: Options, program: Program) -> dict[str, Any]:
 
 async def _run(options: Options, program: Program) -> dict[str, Any]:
     with View(program.steps) as view:
+        parameters = (program.parameters or _parameters)(options.parameters)
         tables, files, folder = await asyncio.to_thread(_read_data, options, view)
         clock = _Clock(options.started)
         run = prepare(folder, tables, files, move=options.data is None)
-        parameters = (program.parameters or _parameters)(options.parameters)
-        manifest = program.manifest(
-            inputs={table.name: shape(table) for table in tables},
-            keys=run.keys,
-            parameters=parameters,
-            measurement=measurement(),
-            now=time.time(),
-            seconds=max(1, int(options.deadline - (time.monotonic() - options.started))),
-        )
+        try:
+            manifest = program.manifest(
+                inputs={table.name: shape(table) for table in tables},
+                keys=run.keys,
+                parameters=parameters,
+                measurement=measurement(),
+                now=time.time(),
+                seconds=max(1, int(options.deadline - (time.monotonic() - options.started))),
+            )
+        except ValueError as exc:
+            raise LocalError("parameters", str(exc), "correct the file of parameters") from None
         clock.lap("data")
         watch = await _compute(run, manifest, view, clock, program)
         _, receipt = watch.receipts[manifest.initiator]
@@ -201,7 +204,10 @@ def _read_data(options: Options, view: View) -> tuple[list[Any], dict[str, Path]
 def _parameters(document: dict[str, Any]) -> dict[str, Any]:
     from models.parameters import CreditParameters
 
-    return CreditParameters.from_json(document).to_json()
+    try:
+        return CreditParameters.from_json({**document}).to_json()
+    except (ValueError, TypeError) as exc:
+        raise LocalError("parameters", str(exc), "correct the file of parameters") from None
 
 
 def _plain(tables: Sequence[Any], parameters: dict[str, Any]) -> dict[str, Any]:

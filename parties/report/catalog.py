@@ -119,11 +119,19 @@ TEXTS: dict[str, tuple[str, str]] = {
     "scorecard_note": (
         "Every applicant starts with {base} points; each feature adds the points of its bin. More "
         "points mean less risk: {points} points stand for {odds} good to one bad, {pdo} more "
-        "double that. Bins run from the lowest values to the highest; their limits are known to "
-        "the feature’s owner alone. Opened to {initiator} only.",
+        "double that. Bins run from the lowest values to the highest. Opened to {initiator} only.",
         "每个申请企业从 {base} 分起算，每个特征加上所在分箱的分值。分数越高风险越低：{points} 分"
-        "表示好坏比 {odds}:1，每加 {pdo} 分好坏比翻倍。分箱按取值从低到高排列，分箱边界"
-        "只有特征所有方知道。评分卡只向{initiator}公开。",
+        "表示好坏比 {odds}:1，每加 {pdo} 分好坏比翻倍。分箱按取值从低到高排列。"
+        "评分卡只向{initiator}公开。",
+    ),
+    "limits_own": (
+        "Where a bin begins and ends is known to the feature’s owner alone.",
+        "分箱边界只有特征所有方知道。",
+    ),
+    "limits_given": (
+        "Where bins begin and end is in the job’s manifest for the features that it names, and "
+        "otherwise known to the feature’s owner alone.",
+        "作业清单列明的特征，其分箱边界各方均知；其余特征的分箱边界只有特征所有方知道。",
     ),
     "col_bin": ("bin {k}", "箱 {k}"),
     "col_missing": ("missing", "缺失"),

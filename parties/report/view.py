@@ -201,9 +201,19 @@ class View:
     # Scorecard
 
     @property
-    def card_bins(self) -> int:
-        """Bins of a feature on the card, the one of missing values included."""
-        return max(len(row) for row in self.document["card"]["points"])
+    def limits(self) -> str:
+        """The text about who knows where bins begin and end."""
+        given = (self.document.get("parameters") or {}).get("breaks")
+        return "limits_given" if given else "limits_own"
+
+    @property
+    def card_heads(self) -> list[Markup]:
+        """Headings of a feature's bins on the card: the ordinary ones, missing, special values."""
+        special = (self.document.get("parameters") or {}).get("special_values", [])
+        bins = max(len(row) for row in self.document["card"]["points"])
+        ordinary = range(1, bins - len(special))
+        codes = [charts.both((f"{value:g}", f"{value:g}")) for value in special]
+        return [*(self.t("col_bin", k=k) for k in ordinary), self.t("col_missing"), *codes]
 
     @property
     def card(self) -> list[dict[str, Any]]:
