@@ -105,7 +105,7 @@ def _green(terms: GreenFinanceTerms, party: str, folder: Path, key: bytes) -> Ma
 
 
 def _related(terms: RelatedLoansTerms, party: str, folder: Path) -> Matrices:
-    from protocols.stats.related_loans import padded
+    from protocols.stats.forms import padded
 
     place = register(terms, folder)
     found: Matrices = {}
