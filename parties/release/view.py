@@ -1,8 +1,8 @@
 """What the page of a published table shows, from the document of `protocols.stats.release`.
 
 A table of up to four dimensions becomes planes of rows by columns: a dimension that looks like time
-makes the columns, the next longest one the rows, and every combination of the others a plane, the
-one with all totals first.
+makes the columns, or one of flows, the next longest one the rows, and every combination of the
+others a plane, the one with all totals first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from parties.report.charts import Both
 
 TOTAL = "total"
 TIMES = ("period", "month", "quarter", "year", "date")
+FLOW = "flow"
 MARKS = {"minimum-cell": "m", "dominance": "d", "p-ratio": "p", "secondary": "s"}
 _MOST_LINES = 5
 
@@ -81,8 +82,8 @@ class View:
 
     def _axes(self) -> tuple[str | None, str]:
         names = list(self.dimensions)
-        times = [d for d in names if d.lower() in TIMES]
-        columns = times[0] if times else None
+        across = [d for d in names if d.lower() in TIMES] + [d for d in names if d == FLOW]
+        columns = across[0] if across else None
         rest = sorted((d for d in names if d != columns), key=lambda d: -len(self.dimensions[d]))
         if not rest:
             return None, columns or names[0]
@@ -107,12 +108,19 @@ class View:
         if name == "rows":
             return self.t("rows")
         if name in self.units:
-            return self.t("figure_in", figure=name, unit=self.units[name])
-        return name, name
+            return self.t("figure_in", figure=self.named(name), unit=self.units[name])
+        return self.named(name)
 
-    def category(self, name: str) -> Both:
-        """What a category is called; the total in both languages."""
-        return self.t("total") if name == TOTAL else (name, name)
+    def named(self, name: str) -> Both:
+        """What a dimension or a measure is called."""
+        return self.t(f"name_{name}") if f"name_{name}" in TEXTS else (name, name)
+
+    def category(self, name: str, dimension: str) -> Both:
+        """What a category is called; those that every table of a kind has in both languages."""
+        if name == TOTAL:
+            return self.t("total")
+        known = f"{dimension}_{name}"
+        return self.t(known) if dimension == FLOW and known in TEXTS else (name, name)
 
     def planes(self, figure: str) -> list[Plane]:
         """All planes of a figure, the one over all totals first."""
@@ -139,13 +147,16 @@ class View:
             for row, line in zip(rows, found, strict=True)
         )
         heading = tuple(
-            self.t("all_of", dimension=d, category=self.category(c)) for d, c in fixed.items()
+            self.t("all_of", dimension=self.named(d), category=self.category(c, d))
+            for d, c in fixed.items()
         )
-        named = tuple(self.category(c) for c in columns) if self.columns else (("", ""),)
+        named = (("", ""),) if self.columns is None else tuple(
+            self.category(c, self.columns) for c in columns
+        )  # fmt: skip
         return Plane(
             heading,
             self.figure(figure),
-            tuple(self.category(r) for r in rows),
+            tuple(self.category(r, self.rows) for r in rows),
             named,
             figure in self._ratios,
             cells,
@@ -190,7 +201,9 @@ class View:
         """What the bars show: where there is no total over the columns, which column."""
         last = self._places[self.columns][-1] if self.columns else TOTAL
         key = "bars" if last == TOTAL else "bars_of"
-        return self.t(key, figure=self.figure(figure), dimension=self.rows, column=last)
+        column = self.category(last, self.columns or "")
+        rows = self.named(self.rows)
+        return self.t(key, figure=self.figure(figure), dimension=rows, column=column)
 
     def lines(self, figure: str) -> list[tuple[Both, list[float | None]]]:
         """Figures over time: the total if there is one, then the largest rows; None if withheld."""
@@ -219,8 +232,10 @@ class View:
 
     @property
     def facts(self) -> list[Both]:
-        """Further bits of the release, as sentences."""
-        return [
+        """Further bits of the release, and how loans were followed, as sentences."""
+        traced = self.document.get("traced")
+        how = [self.t(f"traced_{traced['rule']}", **traced)] if traced else []
+        return how + [
             self.t(f"fact_{name}", value=self.t("yes" if value else "no"))
             for name, value in self.document.get("facts", {}).items()
         ]

@@ -75,7 +75,7 @@ def render_html(document: Mapping[str, Any], language: str = "en") -> str:
         ),
         series=lambda figure: time_series(
             view.lines(figure),
-            [view.category(c) for c in view.dimensions[view.columns]],
+            [view.category(c, str(view.columns)) for c in view.dimensions[str(view.columns)]],
             title=view.t("lines", figure=view.figure(figure)),
         ),
     )

@@ -10,7 +10,8 @@ from parties.control import order
 from parties.errors import LocalError
 from parties.manifest import Manifest
 from parties.programs import RELATED_LOANS
-from parties.stats.own import File, edges_digest, register_digest
+from parties.stats.files import File
+from parties.stats.own import edges_digest, register_digest
 from parties.worker import RESULT_FILE
 
 _JOB_KEYS = {"compute", "seconds", "approve_seconds"}
