@@ -21,7 +21,7 @@ from parties.manifest import Manifest, Submission
 from parties.messages import Check, Error, Failure, Refusal
 from parties.policy import Holdings, decide
 from parties.programs import PROGRAMS
-from parties.stats import inside, world
+from parties.stats import inside, outside, world
 from parties.stats.keeping import admit_release, commit, release_files
 from parties.stats.orders import document_of, read_config
 from parties.stats.own import edges_digest, matrices, register_digest, submission
@@ -448,6 +448,23 @@ def test_the_shares_of_a_period_come_back_as_they_were(tmp_path: Path) -> None:
     other = manifest_of("related-loans", period="2025Q2", follows="ab" * 32)
     with pytest.raises(LocalError, match="another version"):
         inside.bring("c-two", other, terms_of(other), files, None)
+
+
+def test_what_the_parties_outside_make_of_what_they_are_handed() -> None:
+    manifest = manifest_of("fund-tracing")
+    terms = terms_of(manifest)
+    public = {"institutions": list(BANKS), "refused": {}, "figures": ["rows", "amount"]}
+    opened = {"codes": np.zeros((3, 3)), "figures": np.arange(18).reshape(2, 3, 3)}
+    document = outside._release(terms, manifest, public, opened)
+    assert document["cells"][1]["place"] == {"region": "east", "flow": "restricted"}
+    assert document["cells"][1]["values"] == {"rows": 1, "amount": 10}
+    assert document["traced"] == {"hops": 3, "window": 30, "rule": "tainted-first",
+                                  "restricted": 10, "back": 10}  # fmt: skip
+    assert document["record"]["manifest_hash"] == manifest.sha256()
+    said = {"accepted": True, "reason": None}
+    own = outside._own(terms, said, {"own": np.array([0, 3, 1, 2])})
+    assert own == {**said, "own": {"restricted": [2, 3], "back": [2, 4]}}
+    assert outside._own(terms, said, {}) == said
 
 
 def test_lists_of_a_release() -> None:

@@ -30,12 +30,12 @@ GROUPED = {"groups": "registry", "companies": 4}
 
 
 @pytest.mark.parametrize("seed, changes", [
-    (0, {"own": True}), (1, {"rule": "latest", **GROUPED}),
+    (0, {"own": True, "rule": "tainted-first"}), (1, {"hops": 3, **GROUPED}),
     (2, {"by_institution": True, "own": True, "percent": (100, 1), **GROUPED}),
-    (3, {"rules": Rules(minimum=2), "hops": 1, "window": 0}),
+    (3, {"rules": Rules(minimum=2), "rule": "tainted-first", "hops": 1, "window": 0}),
 ])
 def test_random_worlds_of_banks(seed, changes):
-    p = consortium([f"bank {k}" for k in range(12)], **changes)
+    p = consortium([f"bank {k}" for k in range(10)], **changes)
     rows, said = random_rows(p, seed), []
     results = run(p, matrices(p, rows), taken=said.append, progress=lambda name, state: None)
     twin = check(p, rows, results)
@@ -52,7 +52,7 @@ def test_random_worlds_of_banks(seed, changes):
 def test_many_small_cases_at_once():
     """Every bank is a case of its own: its accounts pay each other only."""
     p = consortium([f"case {k}" for k in range(60)], own=True, payments=20, loans=4, accounts=4,
-                   rule="latest", percent=(1, 1))
+                   percent=(1, 1))
     rows = random_rows(p, 5)
     for bank, own in rows.items():
         own["payments"]["payee_bank"] = [bank] * len(own["payments"]["payer"])
@@ -63,7 +63,7 @@ def test_many_small_cases_at_once():
 
 def test_the_twin_agrees_with_pandas_on_thousands_of_small_cases():
     """Hop by hop, the last tainted inflow before each payment by `merge_asof`."""
-    p = consortium([f"case {k}" for k in range(3000)], rule="latest", hops=2, amount_bits=10)
+    p = consortium([f"case {k}" for k in range(2000)], amount_bits=10)
     rows = random_rows(p, 6)
     paid = pd.concat([pd.DataFrame(own["payments"]).assign(bank=b) for b, own in rows.items()],
                      ignore_index=True)
@@ -107,7 +107,7 @@ def test_the_twin_agrees_with_pandas_on_thousands_of_small_cases():
             lent = loans.amount.to_numpy()[here, None]
             np.testing.assert_array_equal(twin.counts[name][:, 1:],
                                           (lent > 0) & (expected[here] * 10 >= lent))
-    assert (expected.min(0) == 0).all() and (expected > 0).sum(0).min() > 500
+    assert (expected.min(0) == 0).all() and (expected > 0).sum(0).min() > 300
 
 
 def test_a_receiver_outside_gets_the_same():

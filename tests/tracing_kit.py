@@ -23,8 +23,8 @@ OPEN = Rules(minimum=0, zeros=False, dominance=(4, 100), p_ratio=0)
 def consortium(banks: Any = ("a", "b", "c"), **changes: Any) -> TracingParameters:
     """A few banks, days and rows."""
     given: dict[str, Any] = {
-        "days": 6, "hops": 3, "window": 4, "payments": 14, "loans": 5, "accounts": 5,
-        "amount_bits": 20, "period": "2025Q1", "rules": OPEN, **changes,
+        "days": 6, "hops": 2, "window": 4, "rule": "latest",
+        "payments": 14, "loans": 5, "accounts": 5, "amount_bits": 20, "period": "2025Q1", "rules": OPEN, **changes,
     }  # fmt: skip
     return TracingParameters(tuple(banks), given.pop("regions", ("east", "west")), **given)
 
