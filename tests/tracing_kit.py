@@ -24,7 +24,8 @@ def consortium(banks: Any = ("a", "b", "c"), **changes: Any) -> TracingParameter
     """A few banks, days and rows."""
     given: dict[str, Any] = {
         "days": 6, "hops": 2, "window": 4, "rule": "latest",
-        "payments": 14, "loans": 5, "accounts": 5, "amount_bits": 20, "period": "2025Q1", "rules": OPEN, **changes,
+        "payments": 14, "loans": 5, "accounts": 5, "amount_bits": 20,
+        "period": "2025Q1", "rules": OPEN, **changes,
     }  # fmt: skip
     return TracingParameters(tuple(banks), given.pop("regions", ("east", "west")), **given)
 
