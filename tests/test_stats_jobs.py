@@ -94,6 +94,17 @@ def test_the_bank_that_draws_the_key_is_needed() -> None:
     assert problem(alone) is None and set(alone.outputs) == {"table"}
 
 
+@pytest.mark.parametrize("changes", [
+    {"start": "9999-12-31"}, {"start": "soon"}, {"days": 0}, {"percent": [0, 1]}, {"hops": 0},
+    {"rule": "fifo"}, {"groups": {"registry": 2, "environment": 2}}, {"amount_bits": 40,
+                                                                      "payments": 1 << 22},
+])  # fmt: skip
+def test_traces_that_cannot_be_asked_for(changes: dict[str, Any]) -> None:
+    with pytest.raises(LocalError) as raised:
+        manifest_of("fund-tracing", **changes)
+    assert raised.value.code == "config"
+
+
 def changed(manifest: Manifest, **changes: Any) -> Manifest:
     return Manifest.read({**manifest.document(), **changes})
 
@@ -201,6 +212,16 @@ def test_the_same_table_with_another_threshold_is_another_table(
     assert home.admit(manifest_of(program, **changes))["ledger"] is False
     said = {"title": "Once more", "submit_seconds": 90}
     assert home.admit(manifest_of(program, **said))["ledger"] is True
+
+
+def test_days_that_were_traced_are_not_traced_again_under_another_name(tmp_path: Path) -> None:
+    home, first = Home(tmp_path, "c-two"), manifest_of("fund-tracing")
+    assert home.admit(first)["ledger"]
+    home.end(first, committed=True)
+    assert home.admit(manifest_of("fund-tracing", period="once more"))["ledger"] is False
+    for start, allowed in (("2025-03-31", False), ("2025-04-01", True)):
+        later = manifest_of("fund-tracing", start=start, period="2025Q2", delivery="d2")
+        assert home.admit(later)["ledger"] is allowed
 
 
 def test_a_bank_submits_no_other_data_under_a_name_it_has_used(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from fakes.fleet import Fleet
 from tracing_kit import GROUPS, random_rows, same
@@ -105,18 +104,3 @@ def screenshot(page: Path, folder: Path) -> None:
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     assert picture.stat().st_size > 50_000
-
-
-def test_the_generated_world_is_one_that_can_be_asked_about(tmp_path: Path) -> None:
-    """What `--demo` generates fits its own question, and every kind of use occurs."""
-    from parties.stats import world, world_tracing
-    from parties.stats.own import matrices
-
-    homes = {name: tmp_path / name for name in (*world.BANKS, "registry")}
-    terms = FundTracingTerms.from_json(
-        {**json.loads(json.dumps(world_tracing.fund_tracing(homes))), "receiver": "regulator"}
-    )
-    for name, home in homes.items():
-        found = matrices(terms, name, home / "data" / "fund-tracing", bytes(32))
-        assert set(found) == ({"groups"} if name == "registry" else set(terms.protocol.forms))
-        assert all(np.count_nonzero(m.any(1)) > 20 for m in found.values())

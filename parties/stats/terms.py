@@ -232,7 +232,7 @@ class FundTracingTerms(Terms):
 
     banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
     regions: Names
-    start: date
+    start: Annotated[date, Field(ge=date(1900, 1, 1), lt=date(3000, 1, 1))]
     days: Annotated[int, Field(ge=1, le=3660)]
     hops: Annotated[int, Field(ge=1, le=10)] = 3
     window: Annotated[int, Field(ge=0, le=3660)] = 30
@@ -291,10 +291,12 @@ class FundTracingTerms(Terms):
         return found
 
     def query(self) -> "Query":
-        """Region by flow, or with institutions."""
+        """Region by flow, or with institutions; the rows are those of certain days, whatever the
+        period is called."""
         spec = self.protocol.joint(self.banks)
-        population = {"period": (self.period_name,)}
-        return self._query(FUND_TRACING, spec, population=population)
+        first = self.start.toordinal()
+        days = tuple(date.fromordinal(first + k).isoformat() for k in range(self.days))
+        return self._query(FUND_TRACING, spec, population={"day": days})
 
     @property
     def period(self) -> str:
