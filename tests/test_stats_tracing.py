@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from engine_kit import secret
 from stats_kit import GEOMETRY, RECORD
+from test_traffic import traffic
 from tracing_kit import KEY, OPEN, check, consortium, matrices, random_rows, run, same
 
 from engine.cluster import run_cluster
@@ -266,6 +267,18 @@ def test_tags_get_numbers_and_what_is_said_of_them_first(n, k):
         said[tag] = values
     assert found.tolist() == [t in said for t in tags]
     assert attributes.tolist() == [said.get(t, [0, 0]) for t in tags]
+
+
+def test_the_same_frames_whatever_accounts_there_are():
+    async def program(mpc, data):
+        found = await described(mpc, secret(mpc, data[0]), secret(mpc, data[1], 2),
+                                fixed_shape=True)
+        await mpc.output(found[0])
+
+    alike = [np.zeros(9, int), np.zeros((3, 2), int)]
+    unlike = [np.arange(9) << 50, np.array([[1 << 50, 7], [1 << 60, 8], [5, 9]])]
+    first, second = (traffic(program, data, 4, 1) for data in (alike, unlike))
+    assert first and first == second
 
 
 @pytest.mark.parametrize("m, t", [(3, 1), (4, 1), (5, 2)])
