@@ -24,6 +24,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "coloured.",
         "颜色越深，数值在本表各单元格中越大；合计不着色。",
     ),
+    "heat_note_columns": (
+        "The darker a cell, the larger its figure in its column. Totals are not coloured.",
+        "颜色越深，数值在本列中越大；合计不着色。",
+    ),
     "bars": ("{figure} by {dimension}", "按{dimension}的{figure}"),
     "bars_of": (
         "{figure} by {dimension}: {column}",

@@ -132,16 +132,23 @@ class View:
         rows = self._places[self.rows]
         columns = self._places[self.columns] if self.columns else ("",)
         found = [[self._find(fixed, row, column) for column in columns] for row in rows]
-        inner = [
-            abs(self._value(c, figure) or 0)
-            for row, line in zip(rows, found, strict=True)
-            for column, c in zip(columns, line, strict=True)
-            if c["values"] and TOTAL not in (row, column)
-        ]
-        largest = max(inner, default=0) or 1
+        inner = {
+            column: max(
+                (
+                    abs(self._value(line[k], figure) or 0)
+                    for row, line in zip(rows, found, strict=True)
+                    if line[k]["values"] and TOTAL not in (row, column)
+                ),
+                default=0,
+            )
+            for k, column in enumerate(columns)
+        }
+        # Flows are of very different size, so each is compared with itself.
+        whole = max(inner.values()) or 1
+        largest = {c: v or 1 if self.columns == FLOW else whole for c, v in inner.items()}
         cells = tuple(
             tuple(
-                self._shown(c, figure, largest, row == TOTAL, column == TOTAL)
+                self._shown(c, figure, largest[column], row == TOTAL, column == TOTAL)
                 for column, c in zip(columns, line, strict=True)
             )
             for row, line in zip(rows, found, strict=True)
@@ -186,22 +193,31 @@ class View:
         heat = 0.0 if row or column else abs(value) / largest
         return Cell(value, "", heat, row, column)
 
-    def bars(self, figure: str) -> list[tuple[str, float]]:
-        """The rows' figures over all columns, in descending order; where there is no total, those
-        of the last column. Withheld ones are left out."""
+    @property
+    def charted(self) -> list[str]:
+        """The columns that bars are drawn of: the total, or the last one where there is none; of
+        flows all but the first, which is what they are parts of."""
+        if self.columns is None:
+            return [TOTAL]
+        places = self._places[self.columns]
+        return list(places[1:] if self.columns == FLOW else places[-1:])
+
+    def bars(self, figure: str, column: str) -> list[tuple[str, float]]:
+        """The rows' figures in a column, in descending order. Withheld ones are left out."""
         plane = self.planes(figure)[0]
+        k = self._places[self.columns].index(column) if self.columns else 0
+        cells = [(name[0], line[k]) for name, line in plane.named_lines]
         found = [
-            (name[0], float(line[-1].value))
-            for name, line in plane.named_lines
-            if not line[-1].in_total_row and line[-1].value is not None
+            (name, float(cell.value))
+            for name, cell in cells
+            if not cell.in_total_row and cell.value is not None
         ]
         return sorted(found, key=lambda item: -item[1])
 
-    def bars_title(self, figure: str) -> Both:
-        """What the bars show: where there is no total over the columns, which column."""
-        last = self._places[self.columns][-1] if self.columns else TOTAL
-        key = "bars" if last == TOTAL else "bars_of"
-        column = self.category(last, self.columns or "")
+    def bars_title(self, figure: str, place: str) -> Both:
+        """What the bars of a column show."""
+        key = "bars" if place == TOTAL else "bars_of"
+        column = self.category(place, self.columns or "")
         rows = self.named(self.rows)
         return self.t(key, figure=self.figure(figure), dimension=rows, column=column)
 
@@ -232,13 +248,17 @@ class View:
 
     @property
     def facts(self) -> list[Both]:
-        """Further bits of the release, and how loans were followed, as sentences."""
-        traced = self.document.get("traced")
-        how = [self.t(f"traced_{traced['rule']}", **traced)] if traced else []
-        return how + [
+        """Further bits of the release, as sentences."""
+        return [
             self.t(f"fact_{name}", value=self.t("yes" if value else "no"))
             for name, value in self.document.get("facts", {}).items()
         ]
+
+    @property
+    def traced(self) -> Both | None:
+        """How loans were followed, if they were."""
+        how = self.document.get("traced")
+        return self.t(f"traced_{how['rule']}", **how) if how else None
 
     @property
     def institutions(self) -> int:
