@@ -1,8 +1,9 @@
 """What a job will take: rounds and bytes from the cost formulas, and from them seconds and memory.
 
 Rounds and bytes are those that the meter will show, or at most those where the manifest cannot
-know better. Seconds are a projection: the rounds wait for the network, the bytes of one party go
-through its line, and the work takes processor time as measured (`docs/benchmarks.md`, two cores).
+know better, or those on average where the random order of a sort decides. Seconds are a projection:
+the rounds wait for the network, the bytes of one party go through its line, and the work takes
+processor time as measured (`docs/benchmarks.md`, two cores).
 """
 
 from collections.abc import Mapping
@@ -15,13 +16,16 @@ from parties.errors import LocalError
 from parties.join_terms import task_of
 from parties.list_terms import QueryParameters
 from parties.manifest import KeyedList, Keys, Manifest
-from parties.programs import COMMON, PUBLISH, QUERY, UPDATE
+from parties.programs import COMMON, FUND_FLOW, FUND_TRACING, PUBLISH, QUERY, UPDATE
 
 _WORKER_MB = 180.0
 _LINE_SECONDS, _GROUP_SECONDS, _PLACE_SECONDS = 0.3e-6, 150e-6, 1e-6
 _BYTE_SECONDS, _LOOKUP_SECONDS = 12e-9, 0.1e-9
 """Processor seconds of one party: per identifier, per identifier without a helper, per place that
 is filled in a list's table, per byte sent, per key and byte of a list's table."""
+_RELEASE_SECONDS, _ROW_MB = 1.5, 1e-3
+"""Processor seconds of one party for the rules of a published table besides its bytes; memory per
+row of the largest table that is sorted."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class _Work:
     processor_seconds: float
     memory_mb: float
     bound: bool = False
+    average: bool = False
 
 
 def estimate(
@@ -45,7 +50,10 @@ def estimate(
 ) -> dict[str, Any]:
     """The document of `sepc job estimate`; `lists` are the terms of published lists, by owner and
     name. Raises LocalError for a job whose program has no formula."""
-    work = {COMMON: _common, PUBLISH: _publish, UPDATE: _publish, QUERY: _query}
+    work = {
+        COMMON: _common, PUBLISH: _publish, UPDATE: _publish, QUERY: _query,
+        FUND_FLOW: _fund_flow, FUND_TRACING: _fund_tracing,
+    }  # fmt: skip
     if manifest.program.name not in work:
         raise LocalError(
             "no_estimate",
@@ -53,7 +61,7 @@ def estimate(
             f"estimate a job of {', '.join(work)}",
         )
     if manifest.verified and manifest.program.name != COMMON:
-        raise LocalError("no_estimate", "lists have formulas for the default mode only")
+        raise LocalError("no_estimate", "this program has formulas for the default mode only")
     found = work[manifest.program.name](manifest, lists)
     parties = len(manifest.compute)
     each = found.cost.total_bytes / parties
@@ -69,6 +77,7 @@ def estimate(
         "bytes": found.cost.total_bytes,
         "bytes_per_party": round(each),
         "at_most": found.bound,
+        "on_average": found.average,
         "seconds": {
             "network": round(waiting, 3),
             "processor_per_party": round(processor, 3),
@@ -143,3 +152,32 @@ def _query(manifest: Manifest, lists: Mapping[tuple[str, str], KeyedList]) -> _W
     total = Prediction(sum(c.rounds for c in costs), sum(c.total_bytes for c in costs))
     seconds = _LOOKUP_SECONDS * (4 + count) * table
     return _Work(total, seconds, _WORKER_MB + 8 * table / 1e6, bound=count > BATCH)
+
+
+def _fund_flow(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.stats.job_costs import fund_flow_cost
+
+    parameters, cost = _statistics(manifest, fund_flow_cost)
+    cells = parameters.form.shape[0] * len(parameters.institutions)
+    return _Work(cost, _RELEASE_SECONDS, _WORKER_MB + _ROW_MB * cells)
+
+
+def _fund_tracing(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.stats.job_costs import fund_tracing_cost
+
+    parameters, cost = _statistics(manifest, fund_tracing_cost)
+    rows = len(parameters.banks) * sum(form.shape[0] for form in parameters.forms.values())
+    return _Work(cost, _RELEASE_SECONDS, _WORKER_MB + 2 * _ROW_MB * rows, average=True)
+
+
+def _statistics(manifest: Manifest, formula: Any) -> tuple[Any, Prediction]:
+    """Parameters and cost of a job of regulator statistics, if all data counts."""
+    from parties.stats.terms import terms_of
+
+    try:
+        terms = terms_of(manifest)
+        parameters = terms.protocol
+    except ValueError as exc:
+        raise LocalError("manifest", str(exc), "correct the manifest") from None
+    outside = terms.receiver not in manifest.compute
+    return parameters, formula(parameters, len(manifest.compute), manifest.threshold, outside)

@@ -149,9 +149,10 @@ class Job:
         self._clock = clock
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
         self._approvals: dict[str, Approval] = {}
-        # Parties that this one waits for, but that the job can do without.
-        self._awaited = set(manifest.optional) - {party}
-        if manifest.role(party) != "compute":
+        # Parties that this one waits for, but that the job can do without: its worker has to know
+        # them, if it computes or may hold the key of the others' tags.
+        self._awaited = set(manifest.optional)
+        if party in manifest.optional or manifest.role(party) == "output":
             self._awaited = set()
         self._receipts: set[str] = set()
         self._timers: list[asyncio.Task[None]] = []

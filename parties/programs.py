@@ -85,6 +85,7 @@ PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 UPLIFT = "uplift-study"
 
 FUND_FLOW, GREEN_FINANCE, RELATED_LOANS = "fund-flow", "green-finance", "related-loans"
+FUND_TRACING = "fund-tracing"
 
 
 def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
@@ -195,6 +196,7 @@ PROGRAMS: Programs = {
     RELATED_LOANS: _statistics(
         "related_loans_program", "RelatedLoansTerms", "parties.list_work:keep_shares"
     ),
+    FUND_TRACING: _statistics("fund_tracing_program", "FundTracingTerms"),
 }
 
 

@@ -157,6 +157,32 @@ def test_derived_figures_are_shown_in_per_cent():
     assert "derived" not in page
 
 
+@pytest.mark.parametrize("rule", ["latest", "tainted-first"])
+@pytest.mark.parametrize("more", [(), (Dimension("institution", ("Bank A", "Bank B")),)])
+def test_flows_are_columns_and_each_is_compared_with_itself(rule, more):
+    flows = Dimension("flow", ("lent", "restricted", "back"), total=False)
+    region = Dimension("region", ("North", "South", "East", "West"))
+    found = table(TableSpec((region, *more, flows), (Measure("amount"),)))
+    found["traced"] = {"hops": 3, "window": 21, "rule": rule, "restricted": 10, "back": 25}
+    view, page = View(found), render_html(found)
+    assert (view.columns, view.charted) == ("flow", ["restricted", "back"])
+    for said in ("3 payments and 21 days", "10 % of it reach", "25 % come back", "21 天",
+                 "流入受限领域", "came back to the borrower"):
+        assert said in page, said
+    assert view.bars_title("amount", "back") == (
+        "amount, in yuan by region: came back to the borrower", "按地区的金额（yuan）：回流借款人")
+    for plane in view.planes("amount"):
+        for column in zip(*plane.cells, strict=True):
+            heat = [c.heat for c in column if c.value is not None and not c.in_total_row]
+            assert not any(heat) or max(heat) == 1.0
+    for column in view.charted:
+        bars = dict(view.bars("amount", column))
+        assert set(bars) == {c["place"]["region"] for c in found["cells"] if c["status"] == "shown"
+                             and c["place"]["flow"] == column
+                             and {v for k, v in c["place"].items() if k != "flow"} - {
+                                 "total"} == {c["place"]["region"]}}
+
+
 def test_a_document_that_was_stored_makes_the_same_page():
     found = table()
     stored = json.loads(json.dumps(found, sort_keys=True))

@@ -14,7 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from parties.cli import app
-from parties.stats import world
+from parties.demo.setup import HOST, make_homes, new_folder
+from parties.stats import demo, orders, world
+from parties.stats.own import submission
+from parties.stats.proposal import statistics_manifest
+from parties.stats.stated import problem
+from parties.stats.terms import TERMS, terms_of
 
 BANKS = ("bank-a", "bank-b")
 
@@ -77,6 +82,22 @@ def screenshot(page: str, folder: Path) -> None:
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     assert picture.stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("program", TERMS)
+def test_every_demo_asks_a_question_and_has_the_data_for_it(program: str, tmp_path: Path) -> None:
+    names = (*world.COMPUTE, *world.BANKS, *demo.OTHERS[program])
+    run = make_homes(new_folder(tmp_path / "run"), {name: {} for name in names})
+    for config in demo._prepare(program, run):
+        command = orders._command(program, config)[0]
+        manifest = statistics_manifest(
+            program, {**command["parameters"], "receiver": "regulator"}, initiator="regulator",
+            compute=command["compute"], measurement="ab" * 32, now=0.0, seconds=600,
+            approve_seconds=60, parties={name: (key, HOST) for name, key in run.keys.items()},
+        )  # fmt: skip
+        assert problem(manifest) is None
+        for name in terms_of(manifest).senders:
+            submission(manifest, name, run.homes[name])
 
 
 def test_what_is_missing_is_said() -> None:

@@ -18,7 +18,7 @@ from engine.field import P
 from engine.shamir import Geometry, reconstruct
 from protocols.stats.costs import intake_cost
 from protocols.stats.forms import CellForm, Claimed, RowForm
-from protocols.stats.intake import intake
+from protocols.stats.intake import intake, intake_parts
 from protocols.stats.submission import Expected, SubmissionError, load, prepare, schema_digest
 
 SPEC = spec_of(3, measures=(LOANS, FLAGGED))
@@ -182,6 +182,33 @@ def test_too_few_submissions_end_the_job():
     error = taken(CELLS, honest(CELLS, 3), _drop, quorum=3, raw_errors=True)
     assert isinstance(error, EngineError) and error.code == "too-few-submissions"
     assert "bank 0: nothing was submitted" in str(error)
+
+
+@pytest.mark.parametrize("quorum", [1, 2])
+def test_an_institution_counts_with_all_its_parts_or_not_at_all(quorum):
+    """One lacks one part, one another: the quorum is of those that have both."""
+    forms, values = {"first": CELLS, "second": CELLS}, honest(CELLS, 3)
+    expected = {part: expected_of(CELLS, 3) for part in forms}
+    messages = {part: [prepare(v, e, GEOMETRY) for v, e in zip(values, expected[part], strict=True)]
+                for part in forms}
+
+    async def program(mpc):
+        own = {part: {e.institution: m[mpc.pid] for e, m in zip(expected[part], each, strict=True)}
+               for part, each in messages.items()}
+        own["first"]["bank 0"] = own["second"]["bank 2"] = None
+        found = await intake_parts(mpc, forms, expected, own, quorum=quorum)
+        return found.institutions, found.refused, [
+            await mpc.output(found.values[part], raw=True) for part in forms]
+
+    if quorum == 2:
+        with pytest.raises(EngineError, match="1 of 3 submissions can be used, expected at least"):
+            run_cluster(program)
+        return
+    names, refused, opened = run_cluster(program)[0]
+    assert names == ["bank 1"]
+    assert refused == dict.fromkeys(("bank 0", "bank 2"), "nothing was submitted")
+    for part in opened:
+        np.testing.assert_array_equal(part.astype(np.int64), values[1][None])
 
 
 MESSAGE = prepare(honest(CELLS, 1)[0], expected_of(CELLS, 1)[0], GEOMETRY)

@@ -21,7 +21,7 @@ from parties.manifest import Manifest, Submission
 from parties.messages import Check, Error, Failure, Refusal
 from parties.policy import Holdings, decide
 from parties.programs import PROGRAMS
-from parties.stats import inside, world
+from parties.stats import inside, outside, world
 from parties.stats.keeping import admit_release, commit, release_files
 from parties.stats.orders import document_of, read_config
 from parties.stats.own import edges_digest, matrices, register_digest, submission
@@ -51,7 +51,13 @@ RELATED = {
     "guarantees": 2, "edges": {"registry": {"rows": 3, "threshold": 50, "largest": 100}},
     "limit": 10, "bands": [5], "top": [2, 20], "listed": True,
 }  # fmt: skip
-ALL = {"fund-flow": FUND_FLOW, "green-finance": GREEN, "related-loans": RELATED}
+TRACING = {
+    "title": "Tracing", "delivery": "d1", "receiver": "regulator", "period": "2025Q1",
+    "banks": [*BANKS], "quorum": 2, "regions": ["east", "west"], "start": "2025-01-01", "days": 90,
+    "payments": 4, "loans": 2, "accounts": 3, "groups": {"registry": 2}, "own": True,
+}  # fmt: skip
+ALL = {"fund-flow": FUND_FLOW, "green-finance": GREEN, "related-loans": RELATED,
+       "fund-tracing": TRACING}  # fmt: skip
 
 
 def manifest_of(program: str = "fund-flow", compute: Any = COMPUTE, **changes: Any) -> Manifest:
@@ -70,7 +76,7 @@ def test_a_proposed_manifest_is_what_follows_from_its_parameters(program, comput
     assert problem(manifest) is None
     assert (manifest.compute, manifest.threshold) == (compute, 1)
     assert manifest.role("regulator") == ("output" if compute == COMPUTE else "compute")
-    optional = set(BANKS) if program == "fund-flow" else set()
+    optional = set(BANKS) if program in ("fund-flow", "fund-tracing") else set()
     assert set(manifest.optional) == optional
     own = Holdings("c-two", DIRECTORY, "ab" * 32, manifest.inputs["c-two"], PROGRAMS)
     decision = decide(manifest, "regulator", own, NOW)
@@ -79,6 +85,24 @@ def test_a_proposed_manifest_is_what_follows_from_its_parameters(program, comput
         received = party == "regulator" or (party in BANKS and program != "fund-flow")
         assert sentences[0].startswith("Outputs:") == received
     assert set(learned_zh(manifest)) == set(manifest.names)
+
+
+def test_the_bank_that_draws_the_key_is_needed() -> None:
+    manifest = manifest_of("fund-tracing", groups={})
+    assert set(manifest.optional) == {*BANKS[1:]} and "registry" not in manifest.names
+    alone = manifest_of("fund-tracing", own=False)
+    assert problem(alone) is None and set(alone.outputs) == {"table"}
+
+
+@pytest.mark.parametrize("changes", [
+    {"start": "9999-12-31"}, {"start": "soon"}, {"days": 0}, {"percent": [0, 1]}, {"hops": 0},
+    {"rule": "fifo"}, {"groups": {"registry": 2, "environment": 2}}, {"amount_bits": 40,
+                                                                      "payments": 1 << 22},
+])  # fmt: skip
+def test_traces_that_cannot_be_asked_for(changes: dict[str, Any]) -> None:
+    with pytest.raises(LocalError) as raised:
+        manifest_of("fund-tracing", **changes)
+    assert raised.value.code == "config"
 
 
 def changed(manifest: Manifest, **changes: Any) -> Manifest:
@@ -173,6 +197,33 @@ def test_the_ledger_refuses_differencing_and_lets_the_same_table_pass(tmp_path: 
     assert Home(tmp_path, "c-two").admit(manifest_of(by_institution=True)) == {"ledger": False}
 
 
+@pytest.mark.parametrize("program, changes", [
+    ("fund-tracing", {"percent": [10, 11]}), ("fund-tracing", {"hops": 4}),
+    ("fund-tracing", {"rule": "latest"}), ("fund-tracing", {"start": "2025-01-02"}),
+    ("fund-tracing", {"groups": {}}), ("fund-flow", {"threshold": 0.5}),
+    ("fund-flow", {"weights": [1.0, 1.0, 1.0, 0.0]}), ("related-loans", {"limit": 11}),
+])  # fmt: skip
+def test_the_same_table_with_another_threshold_is_another_table(
+    program: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    home, first = Home(tmp_path, "c-two"), manifest_of(program)
+    assert home.admit(first)["ledger"]
+    home.end(first, committed=True)
+    assert home.admit(manifest_of(program, **changes))["ledger"] is False
+    said = {"title": "Once more", "submit_seconds": 90}
+    assert home.admit(manifest_of(program, **said))["ledger"] is True
+
+
+def test_days_that_were_traced_are_not_traced_again_under_another_name(tmp_path: Path) -> None:
+    home, first = Home(tmp_path, "c-two"), manifest_of("fund-tracing")
+    assert home.admit(first)["ledger"]
+    home.end(first, committed=True)
+    assert home.admit(manifest_of("fund-tracing", period="once more"))["ledger"] is False
+    for start, allowed in (("2025-03-31", False), ("2025-04-01", True)):
+        later = manifest_of("fund-tracing", start=start, period="2025Q2", delivery="d2")
+        assert home.admit(later)["ledger"] is allowed
+
+
 def test_a_bank_submits_no_other_data_under_a_name_it_has_used(tmp_path: Path) -> None:
     home, first = Home(tmp_path, "bank-a"), manifest_of()
     write(tmp_path / "data/fund-flow", "loans", region=["east"], period=["2025Q1"],
@@ -244,6 +295,15 @@ def test_a_compute_party_waits_for_all_banks_and_a_bank_for_none() -> None:
     assert ports.workers == [{*COMPUTE, "regulator", "bank-a"}]
 
 
+def test_who_holds_the_key_of_the_tags_waits_for_all_who_may_ask_for_it() -> None:
+    for program, holder in (("fund-tracing", "registry"), ("green-finance", "environment")):
+        manifest = manifest_of(program, quorum=2)
+        others = [FromPeer(n, approval()) for n in (*COMPUTE, "regulator", *BANKS[:2])]
+        late = FromPeer(BANKS[2], approval())
+        _, ports = play(holder, manifest, Checked(PASSED), *others, late, WorkerDone(RECEIPT))
+        assert ports.workers == [set(manifest.names)]
+
+
 def test_no_job_goes_on_without_who_is_needed() -> None:
     for manifest, item in [
         (manifest_of(), FromPeer("c-two", REFUSAL)),
@@ -263,6 +323,12 @@ def test_a_bank_whose_data_nobody_fetched_hears_that_it_was_late(monkeypatch: An
 
 
 # -- a party's own data ------------------------------------------------------------------------
+
+
+PAYMENT: dict[str, list[Any]] = {
+    "payer": ["1"], "payee_bank": ["bank-b"], "payee": ["2"], "day": ["2025-02-01"], "amount": [3],
+}  # fmt: skip
+ACCOUNT: dict[str, list[Any]] = {"account": ["1"], "company": ["R8"], "restricted": [1]}
 
 
 def write(folder: Path, stem: str, **columns: Any) -> None:
@@ -295,6 +361,32 @@ def test_the_matrices_are_what_the_files_say(tmp_path: Path) -> None:
     assert edges.tolist() == [[0, 1, 60], [0, 0, 0], [0, 0, 0]]
 
 
+def test_the_payments_of_a_bank_are_what_its_files_say(tmp_path: Path) -> None:
+    terms = terms_of(manifest_of("fund-tracing"))
+    write(tmp_path, "payments", payer=["1", "2"], payee_bank=["bank-b", "far away"],
+          payee=["9", "8"], day=["2025-01-01", "2025-03-31 10:00:00"], amount=[5, 6])  # fmt: skip
+    write(tmp_path, "accounts", account=["1", "2", "3"], company=["R1", "R2", "R1"],
+          restricted=[0, 1, 0])  # fmt: skip
+    write(tmp_path, "groups", company=["R1"], group=["G"])
+    found = matrices(terms, "bank-a", tmp_path, bytes(32))
+    assert found["payments"][:, 2:].tolist() == [[0, 5], [89, 6], [0, 0], [0, 0]]
+    bits = terms.protocol.code_bits
+    assert (found["payments"][:2, 1] >> bits).tolist() == [1, len(BANKS)]
+    assert (found["accounts"][:2, 0] == found["payments"][:2, 0]).all()
+    assert found["accounts"][0, 1] == found["accounts"][2, 1] != found["accounts"][1, 1]
+    assert found["accounts"][:, 2].tolist() == [0, 1, 0] and not found["loans"].any()
+    # What two banks call alike are two accounts, and one company.
+    write(tmp_path, "loans", account=["1"], region=["west"], day=["2025-01-02"], amount=[7],
+          company=["r1"])  # fmt: skip
+    other = matrices(terms, "bank-b", tmp_path, bytes(32))
+    assert other["loans"].tolist() == [
+        [other["accounts"][0, 0], 1, 7, found["accounts"][0, 1], 1], [0] * 5]
+    assert other["accounts"][0, 0] != found["accounts"][0, 0]
+    assert list(matrices(terms, "registry", tmp_path, bytes(32))) == ["groups"]
+    groups = matrices(terms, "registry", tmp_path, b"k" * 32)["groups"]
+    assert groups.shape == (2, 2) and groups[0, 0] != found["accounts"][0, 1]
+
+
 @pytest.mark.parametrize("program, party, files, says", [
     ("fund-flow", "bank-a", {}, "there is no file loans.csv"),
     ("fund-flow", "bank-a", {"loans": {"region": ["east"]}}, "no column period"),
@@ -317,6 +409,18 @@ def test_the_matrices_are_what_the_files_say(tmp_path: Path) -> None:
      "the register of companies is not the one"),
     ("related-loans", "registry", {"companies": {"company": REGISTER}, "edges": {
         "first": ["R1"], "second": ["R8"], "weight": [1]}}, "1 are not in the register"),
+    ("fund-tracing", "bank-a", {}, "there is no file payments.csv"),
+    ("fund-tracing", "bank-a", {"payments": PAYMENT}, "there is no file accounts.csv"),
+    ("fund-tracing", "bank-a", {"accounts": ACCOUNT, "payments": {**PAYMENT, "day": ["77"]}},
+     "column day: 1 are not among the 90 days from 2025-01-01"),
+    ("fund-tracing", "bank-a", {"accounts": ACCOUNT, "payments": {
+        **PAYMENT, "day": ["2025-04-01"]}}, "column day: 1 are not among the 90 days"),
+    ("fund-tracing", "bank-a", {"accounts": {**ACCOUNT, "restricted": [2]}, "payments": PAYMENT},
+     "neither 0 nor 1"),
+    ("fund-tracing", "bank-a", {"accounts": {k: v * 2 for k, v in ACCOUNT.items()},
+                                "payments": PAYMENT}, "accounts: 1 are repeated"),
+    ("fund-tracing", "registry", {"groups": {"company": ["A"] * 2, "group": ["B"] * 2}},
+     "1 companies are repeated"),
 ])  # fmt: skip
 def test_what_is_wrong_with_the_files_is_said_without_a_value(
     program: str, party: str, files: dict[str, Any], says: str, tmp_path: Path
@@ -365,6 +469,23 @@ def test_the_shares_of_a_period_come_back_as_they_were(tmp_path: Path) -> None:
     other = manifest_of("related-loans", period="2025Q2", follows="ab" * 32)
     with pytest.raises(LocalError, match="another version"):
         inside.bring("c-two", other, terms_of(other), files, None)
+
+
+def test_what_the_parties_outside_make_of_what_they_are_handed() -> None:
+    manifest = manifest_of("fund-tracing")
+    terms = terms_of(manifest)
+    public = {"institutions": list(BANKS), "refused": {}, "figures": ["rows", "amount"]}
+    opened = {"codes": np.zeros((3, 3)), "figures": np.arange(18).reshape(2, 3, 3)}
+    document = outside._release(terms, manifest, public, opened)
+    assert document["cells"][1]["place"] == {"region": "east", "flow": "restricted"}
+    assert document["cells"][1]["values"] == {"rows": 1, "amount": 10}
+    assert document["traced"] == {"hops": 3, "window": 30, "rule": "tainted-first",
+                                  "restricted": 10, "back": 10}  # fmt: skip
+    assert document["record"]["manifest_hash"] == manifest.sha256()
+    said = {"accepted": True, "reason": None}
+    own = outside._own(terms, said, {"own": np.array([0, 3, 1, 2])})
+    assert own == {**said, "own": {"restricted": [2, 3], "back": [2, 4]}}
+    assert outside._own(terms, said, {}) == said
 
 
 def test_lists_of_a_release() -> None:

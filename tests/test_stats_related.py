@@ -15,13 +15,13 @@ from stats_kit import GEOMETRY, RECORD, codes_of
 from engine.cluster import run_cluster
 from engine.errors import EngineError
 from protocols.components import public_components
+from protocols.stats.forms import padded
 from protocols.stats.handed import pack, put_together
 from protocols.stats.plain.related_loans import RelatedTwin
 from protocols.stats.related_loans import (
     STEPS,
     Edges,
     RelatedParameters,
-    padded,
     published,
     related_loans,
 )

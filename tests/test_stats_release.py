@@ -294,5 +294,5 @@ def test_figures_from_a_document():
     assert derived.mean(document, "x") == [5, 6, None, 80 / 12]
     assert derived.variance(document, "x") == [5, None, None, None]
     assert derived.change(document, "x", "year") == [None, 0.5, None, None]
-    assert derived.share_of_total(document, "x", "year") == [0.25, 0.375, None, 1.0]
+    assert derived.share_of(document, "x", "year") == [0.25, 0.375, None, 1.0]
     assert MINIMUM == 1, "codes are part of what opens"

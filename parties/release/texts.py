@@ -24,6 +24,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "coloured.",
         "颜色越深，数值在本表各单元格中越大；合计不着色。",
     ),
+    "heat_note_columns": (
+        "The darker a cell, the larger its figure in its column. Totals are not coloured.",
+        "颜色越深，数值在本列中越大；合计不着色。",
+    ),
     "bars": ("{figure} by {dimension}", "按{dimension}的{figure}"),
     "bars_of": (
         "{figure} by {dimension}: {column}",
@@ -45,6 +49,43 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Concentration of the outstanding amount among institutions (HHI)",
         "授信余额在机构间的集中度（HHI）",
     ),
+    "traced_latest": (
+        "Loans are followed for up to {hops} payments and {window} days; a payment counts up to "
+        "the amount of the most recent one that came in from the loan. A loan is flagged if "
+        "{restricted} % of it reach accounts of restricted sectors, or if {back} % come back to "
+        "the borrower or a related company; amounts are those that arrived.",
+        "贷款资金最多追踪 {hops} 笔付款、{window} 天；"
+        "一笔付款按其账户最近一笔来自贷款的入账金额计算。"
+        "贷款的 {restricted}% 流入受限领域账户，或 {back}% 回流借款人或其关联企业，即被标记；"
+        "金额为到达金额。",
+    ),
+    "traced_tainted-first": (
+        "Loans are followed for up to {hops} payments and {window} days; an account spends what "
+        "came from a loan before any other money. A loan is flagged if {restricted} % of it reach "
+        "accounts of restricted sectors, or if {back} % come back to the borrower or a related "
+        "company; amounts are those that arrived.",
+        "贷款资金最多追踪 {hops} 笔付款、{window} 天；账户先支出来自贷款的资金。"
+        "贷款的 {restricted}% 流入受限领域账户，或 {back}% 回流借款人或其关联企业，即被标记；"
+        "金额为到达金额。",
+    ),
+    "derived_lent_share": ("Amount, of the amount lent", "金额占放款金额"),
+    "derived_lent_loans": ("Loans, of all loans", "笔数占全部贷款笔数"),
+    "name_region": ("region", "地区"),
+    "name_institution": ("institution", "机构"),
+    "name_period": ("period", "时期"),
+    "name_kind": ("kind", "机构类别"),
+    "name_exposure": ("exposure", "授信规模"),
+    "name_flow": ("flow", "资金去向"),
+    "name_outstanding": ("outstanding", "授信余额"),
+    "name_flagged": ("flagged", "违规金额"),
+    "name_flagged_loans": ("flagged loans", "违规笔数"),
+    "name_all_balance": ("all loans", "贷款余额"),
+    "name_green_balance": ("green loans", "绿色贷款余额"),
+    "name_owed": ("owed", "授信余额"),
+    "name_amount": ("amount", "金额"),
+    "flow_lent": ("lent", "放款"),
+    "flow_restricted": ("reached restricted accounts", "流入受限领域"),
+    "flow_back": ("came back to the borrower", "回流借款人"),
     "list_bands": ("Ranking bands, 1 is best", "排名档次（1 为最好）"),
     "list_groups": ("Groups over the limit", "超过限额的关联企业组"),
     "col_institution": ("Institution", "机构"),

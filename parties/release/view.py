@@ -1,8 +1,8 @@
 """What the page of a published table shows, from the document of `protocols.stats.release`.
 
 A table of up to four dimensions becomes planes of rows by columns: a dimension that looks like time
-makes the columns, the next longest one the rows, and every combination of the others a plane, the
-one with all totals first.
+makes the columns, or one of flows, the next longest one the rows, and every combination of the
+others a plane, the one with all totals first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from parties.report.charts import Both
 
 TOTAL = "total"
 TIMES = ("period", "month", "quarter", "year", "date")
+FLOW = "flow"
 MARKS = {"minimum-cell": "m", "dominance": "d", "p-ratio": "p", "secondary": "s"}
 _MOST_LINES = 5
 
@@ -81,8 +82,8 @@ class View:
 
     def _axes(self) -> tuple[str | None, str]:
         names = list(self.dimensions)
-        times = [d for d in names if d.lower() in TIMES]
-        columns = times[0] if times else None
+        across = [d for d in names if d.lower() in TIMES] + [d for d in names if d == FLOW]
+        columns = across[0] if across else None
         rest = sorted((d for d in names if d != columns), key=lambda d: -len(self.dimensions[d]))
         if not rest:
             return None, columns or names[0]
@@ -107,12 +108,19 @@ class View:
         if name == "rows":
             return self.t("rows")
         if name in self.units:
-            return self.t("figure_in", figure=name, unit=self.units[name])
-        return name, name
+            return self.t("figure_in", figure=self.named(name), unit=self.units[name])
+        return self.named(name)
 
-    def category(self, name: str) -> Both:
-        """What a category is called; the total in both languages."""
-        return self.t("total") if name == TOTAL else (name, name)
+    def named(self, name: str) -> Both:
+        """What a dimension or a measure is called."""
+        return self.t(f"name_{name}") if f"name_{name}" in TEXTS else (name, name)
+
+    def category(self, name: str, dimension: str) -> Both:
+        """What a category is called; those that every table of a kind has in both languages."""
+        if name == TOTAL:
+            return self.t("total")
+        known = f"{dimension}_{name}"
+        return self.t(known) if dimension == FLOW and known in TEXTS else (name, name)
 
     def planes(self, figure: str) -> list[Plane]:
         """All planes of a figure, the one over all totals first."""
@@ -124,28 +132,38 @@ class View:
         rows = self._places[self.rows]
         columns = self._places[self.columns] if self.columns else ("",)
         found = [[self._find(fixed, row, column) for column in columns] for row in rows]
-        inner = [
-            abs(self._value(c, figure) or 0)
-            for row, line in zip(rows, found, strict=True)
-            for column, c in zip(columns, line, strict=True)
-            if c["values"] and TOTAL not in (row, column)
-        ]
-        largest = max(inner, default=0) or 1
+        inner = {
+            column: max(
+                (
+                    abs(self._value(line[k], figure) or 0)
+                    for row, line in zip(rows, found, strict=True)
+                    if line[k]["values"] and TOTAL not in (row, column)
+                ),
+                default=0,
+            )
+            for k, column in enumerate(columns)
+        }
+        # Flows are of very different size, so each is compared with itself.
+        whole = max(inner.values()) or 1
+        largest = {c: v or 1 if self.columns == FLOW else whole for c, v in inner.items()}
         cells = tuple(
             tuple(
-                self._shown(c, figure, largest, row == TOTAL, column == TOTAL)
+                self._shown(c, figure, largest[column], row == TOTAL, column == TOTAL)
                 for column, c in zip(columns, line, strict=True)
             )
             for row, line in zip(rows, found, strict=True)
         )
         heading = tuple(
-            self.t("all_of", dimension=d, category=self.category(c)) for d, c in fixed.items()
+            self.t("all_of", dimension=self.named(d), category=self.category(c, d))
+            for d, c in fixed.items()
         )
-        named = tuple(self.category(c) for c in columns) if self.columns else (("", ""),)
+        named = (("", ""),) if self.columns is None else tuple(
+            self.category(c, self.columns) for c in columns
+        )  # fmt: skip
         return Plane(
             heading,
             self.figure(figure),
-            tuple(self.category(r) for r in rows),
+            tuple(self.category(r, self.rows) for r in rows),
             named,
             figure in self._ratios,
             cells,
@@ -175,22 +193,33 @@ class View:
         heat = 0.0 if row or column else abs(value) / largest
         return Cell(value, "", heat, row, column)
 
-    def bars(self, figure: str) -> list[tuple[str, float]]:
-        """The rows' figures over all columns, in descending order; where there is no total, those
-        of the last column. Withheld ones are left out."""
+    @property
+    def charted(self) -> list[str]:
+        """The columns that bars are drawn of: the total, or the last one where there is none; of
+        flows all but the first, which is what they are parts of."""
+        if self.columns is None:
+            return [TOTAL]
+        places = self._places[self.columns]
+        return list(places[1:] if self.columns == FLOW else places[-1:])
+
+    def bars(self, figure: str, column: str) -> list[tuple[str, float]]:
+        """The rows' figures in a column, in descending order. Withheld ones are left out."""
         plane = self.planes(figure)[0]
+        k = self._places[self.columns].index(column) if self.columns else 0
+        cells = [(name[0], line[k]) for name, line in plane.named_lines]
         found = [
-            (name[0], float(line[-1].value))
-            for name, line in plane.named_lines
-            if not line[-1].in_total_row and line[-1].value is not None
+            (name, float(cell.value))
+            for name, cell in cells
+            if not cell.in_total_row and cell.value is not None
         ]
         return sorted(found, key=lambda item: -item[1])
 
-    def bars_title(self, figure: str) -> Both:
-        """What the bars show: where there is no total over the columns, which column."""
-        last = self._places[self.columns][-1] if self.columns else TOTAL
-        key = "bars" if last == TOTAL else "bars_of"
-        return self.t(key, figure=self.figure(figure), dimension=self.rows, column=last)
+    def bars_title(self, figure: str, place: str) -> Both:
+        """What the bars of a column show."""
+        key = "bars" if place == TOTAL else "bars_of"
+        column = self.category(place, self.columns or "")
+        rows = self.named(self.rows)
+        return self.t(key, figure=self.figure(figure), dimension=rows, column=column)
 
     def lines(self, figure: str) -> list[tuple[Both, list[float | None]]]:
         """Figures over time: the total if there is one, then the largest rows; None if withheld."""
@@ -224,6 +253,12 @@ class View:
             self.t(f"fact_{name}", value=self.t("yes" if value else "no"))
             for name, value in self.document.get("facts", {}).items()
         ]
+
+    @property
+    def traced(self) -> Both | None:
+        """How loans were followed, if they were."""
+        how = self.document.get("traced")
+        return self.t(f"traced_{how['rule']}", **how) if how else None
 
     @property
     def institutions(self) -> int:

@@ -67,15 +67,15 @@ def render_html(document: Mapping[str, Any], language: str = "en") -> str:
         t=view.t,
         d=document,
         record=view.record,
-        bars=lambda figure: bars(
-            [Bar(name, value, "p0") for name, value in view.bars(figure)],
+        bars=lambda figure, column: bars(
+            [Bar(name, value, "p0") for name, value in view.bars(figure, column)],
             (),
-            title=view.bars_title(figure),
+            title=view.bars_title(figure, column),
             form=",.0f",
         ),
         series=lambda figure: time_series(
             view.lines(figure),
-            [view.category(c) for c in view.dimensions[view.columns]],
+            [view.category(c, str(view.columns)) for c in view.dimensions[str(view.columns)]],
             title=view.t("lines", figure=view.figure(figure)),
         ),
     )

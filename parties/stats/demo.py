@@ -13,10 +13,15 @@ from typing import Any
 from parties.demo.fleet import Fleet
 from parties.demo.setup import Run, make_homes, new_folder
 from parties.errors import LocalError
-from parties.programs import FUND_FLOW, GREEN_FINANCE, RELATED_LOANS
-from parties.stats import orders, world
+from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS
+from parties.stats import orders, world, world_tracing
 
-OTHERS = {FUND_FLOW: (), GREEN_FINANCE: ("environment",), RELATED_LOANS: ("registry",)}
+OTHERS = {
+    FUND_FLOW: (),
+    GREEN_FINANCE: ("environment",),
+    RELATED_LOANS: ("registry",),
+    FUND_TRACING: ("registry",),
+}
 
 
 def run_demo(program: str, out: Path | None, language: str) -> dict[str, Any]:
@@ -35,6 +40,8 @@ def _prepare(program: str, run: Run) -> list[Path]:
         terms = [{**fields, "period": q, "delivery": q} for q in world.QUARTERS[:2]]
     elif program == GREEN_FINANCE:
         terms = [world.green_finance(run.homes)]
+    elif program == FUND_TRACING:
+        terms = [world_tracing.fund_tracing(run.homes)]
     else:
         terms = [world.fund_flow(run.homes)]
     paths = []

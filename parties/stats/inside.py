@@ -13,9 +13,10 @@ import numpy as np
 
 from parties.errors import LocalError
 from parties.manifest import Manifest
+from parties.stats.base import Terms
 from parties.stats.keeping import commit
 from parties.stats.link import Absent, Dial
-from parties.stats.terms import RelatedLoansTerms, Terms
+from parties.stats.terms import RelatedLoansTerms
 from parties.worker import Job
 from protocols.stats.programs import Exchange
 from protocols.stats.release import Record

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COMMITTED_FILE = "committed.json"
 EARLIER_FILE = "earlier.json"
-STATISTICS = ("fund-flow", "green-finance", "related-loans")
+STATISTICS = ("fund-flow", "green-finance", "related-loans", "fund-tracing")
 
 
 def data_folder(home: Path, program: str, delivery: str) -> Path:

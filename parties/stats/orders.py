@@ -10,7 +10,8 @@ from parties.control import order
 from parties.errors import LocalError
 from parties.manifest import Manifest
 from parties.programs import RELATED_LOANS
-from parties.stats.own import File, edges_digest, register_digest
+from parties.stats.files import File
+from parties.stats.own import edges_digest, register_digest
 from parties.worker import RESULT_FILE
 
 _JOB_KEYS = {"compute", "seconds", "approve_seconds"}
@@ -21,21 +22,10 @@ def release(
 ) -> dict[str, Any]:
     """Propose a job, wait, and write its release into the folder `out`; returns the document."""
     began = time.monotonic()
-    fields = read_config(config)
-    names: list[str] = []
-    if program == RELATED_LOANS:
-        names = _register(fields, config.parent)
-        if follows is not None:
-            job = order(home, {"command": "job", "job_id": follows})
-            fields["follows"] = job["manifest_sha256"]
-    command = {
-        "command": "statistics",
-        "program": program,
-        "compute": fields.get("compute", []),
-        "seconds": fields.get("seconds", 600),
-        "approve_seconds": fields.get("approve_seconds", 60),
-        "parameters": {k: v for k, v in fields.items() if k not in _JOB_KEYS},
-    }
+    command, names = _command(program, config)
+    if program == RELATED_LOANS and follows is not None:
+        job = order(home, {"command": "job", "job_id": follows})
+        command["parameters"]["follows"] = job["manifest_sha256"]
     done = order(home, command, None)
     outputs = read_result(home, done["job_id"])
     document = document_of(program, outputs, names)
@@ -56,6 +46,21 @@ def release(
         "files": files,
         "seconds": round(time.monotonic() - began, 3),
     }
+
+
+def _command(program: str, config: Path) -> tuple[dict[str, Any], list[str]]:
+    """What the node is told to do, and the companies of the register where there is one."""
+    fields = read_config(config)
+    names = _register(fields, config.parent) if program == RELATED_LOANS else []
+    command = {
+        "command": "statistics",
+        "program": program,
+        "compute": fields.get("compute", []),
+        "seconds": fields.get("seconds", 600),
+        "approve_seconds": fields.get("approve_seconds", 60),
+        "parameters": {k: v for k, v in fields.items() if k not in _JOB_KEYS},
+    }
+    return command, names
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from typing import Any
 from engine.shamir import Geometry
 from parties.errors import LocalError
 from parties.manifest import Manifest
+from parties.stats.base import Terms
 from parties.stats.inside import as_json, joined
 from parties.stats.keeping import commit
 from parties.stats.link import KEY_BYTES, Absent, Desk, Dial
 from parties.stats.own import matrices
-from parties.stats.terms import GreenFinanceTerms, RelatedLoansTerms, Terms
+from parties.stats.terms import FundTracingTerms, GreenFinanceTerms, RelatedLoansTerms
 from parties.worker import Job
 from protocols.stats.handed import put_together
 
@@ -47,13 +48,13 @@ async def run(
                if e.institution == job.party)  # fmt: skip
     limit = RELEASE_LIMIT if job.party == parameters.receiver else OWN_LIMIT + 16 * rows
     desk = Desk(certificate, key, compute, outside, limit)
-    if isinstance(parameters, GreenFinanceTerms) and job.party == parameters.carbon_holder:
+    if job.party == parameters.tag_holder:
         desk.key = secrets.token_bytes(KEY_BYTES)
     steps: dict[str, dict[str, float]] = {}
     async with desk.open(own.host, own.port):
         if manifest.role(job.party) == "input":
             began = time.monotonic()
-            tags = desk.key or await _tags(parameters, job, Dial(key, certificate))
+            tags = desk.key or await _tags(parameters, manifest, job, Dial(key, certificate))
             desk.messages = await asyncio.to_thread(
                 _messages, parameters, manifest, job, tags or bytes(KEY_BYTES)
             )
@@ -84,22 +85,25 @@ async def run(
     return {"steps": steps, "outputs": outputs}
 
 
-async def _tags(parameters: Terms, job: Job, dial: Dial) -> bytes | None:
+async def _tags(parameters: Terms, manifest: Manifest, job: Job, dial: Dial) -> bytes | None:
     """The key of tags, from the party that draws it; None where there are no tags."""
-    if not isinstance(parameters, GreenFinanceTerms):
+    if parameters.tag_holder is None:
         return None
+    # Its holder begins when it knows which parties take part.
+    known = manifest.created + max(manifest.optional.values(), default=0)
+    seconds = max(0.0, known - time.time()) + parameters.submit_seconds
     try:
-        holder = next(p for p in job.outside if p.name == parameters.carbon_holder)
-        key = await dial.fetch_key(holder, parameters.submit_seconds)
+        holder = next(p for p in job.outside if p.name == parameters.tag_holder)
+        key = await dial.fetch_key(holder, seconds)
         if len(key) == KEY_BYTES:
             return key
     except (Absent, StopIteration):
         pass
     raise LocalError(
         "no_key",
-        f"{parameters.carbon_holder} gave no key for the tags of companies",
+        f"{parameters.tag_holder} gave no key for the tags",
         "have its worker.log checked, then propose again",
-        party=parameters.carbon_holder,
+        party=parameters.tag_holder,
         step="load",
     )
 
@@ -131,6 +135,10 @@ def _own(parameters: Terms, public: dict[str, Any], opened: dict[str, Any]) -> d
     values = as_json(opened["own"])
     if isinstance(parameters, GreenFinanceTerms):
         return {**result, "own": dict(zip((*INDICATORS, "score"), values, strict=True))}
+    if isinstance(parameters, FundTracingTerms):
+        from protocols.stats.fund_tracing import flags_of
+
+        return {**result, "own": flags_of(values)}
     assert isinstance(parameters, RelatedLoansTerms)
     return {**result, "own": {"over_limit": [int(v) for v in values]}}
 
@@ -139,7 +147,7 @@ def _release(
     parameters: Terms, manifest: Manifest, public: dict[str, Any], opened: dict[str, Any]
 ) -> dict[str, Any]:
     """The release at a regulator that only receives."""
-    from protocols.stats import fund_flow, green_finance, related_loans
+    from protocols.stats import fund_flow, fund_tracing, green_finance, related_loans
     from protocols.stats.release import Record
 
     approvals = tuple(name for name in manifest.names if name not in manifest.optional)
@@ -150,4 +158,6 @@ def _release(
         return green_finance.published(parameters.protocol, record, public, opened)
     if isinstance(parameters, RelatedLoansTerms):
         return related_loans.published(parameters.protocol, record, public, opened)
+    if isinstance(parameters, FundTracingTerms):
+        return fund_tracing.published(parameters.protocol, record, public, opened)
     return fund_flow.published(parameters.protocol, record, public, opened)

@@ -15,12 +15,19 @@ import numpy.typing as npt
 
 from parties.errors import LocalError
 from parties.manifest import Manifest, Submission
+from parties.stats.base import Terms
+from parties.stats.files import File
 from parties.stats.keeping import data_folder
-from parties.stats.terms import FundFlowTerms, GreenFinanceTerms, RelatedLoansTerms, Terms, terms_of
+from parties.stats.terms import (
+    FundFlowTerms,
+    FundTracingTerms,
+    GreenFinanceTerms,
+    RelatedLoansTerms,
+    terms_of,
+)
 
 Matrices = dict[str, npt.NDArray[np.int64]]
 _NO_KEY = bytes(32)
-_LARGEST = 1 << 53
 
 
 def submission(manifest: Manifest, party: str, home: Path) -> Submission:
@@ -47,13 +54,15 @@ def digest(home: Path, manifest: Manifest) -> str:
 def matrices(terms: Terms, party: str, folder: Path, key: bytes) -> Matrices:
     """The matrices that a party shares, by part; LocalError for what cannot be shared.
 
-    `key` makes the tags of companies where a program joins by company.
+    `key` makes the tags of companies and accounts where a program joins by them.
     """
     try:
         if isinstance(terms, FundFlowTerms):
             return _fund_flow(terms, folder)
         if isinstance(terms, GreenFinanceTerms):
             return _green(terms, party, folder, key)
+        if isinstance(terms, FundTracingTerms):
+            return _tracing(terms, party, folder, key)
         assert isinstance(terms, RelatedLoansTerms)
         return _related(terms, party, folder)
     except ValueError as exc:
@@ -105,7 +114,7 @@ def _green(terms: GreenFinanceTerms, party: str, folder: Path, key: bytes) -> Ma
 
 
 def _related(terms: RelatedLoansTerms, party: str, folder: Path) -> Matrices:
-    from protocols.stats.related_loans import padded
+    from protocols.stats.forms import padded
 
     place = register(terms, folder)
     found: Matrices = {}
@@ -135,6 +144,40 @@ def _related(terms: RelatedLoansTerms, party: str, folder: Path) -> Matrices:
             columns = [companies(file, "first"), companies(file, "second"), file.whole("weight")]
         found[part] = padded(np.column_stack(columns), shape, f"rows in {file.name}")
     return found
+
+
+def _tracing(terms: FundTracingTerms, party: str, folder: Path, key: bytes) -> Matrices:
+    from protocols.stats.tracing_data import bank_rows, group_rows_of
+
+    def names(file: File, *columns: str) -> dict[str, Any]:
+        return {column: file.identifiers(column, repeated=True) for column in columns}
+
+    def dated(file: File) -> dict[str, Any]:
+        days = file.days("day", terms.start, terms.days)
+        return {"day": days, "amount": file.whole("amount")}
+
+    found: Matrices = {}
+    if party in terms.groups:
+        groups = names(File(folder, "groups"), "company", "group")
+        found["groups"] = group_rows_of(terms.protocol, key, groups)
+    if party not in terms.banks:
+        return found
+    payments, accounts = File(folder, "payments"), File(folder, "accounts")
+    loans: dict[str, Any] = {c: [] for c in ("account", "region", "day", "amount", "company")}
+    if File.there(folder, "loans"):
+        file = File(folder, "loans")
+        loans = {**names(file, "account", "company"), "region": file.texts("region"), **dated(file)}
+    return found | bank_rows(
+        terms.protocol, party, key, loans=loans,
+        payments={
+            **names(payments, "payer", "payee"),
+            "payee_bank": payments.texts("payee_bank"),
+            **dated(payments),
+        },
+        accounts={
+            **names(accounts, "account", "company"), "restricted": accounts.bits("restricted"),
+        },
+    )  # fmt: skip
 
 
 def register(terms: RelatedLoansTerms, folder: Path) -> dict[str, int]:
@@ -171,95 +214,6 @@ def edges_digest(first: Sequence[str], second: Sequence[str]) -> str:
     """The digest of edges that all parties know, in their order."""
     lines = [f"{a}\t{b}" for a, b in zip(first, second, strict=True)]
     return hashlib.sha256("\n".join(["sepc-edges", *lines]).encode()).hexdigest()
-
-
-class File:
-    """One CSV or Parquet file, column by column; ValueError that names file and column."""
-
-    def __init__(self, folder: Path, stem: str) -> None:
-        from parties.data import DataError
-        from parties.data.reader import Reader
-
-        found = _paths(folder, stem)
-        if not found:
-            raise ValueError(f"there is no file {stem}.csv or {stem}.parquet")
-        self.name = found[0].name
-        try:
-            with Reader(found[0]) as reader:
-                self.columns = {name: "" for name in reader.names}
-                pieces = list(reader.texts(reader.names))
-        except DataError as exc:
-            raise ValueError(f"{self.name}: {len(exc.findings)} problem(s)") from None
-        self._cells: dict[str, list[str | None]] = {
-            name: [cell for piece in pieces for cell in piece[k]]
-            for k, name in enumerate(self.columns)
-        }
-
-    @staticmethod
-    def there(folder: Path, stem: str) -> bool:
-        """Whether a folder has the file."""
-        return bool(_paths(folder, stem))
-
-    def texts(self, name: str) -> list[str]:
-        """A column of text, none missing."""
-        cells = self._column(name)
-        missing = sum(cell is None for cell in cells)
-        if missing:
-            raise ValueError(f"{self.name}, column {name}: {missing} rows are empty")
-        return [str(cell) for cell in cells]
-
-    def identifiers(self, name: str, repeated: bool = False) -> list[str]:
-        """A column of companies, in the form in which they are compared."""
-        from protocols.identifiers import normalise
-
-        found = normalise(self._column(name), "plain")
-        rejected = found.missing.size + sum(where.size for where in found.rejected.values())
-        if rejected:
-            raise ValueError(f"{self.name}, column {name}: {rejected} are no identifiers")
-        if found.duplicates.size and not repeated:
-            raise ValueError(f"{self.name}, column {name}: {found.duplicates.size} are repeated")
-        return [str(i) for i in found.ids]
-
-    def numbers(self, name: str, optional: bool = False) -> npt.NDArray[np.float64]:
-        """A column of numbers, none missing; zeros if there is no such column and need not be."""
-        if optional and name not in self._cells:
-            return np.zeros(len(next(iter(self._cells.values()))))
-        cells, out = self._column(name), []
-        for cell in cells:
-            try:
-                out.append(float(cell or "nan"))
-            except ValueError:
-                out.append(np.nan)
-        values = np.array(out, np.float64)
-        wrong = int((~np.isfinite(values)).sum())
-        if wrong:
-            raise ValueError(f"{self.name}, column {name}: {wrong} rows are no numbers")
-        return values
-
-    def whole(self, name: str, optional: bool = False) -> npt.NDArray[np.int64]:
-        """A column of whole numbers from 0."""
-        values = self.numbers(name, optional)
-        wrong = int(((values < 0) | (values != np.floor(values)) | (values >= _LARGEST)).sum())
-        if wrong:
-            raise ValueError(f"{self.name}, column {name}: {wrong} are not whole numbers from 0")
-        return values.astype(np.int64)
-
-    def bits(self, name: str) -> npt.NDArray[np.int64]:
-        """A column of zeros and ones."""
-        values = self.whole(name)
-        wrong = int((values > 1).sum())
-        if wrong:
-            raise ValueError(f"{self.name}, column {name}: {wrong} are neither 0 nor 1")
-        return values
-
-    def _column(self, name: str) -> list[Any]:
-        if name not in self._cells:
-            raise ValueError(f"{self.name} has no column {name}")
-        return self._cells[name]
-
-
-def _paths(folder: Path, stem: str) -> list[Path]:
-    return [p for p in (folder / f"{stem}.csv", folder / f"{stem}.parquet") if p.is_file()]
 
 
 def _wrong(folder: Path, cause: str) -> LocalError:

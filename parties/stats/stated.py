@@ -4,7 +4,8 @@ A node compares (`problem`), so a manifest cannot promise less than its program 
 """
 
 from parties.manifest import Input, Manifest, Nothing, Output, Part, Sentence, Submission
-from parties.stats.terms import Terms, terms_of
+from parties.stats.base import Terms
+from parties.stats.terms import terms_of
 
 
 def stated_inputs(terms: Terms, names: tuple[str, ...], approve_seconds: int) -> dict[str, Input]:

@@ -4,127 +4,19 @@ From them everything else about a manifest follows: the shapes of what the input
 receives what, and the entry for the ledgers (`parties.stats.stated` compares).
 """
 
-from collections.abc import Mapping
+from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from parties import canonical
-from parties.manifest import Hex32, Manifest, PartyName, Strict, explain
-from parties.programs import FUND_FLOW, GREEN_FINANCE, RELATED_LOANS
+from parties.manifest import Hex32, Manifest, PartyName, Strict
+from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS
+from parties.stats.base import Amount, Name, Names, NoiseTerms, Rows, Terms
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
     from protocols.stats.submission import Expected
-
-MAX_SECONDS = 100
-
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=1000)]
-Delivery = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Bits = Annotated[int, Field(ge=1, le=40)]
-Rows = Annotated[int, Field(ge=1, le=1 << 24)]
-Amount = Annotated[int, Field(ge=0, lt=1 << 53)]
-
-
-class RuleTerms(Strict):
-    """The rules of disclosure control, as `protocols.stats.rules` has them."""
-
-    minimum: int = 10
-    zeros: bool = True
-    dominance: tuple[int, int] = (2, 90)
-    p_ratio: int = 10
-    floor: int = 1
-    rounding: int = 0
-
-
-class NoiseTerms(Strict):
-    """Noise, as `protocols.stats.perturb` has it."""
-
-    kind: Literal["laplace", "gaussian"]
-    epsilon: float = 0.0
-    rho: float = 0.0
-
-
-class Terms(Strict):
-    """What all these programs have in common.
-
-    `delivery` names a state of the institutions' data: an institution never submits other data
-    under a name that it has used. `receiver` is who gets the release. Compute parties wait
-    `submit_seconds` for the data; at least `quorum` institutions must count, or all.
-    """
-
-    title: Name
-    delivery: Delivery
-    receiver: PartyName
-    submit_seconds: Annotated[int, Field(ge=1, le=MAX_SECONDS)] = 60
-    quorum: Annotated[int, Field(ge=1)] | None = None
-    rules: RuleTerms = RuleTerms()
-    amount_bits: Bits = 36
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The parameters of a manifest; ValueError that names the field and repeats no value."""
-        try:
-            found = cls.model_validate_json(canonical.canonical(dict(document)))
-        except ValidationError as exc:
-            raise ValueError(explain(exc)) from None
-        if found.quorum is not None and found.quorum > len(found.institutions):
-            raise ValueError(f"a quorum of {found.quorum} of {len(found.institutions)}")
-        for each in found.parts("").values():
-            if any(e.rows * e.columns > 1 << 26 for e in each):
-                raise ValueError("an institution would share more than 2^26 numbers")
-        return found
-
-    @property
-    def institutions(self) -> tuple[str, ...]:
-        """Who is asked for data, and may be refused."""
-        raise NotImplementedError
-
-    @cached_property
-    def protocol(self) -> Any:
-        """The parameters as the MPC program takes them."""
-        raise NotImplementedError
-
-    def parts(self, job: str) -> dict[str, list["Expected"]]:
-        """What is to be shared, by part: one entry for each sender."""
-        raise NotImplementedError
-
-    def meanings(self) -> dict[str, tuple[tuple[str, ...], str]]:
-        """Outputs: receivers, and what they learn."""
-        raise NotImplementedError
-
-    def query(self) -> "Query":
-        """The table as ledgers describe it."""
-        raise NotImplementedError
-
-    @property
-    def period(self) -> str:
-        """The period that the record names."""
-        raise NotImplementedError
-
-    @property
-    def senders(self) -> dict[str, bool]:
-        """All input parties, and whether the job can do without each."""
-        optional = self.quorum is not None and self.quorum < len(self.institutions)
-        names = [e.institution for each in self.parts("").values() for e in each]
-        return {name: optional and name in self.institutions for name in dict.fromkeys(names)}
-
-    def _common(self) -> dict[str, Any]:
-        from protocols.stats.rules import Rules
-
-        return {
-            "rules": Rules(**self.rules.model_dump()),
-            "amount_bits": self.amount_bits,
-            "quorum": self.quorum,
-        }
-
-    def _query(self, source: str, spec: Any, **options: Any) -> "Query":
-        from protocols.stats.ledger import query
-
-        rules = self._common()["rules"]
-        return query(source, self.delivery, self.institutions, spec, rules, **options)
 
 
 class FundFlowTerms(Terms):
@@ -222,6 +114,11 @@ class GreenFinanceTerms(Terms):
             largest_rows=self.largest_rows, unit=self.unit, period=self.period_name,
             **chosen, **self._common(),
         )  # fmt: skip
+
+    @property
+    def tag_holder(self) -> str:
+        """The holder of the carbon table."""
+        return self.carbon_holder
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:
         """Sums and loans of the institutions, and the carbon table."""
@@ -326,10 +223,92 @@ class RelatedLoansTerms(Terms):
         return self.period_name
 
 
+class FundTracingTerms(Terms):
+    """Fund tracing; see `protocols.stats.tracing_data.TracingParameters`.
+
+    `start` is the first of `days` days. `groups` is {holder: companies at most} of the party that
+    says which companies belong together, if one does.
+    """
+
+    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
+    regions: Names
+    start: Annotated[date, Field(ge=date(1900, 1, 1), lt=date(3000, 1, 1))]
+    days: Annotated[int, Field(ge=1, le=3660)]
+    hops: Annotated[int, Field(ge=1, le=10)] = 3
+    window: Annotated[int, Field(ge=0, le=3660)] = 30
+    rule: Literal["latest", "tainted-first"] = "tainted-first"
+    percent: tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]] = (
+        10, 10,
+    )  # fmt: skip
+    payments: Rows
+    loans: Rows
+    accounts: Rows
+    groups: Annotated[dict[PartyName, Rows], Field(max_length=1)] = Field(default_factory=dict)
+    by_institution: bool = False
+    own: bool = False
+    unit: Name = "yuan"
+    period_name: Annotated[Name, Field(alias="period")]
+
+    @property
+    def institutions(self) -> tuple[str, ...]:
+        """The banks."""
+        return self.banks
+
+    @property
+    def tag_holder(self) -> str:
+        """The holder of groups, or the first bank where there is none."""
+        return next(iter(self.groups), self.banks[0])
+
+    @cached_property
+    def protocol(self) -> Any:
+        """`TracingParameters`."""
+        from protocols.stats.tracing_data import TracingParameters
+
+        holder, companies = next(iter(self.groups.items()), (None, 0))
+        return TracingParameters(
+            self.banks, self.regions, self.days, self.hops, self.window, self.payments, self.loans,
+            self.accounts, self.rule, self.percent, holder, companies, self.by_institution,
+            self.own, unit=self.unit, period=self.period_name, **self._common(),
+        )  # fmt: skip
+
+    def parts(self, job: str) -> dict[str, list["Expected"]]:
+        """Payments, loans and accounts of the banks, and the companies of groups."""
+        found: dict[str, list[Expected]] = self.protocol.expected(job)
+        return found
+
+    def meanings(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """The table; flags to the banks, if they get such."""
+        by = "region and institution" if self.by_institution else "region"
+        what = (
+            f"learns by {by} number and amount of loans, of those of which {self.percent[0]} % "
+            f"reach restricted accounts within {self.hops} payments, and of those of which "
+            f"{self.percent[1]} % come back to the borrower or a related company, as far as the "
+            "rules show them"
+        )
+        found: dict[str, tuple[tuple[str, ...], str]] = {"table": ((self.receiver,), what)}
+        if self.own:
+            found["own"] = (self.banks, "each learn which of their own loans are flagged, and how")
+        return found
+
+    def query(self) -> "Query":
+        """Region by flow, or with institutions; the rows are those of certain days, whatever the
+        period is called."""
+        spec = self.protocol.joint(self.banks)
+        first = self.start.toordinal()
+        days = tuple(date.fromordinal(first + k).isoformat() for k in range(self.days))
+        return self._query(FUND_TRACING, spec, population={"day": days})
+
+    @property
+    def period(self) -> str:
+        """The period."""
+        return self.period_name
+
+
 TERMS: dict[str, type[Terms]] = {
     FUND_FLOW: FundFlowTerms,
     GREEN_FINANCE: GreenFinanceTerms,
     RELATED_LOANS: RelatedLoansTerms,
+    FUND_TRACING: FundTracingTerms,
 }
 
 

@@ -41,12 +41,13 @@ def ratio(document: Document, numerator: str, denominator: str) -> list[float | 
     return [_ratio(value(c, numerator), value(c, denominator)) for c in document['cells']]
 
 
-def share_of_total(document: Document, measure: str, dimension: str) -> list[float | None]:
-    """A cell's part of the total over one dimension."""
+def share_of(document: Document, measure: str, dimension: str,
+             category: str = TOTAL) -> list[float | None]:
+    """A cell's part of the total over one dimension, or of its figure in a category of it."""
     by_place = _places(document)
     result = []
     for c in document['cells']:
-        whole = by_place.get(_key({**c['place'], dimension: TOTAL}))
+        whole = by_place.get(_key({**c['place'], dimension: category}))
         result.append(_ratio(value(c, measure), None if whole is None else value(whole, measure)))
     return result
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +94,16 @@ class Claimed:
             column = x[:, j].cumsum() if j in self.running else x[:, j]
             parts += [column, limit - column]
         return mpc.concatenate(parts)
+
+
+def padded(rows: Any, shape: tuple[int, int], what: str) -> npt.NDArray[np.int64]:
+    """Rows of a party's own, and as many of zeros as are agreed."""
+    rows = np.asarray(rows, np.int64).reshape(-1, shape[1])
+    if len(rows) > shape[0]:
+        raise ValueError(f'{len(rows)} {what}, but at most {shape[0]} are agreed')
+    out = np.zeros(shape, np.int64)
+    out[:len(rows)] = rows
+    return out
 
 
 @dataclass(frozen=True)

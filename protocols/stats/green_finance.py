@@ -22,7 +22,7 @@ from engine.array import constant
 from protocols.stats.cells import Amount, Cells
 from protocols.stats.forms import Claimed
 from protocols.stats.handed import opened_by, sealed
-from protocols.stats.intake import Intake, intake
+from protocols.stats.intake import Intake, Parts, intake, intake_parts
 from protocols.stats.joins import attach
 from protocols.stats.release import Record, about, assembled, decided
 from protocols.stats.rules import Rules
@@ -138,14 +138,12 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
     steps = Steps(mpc, progress)
     p = parameters
     with steps.step('intake'):
-        sums, loans, carbon = await _taken(mpc, p, job, messages)
-        names = [i for i in sums.institutions if i in set(loans.institutions)]
+        found, carbon = await _taken(mpc, p, job, messages)
+        names, figures = found.institutions, found.values['sums'][:, 0]
         if taken:
             taken(tuple(names))
-    figures = sums.values.take([sums.institutions.index(i) for i in names])[:, 0]
-    rows = loans.values.take([loans.institutions.index(i) for i in names])
     with steps.step('carbon'):
-        emission, covered = await _carbon(mpc, rows, carbon.values[0])
+        emission, covered = await _carbon(mpc, found.values['loans'], carbon.values[0])
     with steps.step('indicators'):
         indicators = _indicators(mpc, figures, emission, covered)
         score = _score(mpc, p, indicators)
@@ -157,7 +155,7 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
         shares = await fresh.ready()
     with steps.step('release'):
         table = await _table(mpc, p, names, figures)
-        public = {'institutions': names, 'refused': {**sums.refused, **loans.refused},
+        public = {'institutions': names, 'refused': found.refused,
                   'figures': list(table.figures)}
         arrays = {**table.arrays, 'bands': bands}
         result = {'steps': steps.costs, 'outputs': {}, 'public': public,
@@ -180,13 +178,12 @@ def published(parameters: GreenParameters, record: Record, public: dict[str, Any
             'bands': {i: int(b) for i, b in zip(names, opened['bands'], strict=True)}}
 
 
-async def _taken(mpc, p, job, messages) -> tuple[Intake, Intake, Intake]:
-    quorum = len(p.institutions) if p.quorum is None else p.quorum
-    kinds = zip(('sums', 'loans', 'carbon'), p.forms, p.expected(job), (quorum, quorum, 1),
-                strict=True)
-    found = [await intake(mpc, form, expected, messages[kind], quorum=least)
-             for kind, form, expected, least in kinds]
-    return found[0], found[1], found[2]
+async def _taken(mpc, p, job, messages) -> tuple[Parts, Intake]:
+    kinds = ('sums', 'loans', 'carbon')
+    forms, expected = (dict(zip(kinds, each, strict=True)) for each in (p.forms, p.expected(job)))
+    carbon = forms.pop('carbon')
+    found = await intake_parts(mpc, forms, expected, messages, quorum=p.quorum)
+    return found, await intake(mpc, carbon, expected['carbon'], messages['carbon'])
 
 
 async def _carbon(mpc, rows, companies):

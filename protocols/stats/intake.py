@@ -41,6 +41,34 @@ class Intake:
     refused: dict[str, str]
 
 
+@dataclass
+class Parts:
+    """What `intake_parts` accepts: `values` by part, stacked in the order of `institutions`."""
+
+    institutions: list[str]
+    values: dict[str, SecureArray]
+    refused: dict[str, str]
+
+
+async def intake_parts(mpc, forms: dict[str, Any], expected: dict[str, list[Expected]],
+                       messages: dict[str, dict[str, bytes | None]], *,
+                       quorum: int | None = None) -> Parts:
+    """`intake` of several parts, each of all institutions, in the order of `forms`.
+
+    An institution counts if all of its parts do; `quorum`, errors and what is revealed are as for
+    `intake`, and the costs those of the parts one after the other.
+    """
+    found = {part: await intake(mpc, form, expected[part], messages[part], quorum=quorum)
+             for part, form in forms.items()}
+    refused = {name: why for one in found.values() for name, why in one.refused.items()}
+    asked = [e.institution for e in expected[next(iter(forms))]]
+    names = [name for name in asked if name not in refused]
+    _enough(len(names), len(asked), refused, quorum)
+    values = {part: one.values.take([one.institutions.index(name) for name in names])
+              for part, one in found.items()}
+    return Parts(names, values, refused)
+
+
 async def intake(mpc, form: Any, expected: list[Expected], messages: dict[str, bytes | None], *,
                  quorum: int | None = None) -> Intake:
     """Load and check the submissions of all institutions, in the order of `expected`.
@@ -60,13 +88,17 @@ async def intake(mpc, form: Any, expected: list[Expected], messages: dict[str, b
             for name, reason in (await check(mpc, form, names, list(shares.values()))).items():
                 refused[name] = reason
                 del shares[name]
-    quorum = len(expected) if quorum is None else quorum
-    if len(shares) < max(1, quorum):
-        said = '; '.join(f'{name}: {reason}' for name, reason in refused.items())
-        raise EngineError('too-few-submissions', f'{len(shares)} of {len(expected)} submissions '
-                          f'can be used, expected at least {max(1, quorum)} ({said})',
-                          step='intake', remedy='ask the institutions named to send again')
+    _enough(len(shares), len(expected), refused, quorum)
     return Intake(list(shares), mpc.stack(list(shares.values())), refused)
+
+
+def _enough(count, asked, refused, quorum):
+    least = max(1, asked if quorum is None else quorum)
+    if count < least:
+        said = '; '.join(f'{name}: {reason}' for name, reason in refused.items())
+        raise EngineError('too-few-submissions', f'{count} of {asked} submissions '
+                          f'can be used, expected at least {least} ({said})',
+                          step='intake', remedy='ask the institutions named to send again')
 
 
 async def _loaded(mpc, expected, messages):

@@ -1,11 +1,14 @@
-"""Joins across institutions by company, on shared keyed tags.
+"""Joins across institutions on shared keyed tags of companies or accounts.
 
 The institutions and the holder of company data have a key in common that no compute party has, and
-turn company numbers into 62-bit tags with it. The holder sorts its companies by tag and shares,
-besides the tags, the *differences* of neighbouring tags and attributes. All rows are then sorted by
-tag together, the holder's before the others': running sums of the differences give, at every row,
-tag and attributes of the last company before it, locally; one test for equality says whether it is
-the row's own. Repeated companies among the rows need nothing special.
+turn company numbers into 62-bit tags with it. All rows are then sorted by tag together, those that
+describe before those that ask.
+
+`attach`: one holder describes all companies, sorts them by tag, and shares, besides the tags, the
+*differences* of neighbouring tags and attributes. Running sums of the differences give, at every
+row, tag and attributes of the last company before it, locally; one test for equality says whether
+it is the row's own. `described`: many describe, each what is its own, in any order; attributes come
+to the rows by a scan. Repeated tags among the rows need nothing special in either.
 
 Revealed: nothing but the comparisons of the sort (`engine.sorting`). Different companies get equal
 tags with probability below n² 2^-63: 10^-7 for a million.
@@ -59,3 +62,29 @@ async def attach(mpc, tags: SecureArray, columns: SecureArray, companies: Secure
     latest = table[:, 1:width].cumsum()
     found = table[:, width] * (table[:, 0] == latest[:, 0])
     return table[:, width + 1:], found.reshape(n + k, 1) * latest[:, 1:], found
+
+
+async def described(mpc, tags: SecureArray, table: SecureArray, *, bits: int = 61,
+                    fixed_shape: bool = False) -> tuple[SecureArray, SecureArray, SecureArray]:
+    """What a table (k, 1 + a) of tag and attributes says of tags (n,), in the order of the tags.
+
+    Tags are below 2^bits, at most 61. Returns (numbers, attributes (n, a), found): equal tags have
+    equal numbers from 0 to n + k - 1, different tags different ones; attributes are those of the
+    table's first row of the tag, and zero, as is found, where there is none. One sort of n + k rows
+    (two comparisons for one, unless the tags are short), one comparison per row, a scan of
+    log2(n + k) rounds with a + 2 products per row and round, two moves of the table.
+    """
+    n, (k, width) = tags.shape[0], table.shape
+    asks = np.r_[np.zeros(k, np.int64), np.ones(n, np.int64)]
+    tag = mpc.concatenate([table[:, 0], tags])
+    ordering = await mpc.ordering(2 * tag + asks, bits + 1, fixed_shape)
+    told = mpc.concatenate([table[:, 1:], constant(mpc, np.ones((k, 1), np.int64))], 1)
+    told = mpc.concatenate([told, constant(mpc, np.zeros((n, width), np.int64))])
+    rows = ordering.sort(mpc.concatenate([tag.reshape(n + k, 1), told], 1))
+    first = constant(mpc, np.ones(1, np.int64))
+    starts = mpc.concatenate([first, mpc.less(rows[:-1, 0], rows[1:, 0])])
+    # What the first row of a tag says, which is nothing if that row asks itself.
+    said = (1 - starts).reshape(-1, 1) * mpc.last_marked(rows[:, 1:], starts)
+    numbers = starts.cumsum() - 1
+    back = ordering.restore(mpc.concatenate([numbers.reshape(-1, 1), said], 1))[k:]
+    return back[:, 0], back[:, 1:width], back[:, width]

@@ -33,7 +33,8 @@ class Query:
 
     `population` maps each dimension by which the rows were chosen, such as the period, to the
     categories that were kept; a dimension that is not there was not used to choose. `version` is a
-    digest of the delivery of the data (of all input commitments).
+    digest of the delivery of the data (of all input commitments). `terms` is everything else that
+    the figures depend on, such as thresholds: the same table with another threshold is another one.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Query:
     table: dict[str, Any]
     rules: dict[str, Any]
     noise: dict[str, Any] | None = None
+    terms: dict[str, Any] = field(default_factory=dict)
 
     def line(self) -> str:
         """One line of a ledger."""
@@ -51,14 +53,14 @@ class Query:
 
 def query(source: str, version: str, institutions: Iterable[str], spec: TableSpec, rules: Rules,
           population: dict[str, tuple[str, ...]] | None = None,
-          noise: Noise | None = None) -> Query:
+          noise: Noise | None = None, terms: dict[str, Any] | None = None) -> Query:
     """The description of a table; its own dimensions choose rows by their categories too."""
     chosen = {d.name: d.categories for d in spec.dimensions}
     for name, categories in (population or {}).items():
         chosen[name] = tuple(c for c in categories if name not in chosen or c in chosen[name])
     return Query(source, version, tuple(sorted(institutions)),
                  {name: tuple(sorted(c)) for name, c in chosen.items()}, asdict(spec),
-                 rules.describe(), asdict(noise) if noise else None)
+                 rules.describe(), asdict(noise) if noise else None, terms or {})
 
 
 def parse(lines: Iterable[str]) -> list[Query]:

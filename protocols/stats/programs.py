@@ -1,4 +1,4 @@
-"""Fund flow, green finance and related loans as jobs: data comes from outside, results go there.
+"""Regulator statistics as jobs: data comes from outside, results go there.
 
 How messages travel is not known here: `Exchange` has a coroutine that brings what the input parties
 have sent, and one that takes a message to a party outside.
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from protocols.stats import fund_flow, green_finance, related_loans
+from protocols.stats import fund_flow, fund_tracing, green_finance, related_loans
 from protocols.stats.handed import pack
 from protocols.stats.release import Record
 from protocols.stats.submission import Expected
@@ -61,6 +61,12 @@ async def related_loans_program(mpc, *, parties: list[str], parameters: Any, pro
                       known=known, before=before)
 
 
+async def fund_tracing_program(mpc, *, parties: list[str], parameters: Any, progress: Progress,
+                               exchange: Exchange) -> dict[str, Any]:
+    """`fund_tracing`; a bank gets the flags of its loans, if the manifest says so."""
+    return await _run(mpc, fund_tracing.fund_tracing, parties, parameters, progress, exchange)
+
+
 async def _run(mpc, program, parties, parameters, progress, exchange, part=None, **more):
     progress(COLLECT, 'start')
     messages = await exchange.fetch()
@@ -76,7 +82,7 @@ async def _run(mpc, program, parties, parameters, progress, exchange, part=None,
     letters = {}
     for name in dict.fromkeys(e.institution for each in exchange.expected.values() for e in each):
         said = {'accepted': name not in public['refused'], 'reason': public['refused'].get(name)}
-        frac = 0 if program is related_loans.related_loans else FRAC
+        frac = FRAC if program is green_finance.green_finance else 0
         letters[name] = ({'own': (own[name], frac)} if name in own else {}, said)
     if outside:
         letters[exchange.receiver] = found['sealed'], public

@@ -30,7 +30,7 @@ from protocols.related import counting, exposure, largest_groups
 from protocols.stats.forms import Claimed
 from protocols.stats.grouping import group_rows, keys
 from protocols.stats.handed import opened_by, sealed
-from protocols.stats.intake import intake
+from protocols.stats.intake import intake, intake_parts
 from protocols.stats.release import Record, about, assembled, decided
 from protocols.stats.rules import Rules
 from protocols.stats.spec import Dimension, Measure, TableSpec
@@ -122,16 +122,6 @@ class RelatedParameters:
         return found
 
 
-def padded(rows: Any, shape: tuple[int, int], what: str) -> npt.NDArray[np.int64]:
-    """Rows of a party's own, and as many of zeros as are agreed."""
-    rows = np.asarray(rows, np.int64).reshape(-1, shape[1])
-    if len(rows) > shape[0]:
-        raise ValueError(f'{len(rows)} {what}, but at most {shape[0]} are agreed')
-    out = np.zeros(shape, np.int64)
-    out[:len(rows)] = rows
-    return out
-
-
 async def related_loans(mpc, *, parameters: RelatedParameters, job: str,
                         messages: dict[str, dict[str, bytes | None]], record: Record,
                         known: npt.NDArray[np.int64] | None = None,
@@ -215,22 +205,16 @@ def published(parameters: RelatedParameters, record: Record, public: dict[str, A
 
 async def _taken(mpc, p, job, messages):
     """(banks that count, refused ones, loans (banks, rows, 3), all edges with weights resolved)."""
-    quorum = len(p.banks) if p.quorum is None else p.quorum
     expected = p.expected(job)
-    parts = {part: await intake(mpc, form, expected[part], messages[part], quorum=quorum)
-             for part, form in p.forms.items()}
-    refused = {name: why for found in parts.values() for name, why in found.refused.items()}
-    names = [bank for bank in p.banks if bank not in refused]
-
-    def rows(part):
-        return parts[part].values.take([parts[part].institutions.index(name) for name in names])
-    edges = [rows('guarantees').reshape(-1, 2)] if p.guarantees else []
+    parts = await intake_parts(mpc, p.forms, expected, messages, quorum=p.quorum)
+    edges = [parts.values['guarantees'].reshape(-1, 2)] if p.guarantees else []
     for holder, terms in p.edges.items():
         part = f'edges of {holder}'
         found = await intake(mpc, p.edge_form(holder), expected[part], messages[part])
         own = found.values[0]
         edges.append(counting(mpc, own[:, :2], own[:, 2], terms.threshold))
-    return names, refused, rows('loans'), mpc.concatenate(edges) if edges else None
+    return (parts.institutions, parts.refused, parts.values['loans'],
+            mpc.concatenate(edges) if edges else None)
 
 
 async def _groups(mpc, p, edges, known, group):

@@ -1,0 +1,218 @@
+"""Predicted costs of whole programs: fund flow, and fund tracing.
+
+Rounds are those of the longest chain of steps that wait for each other. Sorts take as many
+comparisons and levels as a random order lets expect (`sort_cost`), so programs with sorts are
+predicted on average only; everything else is exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine import costs
+from engine.costs import Prediction, sequence
+from protocols.stats.costs import after_sort_cost, described_cost, intake_cost, move_cost
+from protocols.stats.forms import CellForm
+from protocols.stats.fund_flow import FundFlowParameters
+from protocols.stats.rules import Rules
+from protocols.stats.spec import TableSpec
+from protocols.stats.suppression import boxes, turns
+from protocols.stats.tracing_data import FLOWS, TracingParameters
+
+
+def fund_flow_cost(p: FundFlowParameters, m: int, t: int, outside: bool = False) -> Prediction:
+    """`fund_flow` over all institutions, for a receiver that computes or one `outside`."""
+    count, form = len(p.institutions), p.form
+    taken = intake_cost(form, count, m, t, *_cell_claims(form))
+    spec = p.joint(p.institutions)
+    contributors = None if p.by_institution else count
+    return sequence(m, taken, decided_cost(spec, p.rules, m, t, contributors=contributors,
+                                           concentration=p.concentrated),
+                    opened_cost(spec, m, t, _figures(spec, p.concentrated), outside))
+
+
+def fund_tracing_cost(p: TracingParameters, m: int, t: int, outside: bool = False) -> Prediction:
+    """`fund_tracing` over all banks, for a receiver that computes or one `outside`; sorts on
+    average."""
+    count = len(p.banks)
+    n, k, a = count * p.payments, count * p.loans, count * p.accounts
+    parts = [intake_cost(form, count, m, t, 2 * form.shape[0] * form.shape[1])
+             for form in p.forms.values()]
+    if p.groups:
+        parts += [intake_cost(p.group_form, 1, m, t, 4 * p.companies),
+                  sort_cost(a + k + p.companies, 2, m, t),
+                  described_cost(a + k, p.companies, 1, m, t), costs.product(a + k, m, t)]
+    parts += [sort_cost(2 * n + k + a, 2, m, t), described_cost(2 * n + k, a, 2, m, t),
+              trace_cost(n, k, p.hops, p.rule, m, t)]
+    # What becomes of each loan, and the table.
+    rows = p.hops * n + k + 1
+    parts += [sort_cost(rows, 1, m, t), move_cost(2 * rows, m, t), move_cost(2 * rows, m, t),
+              costs.less_than(2 * k, m, t), costs.product(2 * k, m, t),
+              costs.less_than(3 * k, m, t), costs.product(2 * k, m, t)]
+    cells, spec = count * len(p.regions) * len(FLOWS), p.joint(p.banks)
+    ends = 3 * k + cells + 1
+    parts += [costs.product(3 * k, m, t), sort_cost(ends, 1, m, t, table=2),
+              after_sort_cost(3 * k, cells + 1, cells, m, t, largest=p.rules.largest),
+              decided_cost(spec, p.rules, m, t,
+                           contributors=None if p.by_institution else count),
+              opened_cost(spec, m, t, _figures(spec, False), outside)]
+    if p.own:
+        parts += [costs.product(k, m, t)]
+    return sequence(m, *parts)
+
+
+def sort_cost(n: int, columns: int, m: int, t: int, *, table: int = 0) -> Prediction:
+    """`ordering` of n rows by one key that is compared by so many columns (1, or 2 where key and
+    place do not fit a word), or `sort_rows` of a `table` of so many columns by such a key.
+
+    A quicksort in random order makes 2 (n + 1) H_n - 4 n comparisons on average; levels are the
+    height of a random search tree, about 4.31 ln n - 1.95 ln ln n less a constant (Reed, J. ACM 50,
+    2003).
+    """
+    moved = (table + 1 if table else 2) * n
+    start = costs.shuffle(moved, m, t)
+    if n < 2:
+        return start
+    harmonic = math.log(n) + 0.5772 + 1 / (2 * n)
+    compared = round(2 * (n + 1) * harmonic - 4 * n)
+    levels = max(1, round(4.311 * math.log(n) - 1.953 * math.log(max(1.0, math.log(n))) - 4))
+    level = [costs.open_negative(compared, m, t)]
+    if columns > 1:
+        level += [costs.less_than(compared, m, t)]
+    rounds = start.rounds + levels * sum(c.rounds for c in level)
+    return Prediction(rounds, start.total_bytes + sum(c.total_bytes for c in level))
+
+
+def trace_cost(n: int, k: int, hops: int, rule: str, m: int, t: int) -> Prediction:
+    """`trace` of n payments and k loans; its sort on average, and with packed keys."""
+    rows = 2 * n + k
+    steps = [1 << j for j in range((rows - 1).bit_length())]
+    first = sequence(m, sort_cost(rows, 1, m, t), move_cost(rows, m, t),
+                     costs.less_than(rows - 1, m, t))
+    less, one = costs.less_than(rows, m, t), costs.product(rows, m, t)
+    four = costs.product(4 * rows, m, t)
+    scan = [four, *[costs.product(5 * (rows - s), m, t) for s in steps]]
+    chain = [move_cost(6 * rows, m, t), less, four, *scan, four, less, one, less, one, four,
+             move_cost(4 * rows, m, t)]
+    # Beside the chain: marks at the first rows of accounts, and the test of the window.
+    beside = one.total_bytes + less.total_bytes
+    if rule == 'tainted-first':
+        # The balance is there before or after the last inflow is, whatever takes longer.
+        levels = [(costs.less_than(rows - s, m, t), costs.product(rows - s, m, t)) for s in steps]
+        beside += sum(low.total_bytes + 3 * kept.total_bytes for low, kept in levels)
+        longer = sum(low.rounds + 2 for low, _ in levels)
+        chain += [Prediction(max(0, longer - 2 - sum(c.rounds for c in (less, *scan))), 0)]
+    hop = sequence(m, *chain)
+    each = costs.equal(n, m, t).total_bytes + costs.product(2 * n, m, t).total_bytes
+    last = costs.equal(n, m, t).rounds + 1
+    return Prediction(first.rounds + hops * hop.rounds + last,
+                      first.total_bytes + hops * (hop.total_bytes + beside + each))
+
+
+def decided_cost(spec: TableSpec, rules: Rules, m: int, t: int, *,
+                 contributors: int | None = None, concentration: bool = False) -> Prediction:
+    """`decided` on cells whose contributors are their rows, or so many contributors of all."""
+    cells, amounts = math.prod(spec.extended), len(spec.amounts)
+    parts, beside = [], 0
+    if contributors is None:
+        one = _totals_cost(spec, rules.largest, m, t)
+    else:
+        one = tournament_cost(contributors, cells, rules.largest, m, t)
+        if concentration:
+            beside = amounts * (costs.product(cells, m, t).total_bytes
+                                + tournament_cost(contributors, cells, 4, m, t).total_bytes)
+    parts.append(Prediction(one.rounds, amounts * one.total_bytes + beside))
+    parts += [_primary_cost(spec, rules, m, t)]
+    if spec.extended != spec.shape:
+        parts += [secondary_cost(spec, m, t)]
+    parts += [costs.product(_figures(spec, concentration and contributors is not None) * cells, m,
+                            t)]
+    return sequence(m, *parts)
+
+
+def opened_cost(spec: TableSpec, m: int, t: int, figures: int,
+                outside: bool = False) -> Prediction:
+    """Codes and figures of a decided table, opened to one receiver that computes, or shared anew
+    for one `outside` (to whom the shares then go is not metered)."""
+    cells = math.prod(spec.extended)
+    if outside:
+        return costs.product((1 + figures) * cells, m, t)
+    both = [costs.open_all(n * cells, m, t, 1) for n in (1, figures)]
+    return Prediction(both[0].rounds, sum(c.total_bytes for c in both))
+
+
+def tournament_cost(n: int, lists: int, k: int, m: int, t: int) -> Prediction:
+    """`largest` of n descending lists of k each, for so many places at once."""
+    rounds, total = 0, 0
+    while n > 1:
+        sizes = [k * (n // 2) * lists] + [k // 2 * (n // 2) * lists] * (k.bit_length() - 1)
+        for size in sizes:
+            both = costs.less_than(size, m, t), costs.product(size, m, t)
+            rounds += sum(c.rounds for c in both)
+            total += sum(c.total_bytes for c in both)
+        n -= n // 2
+    return Prediction(rounds, total)
+
+
+def secondary_cost(spec: TableSpec, m: int, t: int) -> Prediction:
+    """`secondary` for a table with totals; what corners can give away is compared beside the
+    primary rules, and takes no rounds."""
+    plan = boxes(spec)
+    width, amounts = math.prod(plan.choices), len(spec.amounts)
+    opposite = sum(int(corner.opposite.sum()) for corner in plan.corners)
+    floor, below = costs.less_than(plan.cells, m, t), costs.less_than(opposite, m, t)
+    parts = [Prediction(0, amounts * (floor.total_bytes + below.total_bytes))]
+    for targets in turns(plan.cells):
+        count = len(targets)
+        parts += [*_argmin(width, count, m, t), costs.equal(count * width, m, t),
+                  costs.product(count * width, m, t), costs.less_than(plan.cells, m, t),
+                  costs.product(plan.cells, m, t)]
+    return sequence(m, *parts)
+
+
+def _argmin(n, count, m, t):
+    parts = []
+    while n > 1:
+        parts += [costs.less_than(n // 2 * count, m, t), costs.product(n // 2 * count * 2, m, t)]
+        n -= n // 2
+    return parts
+
+
+def _primary_cost(spec, rules, m, t):
+    cells, amounts = math.prod(spec.extended), len(spec.amounts)
+    counted = 1 + len(spec.measures) - amounts
+    zero = 0 if rules.zeros or not rules.minimum else counted
+    compared = costs.less_than((counted + 2 * amounts + zero) * cells, m, t)
+    one = costs.product(cells, m, t)
+    products = counted - 1
+    depth = (counted - 1).bit_length()
+    if amounts:
+        # Small, dominated, near; both of the latter; the code; withheld at all.
+        products += 2 * (amounts - 1) + 3
+        depth = max(depth, (amounts - 1).bit_length() + 1) + 1
+    return Prediction(compared.rounds + depth, compared.total_bytes + products * one.total_bytes)
+
+
+def _totals_cost(spec, largest, m, t):
+    """The largest contributions of totals: a tournament per dimension that has them."""
+    shape, parts = list(spec.shape), []
+    for axis, places in enumerate(spec.extended):
+        if places != shape[axis]:
+            others = math.prod(shape) // shape[axis]
+            parts.append(tournament_cost(shape[axis], others, largest, m, t))
+            shape[axis] = places
+    return sequence(m, *parts)
+
+
+def _figures(spec, concentration):
+    return 1 + len(spec.measures) + 2 * len(spec.amounts) * concentration
+
+
+def _cell_claims(form: CellForm) -> tuple[int, int]:
+    """(claims, products) of a bank's cells."""
+    cells, amounts = form.spec.cells, len(form.spec.amounts)
+    counts = len(form.spec.measures) - amounts
+    each = 2 + 2 * counts + amounts * (2 + form.largest - 1 + 1 + 1)
+    return int(np.int64(each) * cells), amounts * cells
