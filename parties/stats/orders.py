@@ -17,7 +17,8 @@ _JOB_KEYS = {"compute", "seconds", "approve_seconds"}
 
 
 def release(
-    home: Path, program: str, config: Path, out: Path, language: str, follows: str | None = None
+    home: Path, program: str, config: Path, out: Path, language: str, follows: str | None = None,
+    verified: bool = False,
 ) -> dict[str, Any]:
     """Propose a job, wait, and write its release into the folder `out`; returns the document."""
     began = time.monotonic()
@@ -34,6 +35,7 @@ def release(
         "compute": fields.get("compute", []),
         "seconds": fields.get("seconds", 600),
         "approve_seconds": fields.get("approve_seconds", 60),
+        "verified": verified,
         "parameters": {k: v for k, v in fields.items() if k not in _JOB_KEYS},
     }
     done = order(home, command, None)
@@ -45,6 +47,7 @@ def release(
     record = document["record"]
     return {
         **done,
+        "verified": verified,
         "what": record["what"],
         "period": record["period"],
         "institutions": record["institutions"],
