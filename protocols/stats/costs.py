@@ -51,7 +51,9 @@ def intake_cost(form: RowForm | CellForm | Claimed, institutions: int, geometry:
              *shown_cost(16 * institutions, m, geometry.verified)]
     bits = [cost('output', 1), cost('multiply', institutions),
             cost('output', institutions)] if form.bits else []
-    ranges = [check_range_cost(n, 63, geometry),
-              *[cost('multiply', products * institutions)] * (products > 0),
+    # Each institution's products are an operation of their own, in the same round.
+    claimed = Prediction(products > 0, institutions * cost('multiply', products).total_bytes
+                         if products else 0)
+    ranges = [check_range_cost(n, 63, geometry), claimed,
               cost('open_negative', claims * institutions)]
     return sequence(m, *shown, *bits, *ranges)
