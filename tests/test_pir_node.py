@@ -163,11 +163,10 @@ def test_in_verified_mode(fleet: Fleet) -> None:
         "--data", write(fleet.homes["bank"].parent / "checked.csv", FRAUD),
     )  # fmt: skip
     assert (made["verified"], made["published"]) == (True, "anew")
-    for mode in (("--verified",), ()):
-        words = ("--list", "checked", "--key", "91FRAUD007", *mode)
-        document = fleet.sepc("telecom", "pir", "query", *words)
-        [record] = document["answers"][0]["records"].values()
-        assert (record["severity"], document["verified"]) == (7, bool(mode))
+    words = ("--list", "checked", "--key", "91FRAUD007", "--verified")
+    document = fleet.sepc("telecom", "pir", "query", *words)
+    [record] = document["answers"][0]["records"].values()
+    assert (record["severity"], document["verified"]) == (7, True)
 
 
 def test_mistakes_are_named_before_anything_runs(fleet: Fleet) -> None:
@@ -192,7 +191,8 @@ def test_mistakes_are_named_before_anything_runs(fleet: Fleet) -> None:
 
 def test_the_lists_are_shown(fleet: Fleet) -> None:
     shown = {f"{o['owner']}/{o['name']}": o for o in fleet.sepc("telecom", "pir", "list")["lists"]}
-    assert set(shown) == {"government/fraud", "telecom/late"}
+    assert set(shown) == {"bank/checked", "government/fraud", "telecom/late"}
+    assert [shown[name]["verified"] for name in sorted(shown)] == [True, False, False]
     assert shown["telecom/late"]["quotas"] == {"*": 50}
     assert shown["government/fraud"]["quotas"] is None
 
