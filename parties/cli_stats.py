@@ -32,7 +32,7 @@ Speech = Annotated[Language, typer.Option(help="Of the page.")]
 
 def _release(
     program: str, home: Path | None, config: Path | None, out: Path | None, demo: bool,
-    language: Language, as_json: bool, verified: bool, follows: str | None = None,
+    language: Language, as_json: bool, follows: str | None = None, verified: bool = False,
 ) -> None:  # fmt: skip
     def work() -> dict[str, Any]:
         from parties.errors import LocalError
@@ -74,7 +74,7 @@ def fund_flow(
     language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Where credit funds went that they must not: by region, period, and institution."""
-    _release("fund-flow", home, config, out, demo, language, as_json, verified)
+    _release("fund-flow", home, config, out, demo, language, as_json, verified=verified)
 
 
 @app.command("green-finance")
@@ -83,7 +83,7 @@ def green_finance(
     language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """One evaluation of many institutions by common indicators."""
-    _release("green-finance", home, config, out, demo, language, as_json, verified)
+    _release("green-finance", home, config, out, demo, language, as_json, verified=verified)
 
 
 @app.command("related-loans")
@@ -96,7 +96,7 @@ def related_loans(
     language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """What all banks together have lent to groups of related companies."""
-    _release("related-loans", home, config, out, demo, language, as_json, verified, follows)
+    _release("related-loans", home, config, out, demo, language, as_json, follows, verified)
 
 
 @app.command()

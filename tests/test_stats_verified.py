@@ -25,6 +25,7 @@ from protocols.stats.fund_flow import FundFlowParameters, bank_cells, fund_flow
 from protocols.stats.fund_flow import published as release_of
 from protocols.stats.green_finance import green_finance, own_result
 from protocols.stats.handed import pack, put_together
+from protocols.stats.plain.programs import green_indicators
 from protocols.stats.plain.related_loans import RelatedTwin
 from protocols.stats.rules import Rules
 from protocols.stats.submission import prepare
@@ -81,7 +82,7 @@ def test_fund_flow_and_a_compute_party_that_cheats():
     found, expected = figures(document, loans)
     assert found == expected and document["record"]["institutions"] == ["a", "b", "c"]
     sent, stopped = frames_of(program, cheater, verified=True), 0
-    for at in np.linspace(9, sent - 1, 9).astype(int):
+    for at in np.linspace(9, sent - 1, 5).astype(int):
         results = attacked(program, Attack("wrong", int(at)), cheater, verified=True)
         if any(isinstance(r, EngineError) for r in results):
             stopped += 1
@@ -91,25 +92,23 @@ def test_fund_flow_and_a_compute_party_that_cheats():
             assert public[0] == public[1] == public[2]
             counted = public[0]["institutions"]
             assert all(name in FLOW.institutions for name in counted) and len(counted) >= 2
-    assert stopped >= 5
+    assert stopped >= 3
 
 
 def test_green_finance():
-    parameters, *_, messages = green(2)
+    parameters, sums, loans, intensities, messages = green(2)
 
     async def program(mpc):
         return await green_finance(
             mpc, parameters=parameters, job="job", record=RECORD, receivers=3,
             messages={kind: {name: m[mpc.pid] for name, m in each.items()}
                       for kind, each in messages.items()})
-    verified, default = (run_cluster(program, 4, verified=v) for v in (True, False))
-    assert verified[3]["outputs"]["bands"] == default[3]["outputs"]["bands"]
-    shown = [[c["values"] for c in r[3]["outputs"]["table"]["cells"]] for r in (verified, default)]
-    assert shown[0] == shown[1]
-    for name in parameters.institutions:
-        ours, theirs = (own_result({p: r["own"][name] for p, r in enumerate(results)}, GEOMETRY)
-                        for results in (verified, default))
-        np.testing.assert_allclose(list(ours.values()), list(theirs.values()), atol=1e-4)
+    results = run_cluster(program, 4, verified=True)
+    indicators, scores, bands = green_indicators(parameters, sums, loans, intensities)
+    assert list(results[3]["outputs"]["bands"].values()) == bands.tolist()
+    for k, name in enumerate(parameters.institutions):
+        own = own_result({p: r["own"][name] for p, r in enumerate(results)}, GEOMETRY)
+        np.testing.assert_allclose(list(own.values()), [*indicators[k], scores[k]], atol=1e-4)
 
 
 def test_related_loans():
