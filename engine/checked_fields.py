@@ -129,8 +129,7 @@ def reduced(rt, field, values: list) -> asyncoro.Future:
     """
     g, n = rt.geometry, len(values)
     mask = random_shares(rt, field, n)
-    zero = _thresha.pseudorandom_share_zero(field, g.m, rt.pid, rt.prfs(field.order),
-                                            rt._prss_uci(), n)
+    zero = zero_shares(rt, field, n)
     own = _words(field, [(v + r.value + z.value) % field.modulus
                          for v, r, z in zip(values, mask, zero, strict=True)])
     op = Operation(rt, 'field_multiply', (n, field.byte_length))
@@ -190,3 +189,9 @@ def random_shares(rt, field, n: int, bound: int | None = None) -> list:
     """Shares of n random elements that no t parties know, of those below `bound`; local."""
     prfs = rt.prfs(field.order if bound is None else bound)
     return _thresha.pseudorandom_share(field, rt.geometry.m, rt.pid, prfs, rt._prss_uci(), n)
+
+
+def zero_shares(rt, field, n: int) -> list:
+    """Shares of degree 2t of n zeros, random otherwise; local."""
+    return _thresha.pseudorandom_share_zero(field, rt.geometry.m, rt.pid, rt.prfs(field.order),
+                                            rt._prss_uci(), n)

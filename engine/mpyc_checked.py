@@ -122,10 +122,30 @@ class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
     # --- outputs ---
 
     def output(self, x, receivers=None, threshold=None, raw=False):
-        """Open as MPyC does, to receivers that check."""
-        if not self._checks or (isinstance(x, list) and not x):
+        """Open as MPyC does; in verified mode to receivers that check.
+
+        Products that open with their degree of 2t open under a fresh sharing of zero, also where
+        MPyC has none: the roots of a product of polynomials are those of its factors.
+        """
+        if isinstance(x, list) and not x:
             return super().output(x, receivers, threshold, raw)
-        return self._checked_output(x, receivers, threshold, raw)
+        if self._checks:
+            return self._checked_output(x, receivers, threshold, raw)
+        if threshold is not None and threshold > self.threshold:
+            x = self._with_zero(x)
+        return super().output(x, receivers, threshold, raw)
+
+    def _with_zero(self, x):
+        """Elements, or an array of them, each plus a share of a fresh sharing of zero."""
+        items = x if isinstance(x, list) else [x]
+        if isinstance(items[0], asyncoro.SecureObject):
+            return x  # of degree t
+        over, shape, values = _field(type(items[0])), getattr(items[0], 'shape', None), \
+            _values(items)
+        masked = [v + z.value for v, z in
+                  zip(values, checked_fields.zero_shares(self, over, len(values)), strict=True)]
+        out = _elements(over, [v % over.modulus for v in masked], shape, len(items))
+        return out if isinstance(x, list) else out[0]
 
     @asyncoro.mpc_coro
     async def _checked_output(self, x, receivers, threshold, raw) -> asyncoro.Future:
