@@ -255,6 +255,9 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         (`engine.ranges`); `check_inputs` is the bound of those that are given none.
         """
         if not isinstance(x, SecureArray):
+            if bits is not None:
+                raise TypeError('input: bits bound a secure array of the engine; for types of '
+                                'MPyC\'s state check_inputs for the whole program')
             return super().input(x, senders)
         owners = [senders] if isinstance(senders, int) else \
             list(range(self.geometry.m) if senders is None else senders)

@@ -317,10 +317,14 @@ def test_inputs_of_mpycs_types_are_proven_to_be_in_range(monkeypatch):
         async def run(mpc):
             return await mpc.output(mpc.input(stype(mpc)(value), senders=1) + 1)
         return run
+    async def bounded(mpc):
+        return mpc.input(mpc.SecInt(32)(5), senders=1, bits=20)
     options = {"verified": True, "check_inputs": 20}
     assert run_mpyc(program(lambda mpc: mpc.SecInt(32), 5), 4, **options) == [6] * 4
     with pytest.raises(LocalProtocolError, match="OverflowError at party 1"):
         run_mpyc(program(lambda mpc: mpc.SecInt(32), 1 << 25), 4, **options)
+    with pytest.raises(TypeError, match="bits bound a secure array"):
+        run_mpyc(bounded, 4, verified=True)
     with pytest.raises(LocalProtocolError, match="SecInt128 cannot be proven"):
         run_mpyc(program(lambda mpc: mpc.SecInt(128), 5), 4, **options)
     monkeypatch.setattr(mpyc_checked, "refuse_outside", lambda values, bits: None)
