@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from adversary import Attack, attacked, frames_of
-from engine_kit import free_addresses
 from mpyc_kit import at_party, run_mpyc
 
 from engine import checked_fields, frames, mpyc_arrays, mpyc_checked
@@ -18,8 +13,6 @@ from engine.costs_verified import predict
 from engine.errors import EngineError, LocalProtocolError
 from engine.public_values import encode
 from engine.shamir import Geometry
-
-PROGRAMS = Path(__file__).parent / "programs"
 
 
 async def integers(mpc):
@@ -136,17 +129,6 @@ def test_other_deployments(m, t):
         return await mpc.output([x[0] * x[1], x[0] < x[1]]), int(await mpc.output(1 / y))
     for result in run_mpyc(program, m, t, verified=True):
         assert result == ([-15, 1], 29)
-
-
-@pytest.mark.parametrize("name", ["coroutines"])
-def test_programs_from_the_command_line(name):
-    port = free_addresses(1)[0][1]
-    words = [sys.executable, "-W", "ignore", str(PROGRAMS / f"mpyc_{name}.py"), "--no-log"]
-    outputs = [
-        subprocess.run([*words, *more], capture_output=True, text=True, timeout=200,
-                       check=True).stdout
-        for more in (["-M1"], ["-M4", "-B", str(port), "--verified"])]
-    assert outputs[0] and outputs[0] == outputs[1]
 
 
 # --- costs ---
