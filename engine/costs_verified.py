@@ -37,9 +37,13 @@ def share(n: int, m: int, t: int) -> Prediction:
     """An input, and the comparison of one combination among the receivers."""
     check = costs.Prediction(1, ELEMENT * (m - 1) * (m - 2))
     if t > 1:
-        coin = _opening(1, m, t, m)
-        check = Prediction(check.rounds + 2, check.total_bytes + coin)
+        check = Prediction(check.rounds + 2, check.total_bytes + coin(m, t).total_bytes)
     return _sum(m, costs.share(n, m, t), check)
+
+
+def coin(m: int, t: int) -> Prediction:
+    """The opening of a public coin, to all parties."""
+    return _sum(m, Prediction(1, _opening(1, m, t, m)))
 
 
 def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction:
