@@ -23,11 +23,10 @@ try:
     import mpyc.mpctools
     import mpyc.random
     import mpyc.runtime as mpyc_runtime
-    import mpyc.secgroups
     import mpyc.seclists
     import mpyc.secpols
     import mpyc.statistics
-    from mpyc import asyncoro, finfields, fingroups, gfpx, sectypes
+    from mpyc import asyncoro, finfields, fingroups, gfpx, secgroups, sectypes
 finally:
     if _before is None:
         del os.environ['READTHEDOCS']
@@ -36,7 +35,7 @@ finally:
 os.environ.setdefault('MPYC_MAXWORKERS', '0')
 
 __all__ = ['argument_parser', 'asyncoro', 'finfields', 'fingroups', 'gfpx', 'install',
-           'make_options', 'mpyc_runtime', 'sectypes']
+           'make_options', 'mpyc_runtime', 'secgroups', 'sectypes']
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -65,7 +64,7 @@ def install(runtime) -> None:
     party can compute from here on, as in MPyC; several need `start`.
     """
     for module in (sectypes, asyncoro, mpyc.mpctools, mpyc.seclists, mpyc.secpols,
-                   mpyc.secgroups, mpyc.random, mpyc.statistics):
+                   secgroups, mpyc.random, mpyc.statistics):
         module.runtime = runtime
     asyncoro.SecureObject.set_share = _set_share
     asyncoro._SharesTallier = _SharesTallier

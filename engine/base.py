@@ -23,6 +23,7 @@ class RuntimeBase:
     frac: int
     floor: int
     checking: bool
+    check_inputs: int | None
     session: bytes
     meter: Meter
     randomness: Randomness
@@ -40,6 +41,8 @@ class RuntimeBase:
     stack: Callable[..., SecureArray]
     multiply: Callable[..., SecureArray]
     product: Callable[..., SecureArray]
+    deal: Callable[..., SecureArray]
+    proven: Callable[..., SecureArray]
     select: Callable[..., SecureArray]
     negative: Callable[..., SecureArray]
     to_additive: Callable[..., Any]

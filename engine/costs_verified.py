@@ -37,9 +37,13 @@ def share(n: int, m: int, t: int) -> Prediction:
     """An input, and the comparison of one combination among the receivers."""
     check = costs.Prediction(1, ELEMENT * (m - 1) * (m - 2))
     if t > 1:
-        coin = _opening(1, m, t, m)
-        check = Prediction(check.rounds + 2, check.total_bytes + coin)
+        check = Prediction(check.rounds + 2, check.total_bytes + coin(m, t).total_bytes)
     return _sum(m, costs.share(n, m, t), check)
+
+
+def coin(m: int, t: int) -> Prediction:
+    """The opening of a public coin, to all parties."""
+    return _sum(m, Prediction(1, _opening(1, m, t, m)))
 
 
 def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction:
@@ -110,14 +114,15 @@ def check_range(n: int, m: int, t: int) -> Prediction:
                 Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
 
 
-def shuffle(n: int, m: int, t: int, rows: int | None = None) -> Prediction:
+def shuffle(n: int, m: int, t: int, rows: int | None = None, kept: bool = False) -> Prediction:
     """As in the default mode with one more column while the groups hold the table, and the check
-    (`engine.verified_shuffle`); n is rows times columns, of which there is one unless told."""
+    (`engine.verified_shuffle`); n is rows times columns, of which there is one unless told. An
+    order that is `kept` is not drawn again."""
     rows = n if rows is None else rows
     if not t or not n:
         return Prediction(0, 0)
     groups = Geometry(m, t, True).shuffle_groups()
-    seeds = len(groups) * costs.permute(1, m, t).total_bytes
+    seeds = 0 if kept else len(groups) * costs.permute(1, m, t).total_bytes
     handing = _sum(m, *[costs.hand_over(n + rows, m, t, a, b)
                         for a, b in itertools.pairwise(groups)])
     check = _opening(1, m, t, t + 1) + _opening(1, m, t, m) + _opening(1, m, 2 * t, m) + \

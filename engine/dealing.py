@@ -22,8 +22,12 @@ def deal_roles(geometry, owner: int, rotation: int):
 def deal_shares(op, rt, values, seeded, sent, purpose=DEAL):
     """At the dealer: shares {party: array} for itself and for those that are sent theirs."""
     n = len(values)
-    drawn = [field.uniform(op.of_pair(p, purpose, 2 * n).reshape(n, 2)) for p in seeded]
-    stack = np.stack([values, *drawn])
-    points = [0, *[p + 1 for p in seeded]]
-    return {p: field.combine(stack, field.table(lagrange(points, p + 1)))
-            for p in (rt.pid, *sent)}
+    drawn = {p: field.uniform(op.of_pair(p, purpose, 2 * n).reshape(n, 2)) for p in seeded}
+    return remaining_shares(values, drawn, (rt.pid, *sent))
+
+
+def remaining_shares(values, drawn, parties):
+    """Shares {party: array (n, 2)} of elements (n, 2), where t other parties have drawn theirs."""
+    stack = np.stack([values, *drawn.values()])
+    points = [0, *[p + 1 for p in drawn]]
+    return {p: field.combine(stack, field.table(lagrange(points, p + 1))) for p in parties}

@@ -19,6 +19,7 @@ from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
 from engine.errors import LocalProtocolError
 from engine.mpyc_field import FIELD, ShareArray, matrix_product, scalar_or_array, shares_of
+from engine.ranges import refuse_outside
 from engine.shamir import Geometry
 
 _COMPARED_BITS = 64
@@ -295,8 +296,13 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
             raise ValueError(f'input of arrays of shapes {shapes}, expected one shape')
         await self.returnType(_like(x[0]), len(senders), len(x))
         mine = np.stack(await self._limbs_of(*x)) if self.pid in senders else None
+        bits = self.check_inputs
+        if bits is not None and mine is not None:
+            refuse_outside(mine, bits)
         dealt = [self.deal(mine, owner, (len(x), *x[0].shape), x[0].frac_length)
                  for owner in senders]
+        if bits is not None and self.geometry.verified:
+            dealt = [self.proven(a, bits) for a in dealt]
         return [[ShareArray.of(share) for share in await shares.ready()] for shares in dealt]
 
     def output(self, x, receivers=None, threshold=None, raw=False):

@@ -1,7 +1,8 @@
 """Messages of MPyC's scalar types, on the engine's own links.
 
 MPyC's protocols of single numbers send and receive byte strings under its program counter; here
-each is a frame of its own, and waiting for one has a deadline.
+each is a frame of its own, and waiting for one has a deadline. In verified mode shares travel as
+`engine.mpyc_checked` says, and only `transfer` sends such messages.
 """
 
 import asyncio
@@ -14,11 +15,18 @@ from engine.messaging import Messaging
 class MpycScalars(Messaging):
     """What MPyC's runtime sends and receives by (a mix-in of `engine.runtime.Runtime`)."""
 
+    _program_counter: list[int]
+
     def _send_message(self, peer_pid, data):
         if self.geometry.verified:
             raise LocalProtocolError(
-                'not-verifiable', 'the protocols of MPyC\'s own types do not check the parties',
-                remedy='use secure arrays in verified mode, or run in the default mode')
+                'not-verifiable', 'a message of a protocol of MPyC\'s that has no verified form',
+                remedy='exchange shares by mpc.input, mpc.output and the operators of secure '
+                'types, or run in the default mode')
+        self.send_public(peer_pid, data)
+
+    def send_public(self, peer_pid: int, data: bytes) -> None:
+        """Send a byte string under the program counter, for `_receive_message`; never shares."""
         self.send_frame(peer_pid, frames.SCALAR, 0, self._program_counter[0], 0, data)
 
     def _receive_message(self, peer_pid):

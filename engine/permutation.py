@@ -58,6 +58,13 @@ def random_order(draw: Callable[[int], np.ndarray], n: int) -> np.ndarray:
     return order
 
 
+def inverse(order: np.ndarray) -> np.ndarray:
+    """The permutation that undoes an order."""
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    return back
+
+
 @njit(inline='always')
 def _plus(lo, hi, dl, dh):
     """x + d mod p for x < p and d <= p. The sum s is p or more exactly if s + 1 has bit 127."""

@@ -19,6 +19,8 @@ from engine._mpyc import asyncoro, finfields, fingroups, gfpx
 from engine.base import RuntimeBase
 from engine.errors import LocalProtocolError, RemoteProtocolError
 from engine.mpyc_field import FIELD
+from engine.operation import Operation
+from engine.verified import cheating
 
 _DEPTH = 64
 _SIZE = struct.Struct('<I')
@@ -33,7 +35,7 @@ class PublicValues(RuntimeBase):
     """MPyC's `transfer` (a mix-in of `engine.runtime.Runtime`)."""
 
     gather: Callable[..., Any]
-    _send_message: Callable[[int, bytes], None]
+    send_public: Callable[[int, bytes], None]
     _receive_message: Callable[[int], Any]
 
     @asyncoro.mpc_coro
@@ -43,8 +45,12 @@ class PublicValues(RuntimeBase):
 
         Awaitable: a list with one value per sender to this party, or the value itself if `senders`
         is a party number (None at a party that is no receiver). `sender_receivers` is a list of
-        pairs or a dict from senders to receivers. One round. Raises LocalProtocolError
-        `no-pickles` for a value that is not plain data.
+        pairs or a dict from senders to receivers, the same at all parties. One round. Raises
+        LocalProtocolError `no-pickles` for a value that is not plain data.
+
+        In verified mode the receivers of a sender compare what they got, in one round more and 16
+        bytes for every two of them and each sender: RemoteProtocolError `cheating-detected` where
+        a sender told them different things. What it tells is its own word, in either mode.
         """
         everybody = range(self.geometry.m)
         if sender_receivers is None:
@@ -55,18 +61,40 @@ class PublicValues(RuntimeBase):
             pairs = [(a, b) for a, to in sender_receivers.items() for b in to]
         else:
             pairs = list(sender_receivers)
+        op = Operation(self, 'transfer') if self.geometry.verified else None
         mine = None
         for receiver in [b for a, b in pairs if a == self.pid]:
             mine = encode(obj) if mine is None else mine
             if receiver != self.pid:
-                self._send_message(receiver, mine)
+                self.send_public(receiver, mine)
         sources = [a for a, b in pairs if b == self.pid]
         data = await self.gather([mine if a == self.pid else self._receive_message(a)
                                   for a in sources])
+        if op is not None:
+            await self.issue_value(op, [], _compared(pairs, dict(zip(sources, data, strict=True))))
         values = [decode(d, a) for a, d in zip(sources, data, strict=True)]
         if isinstance(senders, int):
             return values[0] if values else None
         return values
+
+
+def _compared(pairs, data):
+    """The body of an operation in which all receivers of a sender compare what they got."""
+    async def body(op):
+        pid, t = op.runtime.pid, op.runtime.geometry.t
+        heard = {a: np.frombuffer(d, np.uint8) for a, d in data.items() if a != pid}
+        others = {a: sorted({b for s, b in pairs if s == a} - {a, pid}) for a in heard}
+        for sender, words in heard.items():
+            for peer in others[sender]:
+                op.send_digest(peer, words, sender)
+        for sender, words in heard.items():
+            for peer in others[sender]:
+                digest = await op.receive_digest(peer, sender)
+                if not op.vouches(peer, digest, words, sender):
+                    raise cheating(op, f'party {sender} told two parties different things',
+                                   {sender, peer} if t == 1 else ())
+        op.round()
+    return body
 
 
 def encode(value) -> bytes:

@@ -18,8 +18,11 @@ from engine import field
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.compare import carry_into_top
+from engine.costs import Prediction
+from engine.costs_verified import predict
 from engine.errors import RemoteProtocolError
 from engine.operation import Operation
+from engine.shamir import Geometry
 from engine.verified_bits import bit_network
 
 _BLOCK = 1 << 15
@@ -65,6 +68,15 @@ class RangeOperations(RuntimeBase):
             op = Operation(self, 'check_range', piece.shape)
             pending.append(self.issue_value(op, [piece], _in_range))
         return pending
+
+
+def check_range_cost(n: int, bits: int, geometry: Geometry) -> Prediction:
+    """`check_range` of n numbers: blocks at the same time."""
+    n = 2 * n if bits < 63 else n
+    parts = [predict('check_range', min(_BLOCK, n - start), geometry)
+             for start in range(0, max(1, n), _BLOCK)]
+    return Prediction(max(p.rounds for p in parts if p),
+                      sum(p.total_bytes for p in parts if p))
 
 
 def refuse_outside(values: np.ndarray, bits: int) -> None:

@@ -15,7 +15,7 @@ import os
 import pathlib
 import time
 
-from engine import frames
+from engine import frames, mpyc_private
 from engine._mpyc import asyncoro, make_options, mpyc_runtime
 from engine.additive import AdditiveOperations
 from engine.arithmetic import ArrayOperations
@@ -30,6 +30,7 @@ from engine.kept_order import KeptOrders
 from engine.linear_algebra import LinearAlgebra
 from engine.meter import Meter
 from engine.mpyc_arrays import MpycArrays
+from engine.mpyc_checked import MpycChecked
 from engine.mpyc_scalars import MpycScalars
 from engine.numeric import NumericOperations
 from engine.operation import Operation
@@ -46,7 +47,8 @@ from engine.verified import agree_on_keys
 
 class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOperations,
               BitOperations, NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations,
-              KeptOrders, RangeOperations, PublicValues, MpycArrays, mpyc_runtime.Runtime):
+              KeptOrders, RangeOperations, PublicValues, MpycArrays, MpycChecked,
+              mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
@@ -253,6 +255,9 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         (`engine.ranges`); `check_inputs` is the bound of those that are given none.
         """
         if not isinstance(x, SecureArray):
+            if bits is not None:
+                raise TypeError('input: bits bound a secure array of the engine; for types of '
+                                'MPyC\'s state check_inputs for the whole program')
             return super().input(x, senders)
         owners = [senders] if isinstance(senders, int) else \
             list(range(self.geometry.m) if senders is None else senders)
@@ -310,4 +315,4 @@ SHARED_NAMES = ('all', 'any', 'argmax', 'argmin', 'from_bits', 'max', 'min', 'pr
 for _name in SHARED_NAMES:
     setattr(Runtime, _name, _for_both(_name))
 
-
+mpyc_private.replace_functions()

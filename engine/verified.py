@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from engine import field
 from engine.errors import RemoteProtocolError
 from engine.operation import Operation
+from engine.outside import consistent
 from engine.permutation import weighted
 from engine.prss import expand
 
@@ -103,7 +104,7 @@ class CheckedOpening:
         shares, others = self._senders(pid)
         held = {pid: own}
         for p in shares:
-            held[p] = await op.receive_elements(p, len(own), tag)
+            held[p] = await self._elements(p, len(own), tag)
         digests = {p: await op.receive_digest(p, tag) for p in others}
         wrong: set[int] = set()
         for points in itertools.combinations(held, self.degree + 1):
@@ -122,18 +123,29 @@ class CheckedOpening:
 
     async def _disagreeing(self, held, digests, points, tag):
         """Parties whose share is not the one that the shares of `points` imply."""
-        op, n = self.op, len(held[self.pid])
-        stack = field.stack([held[p] for p in points])
+        stack = self._stacked([held[p] for p in points])
         wrong = set()
         for p in itertools.chain(held, digests):
             if p in points:
                 continue
-            weights = self.geometry.recombination(tuple(points), p + 1)
-            implied = await op.compute(4 * n, field.combine, stack, weights)
+            implied = await self._implied(stack, tuple(points), p)
             if not (np.array_equal(implied, held[p]) if p in held else
-                    op.vouches(p, digests[p], implied, tag)):
+                    self.op.vouches(p, digests[p], implied, tag)):
                 wrong.add(p)
         return wrong
+
+    # What depends on the field; `engine.checked_fields` has the same for any field of MPyC's.
+
+    async def _elements(self, party, n, tag):
+        return await self.op.receive_elements(party, n, tag)
+
+    def _stacked(self, shares):
+        return field.stack(shares)
+
+    async def _implied(self, stack, points, party):
+        """The share of `party` that the stacked shares of `points` imply."""
+        weights = self.geometry.recombination(points, party + 1)
+        return await self.op.compute(4 * stack.shape[1], field.combine, stack, weights)
 
 
 async def check_dealing(op, share: np.ndarray, dealer: int) -> None:
@@ -166,7 +178,7 @@ async def compare_on_polynomial(op, own, parties, tag, what) -> None:
     shown = {pid: own}
     for peer in others:
         shown[peer] = await op.receive_elements(peer, 1, tag)
-    if not _on_one_polynomial(g, shown):
+    if not consistent(shown, g).all():
         # With t = 1 no honest party is suspected of what it would have done to itself.
         raise cheating(op, f'{what} could not be confirmed',
                        range(g.m) if g.t > 1 else set(range(g.m)) - {pid})
@@ -180,14 +192,6 @@ def random_sharing(op, purpose: bytes, count: int = 1) -> np.ndarray:
         words = field.uniform(op.of_set(k, purpose, 2 * count).reshape(count, 2))
         total = field.add(total, field.affine(words, g.set_value(k, pid)))
     return total
-
-
-def _on_one_polynomial(g, shown):
-    parties = sorted(shown)
-    points, rest = tuple(parties[:g.t + 1]), parties[g.t + 1:]
-    stack = field.stack([shown[p] for p in points])
-    return all(np.array_equal(field.combine(stack, g.recombination(points, p + 1)), shown[p])
-               for p in rest)
 
 
 async def coin(op, count: int) -> np.ndarray:

@@ -22,6 +22,7 @@ import numpy as np
 
 from engine import costs, field
 from engine.array import SecureArray
+from engine.costs_verified import coin as coin_cost
 from engine.costs_verified import predict, share
 from engine.dealing import deal_roles, deal_shares
 from engine.errors import LocalProtocolError
@@ -68,7 +69,7 @@ def select_rows_cost(r: int, k: int, rows: int, geometry) -> costs.Prediction:
     return costs.sequence(
         geometry.m,
         costs.Prediction(2, 2 * share(rows * k, geometry.m, geometry.t).total_bytes),
-        predict('truncate', 1, geometry), joint_input_cost(r, geometry.m, True),
+        coin_cost(geometry.m, geometry.t), joint_input_cost(r, geometry.m, True),
         predict('multiply', k, geometry), predict('output', k, geometry))
 
 
@@ -119,7 +120,7 @@ def _coefficients(mpc, picked, rows):
     not know them. As a sharing: every share is the public value. One round.
     """
     op = Operation(mpc, 'coin', (1,))
-    op.expected = predict('truncate', 1, mpc.geometry)
+    op.expected = coin_cost(mpc.geometry.m, mpc.geometry.t)
 
     async def body(op, own, _):
         coin = CheckedOpening(op, mpc.geometry.t, range(mpc.geometry.m))

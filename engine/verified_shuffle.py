@@ -35,7 +35,7 @@ from engine.array import SecureArray
 from engine.costs_verified import predict
 from engine.field import P
 from engine.operation import Operation
-from engine.permutation import move, random_order, tagged, tags, weighted
+from engine.permutation import inverse, move, random_order, tagged, tags, weighted
 from engine.verified import (
     CheckedOpening,
     cheating,
@@ -57,6 +57,28 @@ def shuffle(rt, table: SecureArray) -> SecureArray:
     return rt.issue(op, [table], body, SecureArray(rt, table.shape, table.frac))
 
 
+def follow(rt, table: SecureArray, orders: list[SecureArray], back: bool = False) -> SecureArray:
+    """Rows of a table in an order that is kept (`engine.kept_order`), or brought back from it.
+
+    `orders` hold the order of each group, None at who is not in it; with t = 0 there is one, which
+    all parties know. The proof covers the order, too: a group has an honest member, and a row that
+    another member moves to another place does not fit its tag. Costs as `shuffle`.
+    """
+    if not table.size:
+        return table
+    op = Operation(rt, 'shuffle', table.shape)
+    op.expected = predict('shuffle', table.size, rt.geometry, rows=table.shape[0], kept=True)
+
+    async def body(op, share, *orders):
+        known = [None if o is None else inverse(o) if back else o for o in orders]
+        if not rt.geometry.t:
+            return share[known[0]]
+        groups = rt.geometry.shuffle_groups()
+        return await _through(op, share, groups[::-1] if back else groups,
+                              known[::-1] if back else known)
+    return rt.issue(op, [table, *orders], body, SecureArray(rt, table.shape, table.frac))
+
+
 async def _by_all(op, share):
     """t = 0: one order that all parties know."""
     rows = len(share)
@@ -64,28 +86,29 @@ async def _by_all(op, share):
 
 
 async def _by_groups(op, share):
-    g, pid = op.runtime.geometry, op.runtime.pid
+    groups, rows = op.runtime.geometry.shuffle_groups(), len(share)
+    draws = await common_draws(op, groups)
+    orders = [await op.compute(20 * rows, random_order, draws[k], rows) if k in draws else None
+              for k in range(len(groups))]
+    return await _through(op, share, groups, orders)
+
+
+async def _through(op, share, groups, orders):
+    """The rows moved by each group in turn, and the proof; `orders` at the members of a group."""
+    pid = op.runtime.pid
     rows, columns = len(share), math.prod(share.shape[1:-1])
     table = np.ascontiguousarray(share).reshape(rows, columns, 2)
     keys = random_sharing(op, b'keys', columns)
-    groups = g.shuffle_groups()
-    draws = await common_draws(op, groups)
     held = await _tagged_summand(op, table, keys, groups[0])
-    for k, group in enumerate(groups):
-        last = k + 1 == len(groups)
-        if pid in group:
-            order = await op.compute(20 * rows, random_order, draws[k], rows)
-        if last:
-            break
-
-        def moved(held=held, order=order if pid in group else None):
+    for k, group in enumerate(groups[:-1]):
+        def moved(held=held, order=orders[k]):
             return move(held, order)
         held = await pass_on(op, group, groups[k + 1], rows * (columns + 1), moved, k + 1)
         held = None if held is None else held.reshape(rows, columns + 1, 2)
         op.round()
     own = None
     if pid in groups[-1]:
-        held = await op.compute(8 * held.size, move, held, order)
+        held = await op.compute(8 * held.size, move, held, orders[-1])
         own = np.ascontiguousarray(held[:, :columns]).reshape(-1, 2)
     out = (await deal_out(op, groups[-1], own, rows * columns, len(groups))).reshape(table.shape)
     op.round()

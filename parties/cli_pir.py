@@ -13,6 +13,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+Verified = Annotated[bool, typer.Option("--verified", help="Parties check each other.")]
 Seconds = Annotated[int, typer.Option("--deadline", min=10, max=86400, help="Seconds for the job.")]
 
 
@@ -41,6 +42,7 @@ def publish(
         list[str] | None, typer.Option(help="Who may ask, NAME or NAME=QUOTA; repeat it.")
     ] = None,
     anew: Annotated[bool, typer.Option(help="Publish the whole list, not its changes.")] = False,
+    verified: Verified = False,
     deadline: Seconds = 600,
     as_json: Json = False,
 ) -> None:
@@ -60,6 +62,7 @@ def publish(
             list_orders.Terms(capacity, payload_bytes, profile, anew),
             list_orders.quotas_of(quota, asker or []),
             deadline,
+            verified,
         )
 
     answer(work, as_json, print_fields)
@@ -99,6 +102,7 @@ def query(
         int | None,
         typer.Option(min=0, max=63, help="Ask only whether a list has it at or above this."),
     ] = None,
+    verified: Verified = False,
     deadline: Seconds = 120,
     as_json: Json = False,
 ) -> None:
@@ -112,7 +116,7 @@ def query(
             raise LocalError("keys", "say what to ask for", "give --key K or --file FILE")
         keys = [key] if key is not None else list_questions.read_asked(file or Path(), column)
         names = [name.strip() for name in lists.split(",") if name.strip()]
-        return list_questions.query(home, names, keys, severity, deadline)
+        return list_questions.query(home, names, keys, severity, deadline, verified)
 
     def show(document: dict[str, Any]) -> None:
         for one in document["answers"]:

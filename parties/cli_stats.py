@@ -26,12 +26,13 @@ Node = Annotated[Path | None, typer.Option("--home", help="The regulator's node.
 Config = Annotated[Path | None, typer.Option(help="JSON: who is asked what, under which rules.")]
 Out = Annotated[Path | None, typer.Option(help="The folder for the release.")]
 Demo = Annotated[bool, typer.Option("--demo", help="Generated data, all parties on this machine.")]
+Verified = Annotated[bool, typer.Option("--verified", help="Compute parties check each other.")]
 Speech = Annotated[Language, typer.Option(help="Of the page.")]
 
 
 def _release(
     program: str, home: Path | None, config: Path | None, out: Path | None, demo: bool,
-    language: Language, as_json: bool, follows: str | None = None,
+    language: Language, as_json: bool, follows: str | None = None, verified: bool = False,
 ) -> None:  # fmt: skip
     def work() -> dict[str, Any]:
         from parties.errors import LocalError
@@ -39,7 +40,7 @@ def _release(
         if demo:
             from parties.stats.demo import run_demo
 
-            return run_demo(program, out, language.value)
+            return run_demo(program, out, language.value, verified)
         if home is None or config is None or out is None:
             raise LocalError(
                 "options", "a node, a question and a place are needed",
@@ -47,7 +48,7 @@ def _release(
             )  # fmt: skip
         from parties.stats.orders import release
 
-        return release(home, program, config, out, language.value, follows)
+        return release(home, program, config, out, language.value, follows, verified)
 
     answer(work, as_json, _show)
 
@@ -70,19 +71,19 @@ def _show(document: dict[str, Any]) -> None:
 @app.command("fund-flow")
 def fund_flow(
     home: Node = None, config: Config = None, out: Out = None, demo: Demo = False,
-    language: Speech = Language.EN, as_json: Json = False,
+    language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Where credit funds went that they must not: by region, period, and institution."""
-    _release("fund-flow", home, config, out, demo, language, as_json)
+    _release("fund-flow", home, config, out, demo, language, as_json, verified=verified)
 
 
 @app.command("green-finance")
 def green_finance(
     home: Node = None, config: Config = None, out: Out = None, demo: Demo = False,
-    language: Speech = Language.EN, as_json: Json = False,
+    language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """One evaluation of many institutions by common indicators."""
-    _release("green-finance", home, config, out, demo, language, as_json)
+    _release("green-finance", home, config, out, demo, language, as_json, verified=verified)
 
 
 @app.command("related-loans")
@@ -92,10 +93,10 @@ def related_loans(
         str | None,
         typer.Option(help="The job of the period before: only what has changed since is shared."),
     ] = None,
-    language: Speech = Language.EN, as_json: Json = False,
+    language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """What all banks together have lent to groups of related companies."""
-    _release("related-loans", home, config, out, demo, language, as_json, follows)
+    _release("related-loans", home, config, out, demo, language, as_json, follows, verified)
 
 
 @app.command()

@@ -60,7 +60,7 @@ def estimate(
             f"there is no formula for jobs of {manifest.program.name}",
             f"estimate a job of {', '.join(work)}",
         )
-    if manifest.verified and manifest.program.name != COMMON:
+    if manifest.verified and manifest.program.name in (FUND_FLOW, FUND_TRACING):
         raise LocalError("no_estimate", "this program has formulas for the default mode only")
     found = work[manifest.program.name](manifest, lists)
     parties = len(manifest.compute)
@@ -122,11 +122,11 @@ def _publish(manifest: Manifest, lists: Any) -> _Work:
     if not isinstance(terms, KeyedList):
         raise LocalError("manifest", "the initiator brings no list", "correct the manifest")
     layout = Layout(terms.capacity, terms.payload)
-    m, t = len(manifest.compute), manifest.threshold
+    mode = len(manifest.compute), manifest.threshold, manifest.verified
     places = TABLES * layout.rows * layout.columns
     table = 16 * places * layout.width / 1e6
     cost = update_cost if manifest.program.name == UPDATE else publish_cost
-    return _Work(cost(layout, m, t), _PLACE_SECONDS * places, _WORKER_MB + 8 * table)
+    return _Work(cost(layout, *mode), _PLACE_SECONDS * places, _WORKER_MB + 8 * table)
 
 
 def _query(manifest: Manifest, lists: Mapping[tuple[str, str], KeyedList]) -> _Work:
@@ -145,9 +145,9 @@ def _query(manifest: Manifest, lists: Mapping[tuple[str, str], KeyedList]) -> _W
         ) from None
     layouts = [Layout(one.capacity, one.payload) for one in terms]
     cost = query_cost if query.severity is None else decision_cost
-    m, t = len(manifest.compute), manifest.threshold
+    mode = len(manifest.compute), manifest.threshold, manifest.verified
     parts = [min(BATCH, count - first) for first in range(0, count, BATCH)]
-    costs = [cost(layouts, part, m, t) for part in parts]
+    costs = [cost(layouts, part, *mode) for part in parts]
     table = sum(16 * TABLES * y.rows * y.columns * y.width for y in layouts)
     total = Prediction(sum(c.rounds for c in costs), sum(c.total_bytes for c in costs))
     seconds = _LOOKUP_SECONDS * (4 + count) * table

@@ -21,6 +21,7 @@ from parties.list_store import EVERYBODY
 from parties.list_terms import MAX_LISTS, HeldVersion, Versions, usable
 from parties.manifest import KeyedList, Keys, ListName, Manifest, Strict
 from parties.measurement import measurement
+from parties.proposal import refuse_too_few
 
 if TYPE_CHECKING:
     from parties.node import Node
@@ -40,6 +41,7 @@ class _Publish(Strict):
     update: bool
     quotas: dict[str, Quota] | None
     seconds: Seconds
+    verified: bool
 
 
 class _Quotas(Strict):
@@ -52,6 +54,7 @@ class _Query(Strict):
     keys: Annotated[tuple[str, ...], Field(min_length=1)]
     severity: int | None
     seconds: Seconds
+    verified: bool
 
 
 class ListCommands:
@@ -75,6 +78,7 @@ class ListCommands:
                     "job_id": version.job_id,
                     "published_by": version.published_by,
                     **version.terms.model_dump(mode="json"),
+                    "verified": version.verified,
                     "complete": version.complete,
                     "answers": usable(versions).number,
                     "quotas": node.store.lists.quotas(version.terms.name) if own else None,
@@ -125,7 +129,7 @@ class ListCommands:
             wanted.terms,
             self._next_number(name, wanted.after),
             held if wanted.update else None,
-            **self._common(wanted.seconds),
+            **self._common(wanted.seconds, wanted.verified),
         )
         order = Order(wanted.terms, staged=node.home / STAGED / wanted.staged)
         job = await node.propose(manifest, order)
@@ -177,7 +181,7 @@ class ListCommands:
     ) -> Manifest:
         """Ask these versions; the job's manifest once it has ended well."""
         count = len(order.keys or ())
-        common = self._common(wanted.seconds)
+        common = self._common(wanted.seconds, wanted.verified)
         manifest: Manifest = query_manifest(versions, count, wanted.severity, **common)
         job = await self._node.propose(manifest, order)
         await self._node.outcome(job)
@@ -194,9 +198,14 @@ class ListCommands:
                 used.append(int(manifest["parameters"].get("number", 0)))
         return max(used) + 1
 
-    def _common(self, seconds: int) -> dict[str, Any]:
-        """What all manifests of this node have in common: everybody in the directory computes."""
+    def _common(self, seconds: int, verified: bool) -> dict[str, Any]:
+        """What all manifests of this node have in common: everybody in the directory computes.
+
+        Raises LocalError where these are too few for verified mode.
+        """
         node = self._node
+        if verified:
+            refuse_too_few(len(node.directory))
         return {
             "initiator": node.name,
             "parties": {
@@ -206,6 +215,7 @@ class ListCommands:
             "measurement": measurement(),
             "now": time.time(),
             "seconds": seconds,
+            "verified": verified,
         }
 
     def _named(self, name: str) -> Versions:

@@ -71,6 +71,7 @@ def held_after(manifest: Manifest, held: Held) -> HeldVersion | None:
     if manifest.program.name not in (PUBLISH, UPDATE) or not isinstance(terms, KeyedList):
         return None
     digest = manifest.sha256()
+    before = None
     if manifest.program.name == PUBLISH:
         number = PublishParameters.from_json(manifest.parameters).number
         published_by, published = manifest.job_id, digest
@@ -89,6 +90,8 @@ def held_after(manifest: Manifest, held: Held) -> HeldVersion | None:
         published=published,
         terms=terms,
         parties=members(manifest),
+        threshold=manifest.threshold,
+        verified=manifest.verified and (before is None or before.verified),
         complete=False,
     )
 

@@ -77,6 +77,7 @@ def publish(
     terms: Terms,
     quotas: dict[str, int] | None,
     seconds: int,
+    verified: bool = False,
 ) -> dict[str, Any]:
     """Publish a list or its changes, or only set its quotas; returns when every party holds it."""
     began = time.monotonic()
@@ -88,7 +89,9 @@ def publish(
     profile = terms.profile or (own["profile"] if own else "plain")
     entries = _entries(home, own, source, profile)
     stated = _stated(own, entries, terms, source, profile, name)
-    changes = None if terms.anew else _changes(home, own, stated, entries)
+    # Changes go on from the published shares, which must be of the same mode.
+    same = own is not None and own["verified"] == verified
+    changes = _changes(home, own, stated, entries) if same and not terms.anew else None
     staged = _stage(home, entries)
     command = {
         "command": "publish",
@@ -98,6 +101,7 @@ def publish(
         "update": changes is not None,
         "quotas": quotas,
         "seconds": seconds,
+        "verified": verified,
     }
     try:
         done = order(home, command, None)
@@ -109,6 +113,7 @@ def publish(
         "capacity": stated["capacity"],
         "changes": changes,
         "published": "anew" if changes is None else "changes",
+        "verified": verified,
         "quotas": quotas if quotas is not None else own and own["quotas"],
         "seconds": round(time.monotonic() - began, 3),
     }

@@ -85,6 +85,7 @@ def _manifest(
     measurement: str,
     now: float,
     seconds: int,
+    verified: bool = False,
 ) -> Manifest:
     """`parties` gives public key and host by name; their order is that of the names."""
     names = sorted(parties)
@@ -98,7 +99,8 @@ def _manifest(
         parties=tuple(
             Party(name=n, public_key=parties[n][0], host=parties[n][1], port=None) for n in names
         ),
-        threshold=(len(names) - 1) // 2,
+        threshold=(len(names) - 1) // (3 if verified else 2),
+        verified=verified,
         inputs={name: brings if name == initiator else Nothing() for name in names},
         outputs=outputs,
         join=None,

@@ -14,7 +14,12 @@ RESULT_FILE = "result.json"
 
 
 def query(
-    home: Path, lists: list[str], keys: list[str], severity: int | None, seconds: int
+    home: Path,
+    lists: list[str],
+    keys: list[str],
+    severity: int | None,
+    seconds: int,
+    verified: bool = False,
 ) -> dict[str, Any]:
     """Ask lists for keys: for each key its record per list, or whether there is a hit."""
     began = time.monotonic()
@@ -24,6 +29,7 @@ def query(
         "keys": keys,
         "severity": severity,
         "seconds": seconds,
+        "verified": verified,
     }
     done = order(home, command, None)
     result = canonical.parse((home / "jobs" / done["job_id"] / RESULT_FILE).read_bytes())
@@ -46,6 +52,7 @@ def query(
         "manifest_sha256": done["manifest_sha256"],
         "lists": [{k: one[k] for k in ("list", "version")} for one in asked],
         "severity": severity,
+        "verified": verified,
         "answers": answers,
         "seconds": round(time.monotonic() - began, 3),
     }

@@ -19,7 +19,8 @@ SCHEMA = """
 create table if not exists lists (
     owner text not null, name text not null, number integer not null, job_id text not null,
     manifest text not null, published_by text not null, published text not null,
-    terms blob not null, parties blob not null, complete integer not null default 0,
+    terms blob not null, parties blob not null, threshold integer not null,
+    verified integer not null, complete integer not null default 0,
     primary key (owner, name, number));
 create table if not exists list_quotas (name text primary key, quotas blob not null);
 create table if not exists list_usage (name text primary key, used blob not null);
@@ -38,6 +39,11 @@ class ListStore:
     def __init__(self, db: sqlite3.Connection, transaction: Transaction) -> None:
         self._db = db
         self._transaction = transaction
+        known = {column for _, column, *_ in db.execute("pragma table_info(lists)")}
+        if "threshold" not in known:
+            # Lists held by a node of before: four parties, in the only mode that there was.
+            db.execute("alter table lists add column threshold integer not null default 1")
+            db.execute("alter table lists add column verified integer not null default 0")
 
     # -- versions -----------------------------------------------------------------------------
 
@@ -45,7 +51,7 @@ class ListStore:
         """This node holds its shares of a version."""
         with self._transaction() as db:
             db.execute(
-                "insert into lists values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                "insert into lists values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
                 (
                     held.owner,
                     held.terms.name,
@@ -56,6 +62,8 @@ class ListStore:
                     held.published,
                     canonical.canonical(held.terms.model_dump(mode="json")),
                     canonical.canonical(held.parties),
+                    held.threshold,
+                    held.verified,
                 ),
             )
 
@@ -89,7 +97,7 @@ class ListStore:
     def _versions(self) -> list[HeldVersion]:
         query = (
             "select owner, number, job_id, manifest, published_by, published, terms, parties, "
-            "complete from lists order by owner, name, number"
+            "threshold, verified, complete from lists order by owner, name, number"
         )
         return [
             HeldVersion(
@@ -101,6 +109,8 @@ class ListStore:
                 published=published,
                 terms=KeyedList.model_validate_json(terms),
                 parties=tuple((name, key) for name, key in canonical.parse(parties)),
+                threshold=threshold,
+                verified=bool(verified),
                 complete=bool(complete),
             )
             for (
@@ -112,6 +122,8 @@ class ListStore:
                 published,
                 terms,
                 parties,
+                threshold,
+                verified,
                 complete,
             ) in self._db.execute(query)
         ]

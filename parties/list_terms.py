@@ -84,8 +84,9 @@ class HeldVersion:
 
     `job_id` and `manifest` are those of the job that made the version, `published_by` and
     `published` those of the job that published the list (the same, unless it was an update).
-    `parties` are names and public keys in MPC order: shares fit those parties in that order only.
-    `complete`: all of them have signed that they hold it, as far as this node has heard.
+    `parties` are names and public keys in MPC order: shares fit those parties in that order only,
+    and computations with their `threshold`. `verified`: it was published, and changed, in verified
+    mode. `complete`: all of them have signed that they hold it, as far as this node has heard.
     """
 
     owner: str
@@ -96,6 +97,8 @@ class HeldVersion:
     published: Hex32
     terms: KeyedList
     parties: tuple[tuple[str, str], ...]
+    threshold: int
+    verified: bool
     complete: bool
 
     @property
@@ -170,6 +173,9 @@ def _update_problem(manifest: Manifest, held: Held) -> str | None:
         )
     if before.terms != terms:
         return f"the list {terms.name} was published with other terms: publish it anew"
+    unfit = _mode_problem(manifest, before)
+    if unfit is not None:
+        return unfit
     return _number_problem(manifest, terms, held)
 
 
@@ -208,8 +214,26 @@ def _query_problem(manifest: Manifest, held: Held) -> str | None:
             )
         if own.parties != members(manifest):
             return f"{what} was published among other parties, or in another order of them"
+        unfit = _mode_problem(manifest, own)
+        if unfit is not None:
+            return unfit
         profiles.add(own.terms.profile)
     return "the lists compare keys by different profiles" if len(profiles) > 1 else None
+
+
+def _mode_problem(manifest: Manifest, held: HeldVersion) -> str | None:
+    """Why a job cannot go on from the shares of a version: their degree, or who may have spoilt
+    them."""
+    what = f"the list {held.terms.name} of {held.owner}"
+    if held.threshold != manifest.threshold:
+        return (
+            f"{what} was published with threshold {held.threshold}, the manifest has "
+            f"{manifest.threshold}: publish it anew in this mode"
+        )
+    if manifest.verified and not held.verified:
+        # Its hash seed was opened without checks: whoever spoilt that hides every record.
+        return f"{what} was not published in verified mode: publish it anew with --verified"
+    return None
 
 
 def named(versions: Versions, reference: ListVersion) -> HeldVersion | None:

@@ -100,6 +100,7 @@ def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
         initiator="none",
         others="none",
         join=False,
+        verified=True,
         roles=frozenset({"compute", "input", "output"}),
         links="parties.stats.inside:links",
         outside="parties.stats.outside:run",

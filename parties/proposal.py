@@ -6,6 +6,7 @@ from typing import Any
 
 from models.binning_rules import MERGED
 from models.parameters import CreditParameters
+from parties.errors import LocalError
 from parties.join_learned import disclosures, outputs_of
 from parties.join_terms import helpers_of, task_of
 from parties.manifest import (
@@ -121,6 +122,16 @@ def _parties(
     return tuple(
         Party(name=n, public_key=keys[n], host=hosts.get(n, host), port=None) for n in names
     )
+
+
+def refuse_too_few(parties: int) -> None:
+    """LocalError where so many compute parties cannot run in verified mode."""
+    if parties < 4:
+        raise LocalError(
+            "too_few_parties",
+            f"verified mode with {parties} compute parties",
+            "compute among 4 at least, or leave out --verified",
+        )
 
 
 def _threshold(parties: int, verified: bool) -> int:

@@ -17,8 +17,8 @@ The records, times these bits, are added up and open to the asker alone.
 A query of several lists, or a batch of queries, takes the same 13 rounds; a batch is one matrix
 product. `decide` replaces the last step by a product, a comparison and an opening (25 rounds in
 all). Where three factors do not open (m < 3t + 1, or verified mode) the row product is brought back
-first: one more round, and a message of the size of all columns. `protocols.pir_costs` gives the
-costs of the default mode.
+first: one more round, and a message of the size of all columns. `protocols.pir_costs` has
+the formulas for both modes.
 
 **Who learns what** (semi-honest parties, up to t of them together):
 - The asker: the present record of each asked key in each list, or that there is none; with
@@ -92,7 +92,9 @@ async def publish(mpc, owner: int, layout: Layout, book: Book | None = None) -> 
     """Share a list; `book` is given at its owner only, and must have this layout.
 
     Three rounds; 32 bytes per element of the table in all (`Layout.elements`), however many records
-    there are. Opens the hash seed to all parties, nothing else.
+    there are. Opens the hash seed to all parties, nothing else. In verified mode everybody also
+    proves tags and heads to be within a word (19 rounds and 329 bytes for each): those are compared
+    with masks that would not hide what larger ones, at the asked place, say of the place.
     """
     if mpc.pid == owner and (book is None or book.layout != layout):
         raise ValueError('the owner publishes a book of the layout that all parties state')
@@ -102,6 +104,8 @@ async def publish(mpc, owner: int, layout: Layout, book: Book | None = None) -> 
     for k in range(TABLES):
         values = book.sub_table(k) if book is not None else None
         table = mpc.deal(values, owner, (layout.rows, layout.columns * layout.width), 0)
+        cells = _within_words(mpc, table.reshape(layout.rows, layout.columns, layout.width))
+        table = cells.reshape(table.shape)
         # One sub-table at a time: dealing takes memory of several times its size.
         await table.ready()
         tables.append(table)
@@ -114,7 +118,8 @@ async def publish(mpc, owner: int, layout: Layout, book: Book | None = None) -> 
 def update(mpc, shared: SharedList) -> None:
     """Share what the owner has changed in its book since the list was published.
 
-    One round, 32 bytes per element of the table of changes: its size and traffic are those of the
+    One round (and in verified mode a proof, as `publish`), 32 bytes per element of the table of
+    changes: its size and traffic are those of the
     layout, whatever has changed. Reveals that the list was updated. Raises ValueError at the owner
     when the list must be published anew.
     """
@@ -123,7 +128,14 @@ def update(mpc, shared: SharedList) -> None:
 
 def _deal_changes(mpc, owner, layout, book):
     values = book.updates() if book is not None else None
-    return mpc.deal(values, owner, (TABLES, layout.rows, layout.width), 0)
+    return _within_words(mpc, mpc.deal(values, owner, (TABLES, layout.rows, layout.width), 0))
+
+
+def _within_words(mpc, cells):
+    """Rows along the last axis, tag and head first, that nothing uses before these are proven."""
+    if not mpc.geometry.verified:
+        return cells
+    return mpc.concatenate([mpc.proven(cells[:, :, :2]), cells[:, :, 2:]], 2)
 
 
 async def ask(mpc, lists: Sequence[SharedList], asker: int, count: int,

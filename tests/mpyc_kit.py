@@ -30,13 +30,18 @@ def run_mpyc(
     program: Callable[[Any], Any], m: int = 4, t: int | None = None, **options: Any
 ) -> list[Any]:
     """`async program(mpc)` at all parties of a cluster; results in party order."""
+    return run_cluster(at_party(program), m, t, **options)
+
+
+def at_party(program: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`program` as a cluster runs it: MPyC's types refer to the runtime of the party's own task."""
 
     async def party(mpc: Any) -> Any:
         _CURRENT.set(mpc)
         install(_RuntimeOfTask())
         return await program(mpc)
 
-    return run_cluster(party, m, t, **options)
+    return party
 
 
 def opened(program: Callable[..., Any], *arrays: Any, stype: Callable[[Any], Any],

@@ -83,6 +83,8 @@ def test_lists() -> None:
     assert found["rounds"] == query_cost([layout], 3, 4, 1).rounds
     with pytest.raises(LocalError, match="unknown_list"):
         estimate(asked, {}, Network())
+    checked = publish_manifest(TERMS, 1, initiator="government", verified=True, **about)
+    assert estimate(checked, {}, Network())["bytes"] == publish_cost(layout, 4, 1, True).total_bytes
 
 
 def test_what_has_no_formula_says_so(tmp_path: Path) -> None:

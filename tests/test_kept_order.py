@@ -6,18 +6,21 @@ import itertools
 
 import numpy as np
 import pytest
+from adversary import Attack, attacked, frames_of
 from engine_kit import SIZES, secret
 
+from engine import kept_order, verified_shuffle
+from engine.array import SecureArray
 from engine.cluster import run_cluster
 from engine.costs import hand_over, to_shared
+from engine.costs_verified import predict
 from engine.errors import EngineError
 from engine.shamir import Geometry
 
-deployments = pytest.mark.parametrize("m, t", [*SIZES, (7, 2)])
 
-
-@deployments
-def test_tables_move_alike_and_come_back(m, t):
+@pytest.mark.parametrize("m, t, verified", [*[(*s, False) for s in (*SIZES, (7, 2))],
+                                            (3, 0, True), (4, 1, True), (7, 2, True)])
+def test_tables_move_alike_and_come_back(m, t, verified):
     table = np.arange(60).reshape(20, 3)
 
     async def program(mpc):
@@ -27,7 +30,7 @@ def test_tables_move_alike_and_come_back(m, t):
         again = order.apply(secret(mpc, table * 7, m - 1))
         return await mpc.output([moved, again, order.undo(moved), order.apply(order.undo(x))])
 
-    for moved, again, back, same in run_cluster(program, m, t):
+    for moved, again, back, same in run_cluster(program, m, t, verified=verified):
         assert (moved != table).any()
         np.testing.assert_array_equal(moved[np.argsort(moved[:, 0])], table)
         np.testing.assert_array_equal(again, moved * 7)
@@ -104,9 +107,67 @@ def test_a_table_of_another_length_is_refused():
         run_cluster(program, 4)
 
 
-def test_verified_mode_refuses_what_it_cannot_check():
-    async def program(mpc):
-        return await mpc.output(mpc.secret_order(4).apply(secret(mpc, np.ones((4, 1)))))
+@pytest.mark.parametrize("m, t", [(4, 1), (7, 2)])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_proven_move_costs_what_the_formula_says(m, t, back):
+    spent = []
 
-    with pytest.raises(EngineError, match="not-verifiable"):
-        run_cluster(program, 4, verified=True)
+    async def program(mpc):
+        order = mpc.secret_order(20)
+        x = secret(mpc, np.ones((20, 3)))
+        await order.apply(x).ready()
+        mpc.floor = mpc.meter.depth
+        with mpc.meter.measure() as cost:
+            await (order.undo(x) if back else order.apply(x)).ready()
+        spent.append((cost.rounds, cost.bytes_sent, cost.predicted_total_bytes))
+
+    run_cluster(program, m, t, verified=True)
+    formula = predict("shuffle", 60, Geometry(m, t, True), rows=20, kept=True)
+    assert {rounds for rounds, *_ in spent} == {formula.rounds}
+    assert sum(sent for _, sent, _ in spent) == formula.total_bytes
+    assert {predicted for *_, predicted in spent} == {formula.total_bytes}
+
+
+async def there_and_back(mpc):
+    order = mpc.secret_order(6)
+    x = secret(mpc, np.arange(12).reshape(6, 2))
+    moved = order.apply(x)
+    return [np.asarray(v).tolist() for v in await mpc.output(
+        [order.undo(moved), mpc.concatenate([moved.sum(0), order.apply(x * 2).sum(0)])])]
+
+
+@pytest.mark.parametrize("cheater", [0, 2])
+def test_in_verified_mode_rows_come_back_or_everything_stops(cheater):
+    expected = [np.arange(12).reshape(6, 2).tolist(), [30, 36, 60, 72]]
+    assert run_cluster(there_and_back, 4, verified=True) == [expected] * 4
+    sent, stopped = frames_of(there_and_back, cheater, verified=True), 0
+    for k, at in enumerate(np.linspace(6, sent - 4, 14).astype(int)):
+        attack = Attack(("wrong", "random", "equivocate")[k % 3], int(at))
+        for result in attacked(there_and_back, attack, cheater, verified=True):
+            assert isinstance(result, EngineError) or result == expected
+            stopped += isinstance(result, EngineError)
+    assert stopped >= 12
+
+
+@pytest.mark.parametrize("liar", [0, 3])
+def test_a_party_that_changes_its_kept_order_is_found(liar, monkeypatch):
+    """It moves its summands the first time as its group does, and then by another order."""
+    honest = verified_shuffle.follow
+
+    def follow(rt, table, orders, back=False):
+        uses[rt.pid] = uses.get(rt.pid, 0) + 1
+        if rt.pid == liar and uses[liar] == 2:
+            [mine] = [o.share.result() for o in orders if o.share.result() is not None]
+            orders = [SecureArray(rt, (6,), 0, np.roll(mine, 1)) for _ in orders]
+        return honest(rt, table, orders, back)
+    monkeypatch.setattr(kept_order, "follow", follow)
+    uses = {}
+
+    async def program(mpc):
+        order = mpc.secret_order(6)
+        x = secret(mpc, np.arange(12).reshape(6, 2))
+        first = await mpc.output(order.apply(x))
+        return first, await mpc.output(order.apply(x))
+    results = run_cluster(program, 4, verified=True, raw_errors=True)
+    assert uses[liar] == 2
+    assert "cheating-detected" in {r.code for r in results}

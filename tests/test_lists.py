@@ -1,15 +1,18 @@
 """Keyed lists at a node: terms, quotas and versions; what a hostile peer cannot do."""
 
+import contextlib
 import datetime
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.consortium import DIRECTORY, MEASUREMENT, NOW
+from fakes.consortium import DIRECTORY, MEASUREMENT, NOW, identity
 
 from parties import list_terms
 from parties.errors import LocalError, RemoteProtocolError
+from parties.identity import Directory
 from parties.learned import learned, learned_zh
 from parties.list_keeping import admit, complete, files_of, held_after, query_details, take_over
 from parties.list_orders import quotas_of
@@ -26,13 +29,14 @@ DAY = datetime.date(2026, 3, 1)
 TERMS = KeyedList(name="fraud", capacity=500, payload=32, columns=("reason",), profile="plain")
 
 
-def common(initiator: str) -> dict[str, Any]:
+def common(initiator: str, **more: Any) -> dict[str, Any]:
     return {
         "initiator": initiator,
         "parties": {name: (key, "127.0.0.1") for name, key in DIRECTORY.items()},
         "measurement": MEASUREMENT,
         "now": NOW,
         "seconds": 600,
+        **more,
     }
 
 
@@ -162,6 +166,50 @@ def test_versions_only_go_up_and_updates_fit_their_publication() -> None:
     wider = TERMS.model_copy(update={"payload": 64})
     manifest = publish_manifest(wider, 2, first, **common("government"))
     assert "other terms" in failed(manifest, "bank", held(first))["lists"]
+
+
+def test_verified_mode_asks_lists_that_were_published_in_it() -> None:
+    plain = published()
+    made = publish_manifest(TERMS, 1, **common("government", verified=True))
+    assert (made.verified, made.threshold) == (True, 1)
+    assert failed(made, "bank", {}) == {}
+    checked = held_after(made, {})
+    assert checked is not None and checked.verified and not plain.verified
+
+    def refusal(version: HeldVersion, verified: bool) -> dict[str, str]:
+        asked = query_manifest([version], 1, None, **common("bank", verified=verified))
+        return failed(asked, "fintech", held(version))
+    assert refusal(checked, True) == refusal(checked, False) == refusal(plain, False) == {}
+    assert "not published in verified mode" in refusal(plain, True)["lists"]
+    update = publish_manifest(TERMS, 2, plain, **common("government", verified=True))
+    assert "publish it anew with --verified" in failed(update, "bank", held(plain))["lists"]
+    spoilt = held_after(publish_manifest(TERMS, 2, checked, **common("government")), held(checked))
+    assert spoilt is not None and not spoilt.verified
+
+
+def test_shares_fit_computations_with_their_threshold_only() -> None:
+    keys = {**DIRECTORY, "fifth": identity("fifth").public_hex}
+    five = {"parties": {name: (key, "127.0.0.1") for name, key in keys.items()}}
+    version = held_after(publish_manifest(TERMS, 1, **{**common("government"), **five}), {})
+    assert version is not None and version.threshold == 2
+    asked = query_manifest([version], 1, None, **{**common("bank", verified=True), **five})
+    own = Holdings("fintech", Directory(keys), MEASUREMENT, Nothing(), PROGRAMS, held(version))
+    [problem] = [c for c in decide(asked, "bank", own, NOW).failed]
+    assert "threshold 2, the manifest has 1" in problem.reason
+
+
+def test_a_node_of_before_goes_on(tmp_path: Path) -> None:
+    store = Store(tmp_path / "node.db")
+    store.lists.add(published())
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "node.db")) as database:
+        for column in ("threshold", "verified"):
+            database.execute(f"alter table lists drop column {column}")
+        database.commit()
+    store = Store(tmp_path / "node.db")
+    [[version]] = store.lists.held().values()
+    assert (version.threshold, version.verified) == (1, False)
+    store.close()
 
 
 def test_a_list_is_named_once_in_a_query() -> None:

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpyc_kit import opened, run_mpyc
 
-from engine import costs, field
+from engine import costs, field, frames
 from engine._mpyc import finfields, sectypes
 from engine.array import SecureArray
 from engine.errors import LocalProtocolError
+from engine.field import P
 from engine.mpyc_arrays import accelerated
 from engine.mpyc_field import FIELD, ShareArray, shares_of
+from engine.shamir import lagrange
 
 SIZES = [(1, 0), (3, 1), (4, 1), (5, 2)]
 
@@ -368,3 +370,38 @@ def test_the_threshold_is_set_before_the_start():
 
     run_mpyc(program, 3)
     assert sectypes.runtime is not None
+
+
+def test_what_opens_of_a_product_does_not_tell_its_factors():
+    """An inverse opens r·x. Without a sharing of zero the polynomial's roots would be those of the
+    factors' lines, and a party that knows a point of x's line could work out x."""
+    shares, own = {}, {}
+
+    def tap(source, target, frame, payload):
+        if started and frame.kind == frames.SCALAR and len(payload) == 16:
+            shares[source] = int.from_bytes(payload.tobytes(), "little")
+        return [(frame, payload)]
+    started = []
+
+    async def inverse(mpc):
+        x = mpc.input(mpc.SecInt(32)(20), senders=2)
+        own[mpc.pid] = int((await mpc.gather(x)).value)
+        await mpc.transfer(0)
+        started.append(mpc.pid)
+        await mpc.gather(mpc.reciprocal(x))
+    run_mpyc(inverse, 4, tap=tap)
+    points = {p + 1: s for p, s in list(shares.items())[:3]}
+    # g = a X² + b X + c through three of the shares.
+    c, *_ = interpolated = [combined(points, at) for at in (0, 1, P - 1)]
+    a = ((interpolated[1] + interpolated[2]) * pow(2, -1, P) - c) % P
+    b = (interpolated[1] - a - c) % P
+    root = pow((b * b - 4 * a * c) % P, (P + 1) // 4, P)
+    places = [(-b + sign * root) * pow(2 * a, -1, P) % P for sign in (1, -1)]
+    guesses = [own[0] * -r * pow(1 - r, -1, P) % P for r in places]
+    assert 20 not in guesses
+
+
+def combined(points, at):
+    """The value of the polynomial through the points."""
+    weights = lagrange(list(points), at % P)
+    return sum(w * s for w, s in zip(weights, points.values(), strict=True)) % P

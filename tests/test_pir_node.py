@@ -152,6 +152,23 @@ def test_a_publication_that_fails_half_way_leaves_the_version_before(fleet: Flee
     assert fleet.sepc("telecom", "pir", "list")["lists"][-1]["answers"] == 3
 
 
+def test_in_verified_mode(fleet: Fleet) -> None:
+    refused = fleet.attempt(
+        "bank", "pir", "query", "--list", "fraud", "--key", "91FRAUD007", "--verified"
+    )
+    assert refused["error"]["code"] == "refused"
+    assert "not published in verified mode" in refused["error"]["cause"]
+    made = fleet.sepc(
+        "bank", "pir", "publish", "--list", "checked", "--verified", "--quota", 9,
+        "--data", write(fleet.homes["bank"].parent / "checked.csv", FRAUD),
+    )  # fmt: skip
+    assert (made["verified"], made["published"]) == (True, "anew")
+    words = ("--list", "checked", "--key", "91FRAUD007", "--verified")
+    document = fleet.sepc("telecom", "pir", "query", *words)
+    [record] = document["answers"][0]["records"].values()
+    assert (record["severity"], document["verified"]) == (7, True)
+
+
 def test_mistakes_are_named_before_anything_runs(fleet: Fleet) -> None:
     folder = fleet.homes["bank"].parent
     here = write(folder / "here.csv", {"91FRAUD004": FRAUD["91FRAUD004"]})
@@ -174,7 +191,8 @@ def test_mistakes_are_named_before_anything_runs(fleet: Fleet) -> None:
 
 def test_the_lists_are_shown(fleet: Fleet) -> None:
     shown = {f"{o['owner']}/{o['name']}": o for o in fleet.sepc("telecom", "pir", "list")["lists"]}
-    assert set(shown) == {"government/fraud", "telecom/late"}
+    assert set(shown) == {"bank/checked", "government/fraud", "telecom/late"}
+    assert [shown[name]["verified"] for name in sorted(shown)] == [True, False, False]
     assert shown["telecom/late"]["quotas"] == {"*": 50}
     assert shown["government/fraud"]["quotas"] is None
 

@@ -21,9 +21,10 @@ from protocols.pir_table import (
 )
 
 
-@pytest.mark.parametrize("m, t", [*SIZES, (7, 2), (5, 1)])
+@pytest.mark.parametrize("m, t, verified", [*[(*s, False) for s in (*SIZES, (7, 2), (5, 1))],
+                                            (4, 1, True), (5, 1, True)])
 @pytest.mark.parametrize("task", ["publish", "ask", "decide", "update"])
-def test_rounds_and_bytes_are_those_of_the_formulas(m, t, task):
+def test_rounds_and_bytes_are_those_of_the_formulas(m, t, verified, task):
     layouts, count, spent = [Layout(100, 40), Layout(30, 0)], 3, []
 
     async def program(mpc):
@@ -43,11 +44,12 @@ def test_rounds_and_bytes_are_those_of_the_formulas(m, t, task):
         spent.append((cost.rounds, cost.bytes_sent, cost.predicted_rounds,
                       cost.predicted_total_bytes))
 
-    run_cluster(program, m, t)
-    expected = {"publish": publish_cost(layouts[0], m, t),
-                "ask": query_cost(layouts, count, m, t),
-                "decide": decision_cost(layouts, count, m, t),
-                "update": update_cost(layouts[0], m, t)}[task]
+    run_cluster(program, m, t, verified=verified)
+    mode = m, t, verified
+    expected = {"publish": publish_cost(layouts[0], *mode),
+                "ask": query_cost(layouts, count, *mode),
+                "decide": decision_cost(layouts, count, *mode),
+                "update": update_cost(layouts[0], *mode)}[task]
     assert {rounds for rounds, *_ in spent} == {expected.rounds}
     assert sum(sent for _, sent, *_ in spent) == expected.total_bytes
     assert {predicted for *_, predicted in spent} == {expected.total_bytes}, "every step is listed"

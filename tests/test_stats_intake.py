@@ -263,7 +263,8 @@ def test_forms_refuse_what_does_not_fit(form):
 
 
 @pytest.mark.parametrize("form, claims, products", [(ROWS, 50, 0), (CELLS, 27, 3)])
-def test_rounds_and_bytes_are_those_of_the_formula(form, claims, products):
+@pytest.mark.parametrize("verified", [False, True])
+def test_rounds_and_bytes_are_those_of_the_formula(form, claims, products, verified):
     spent, values, expected = [], honest(form, 3), expected_of(form, 3)
     messages = [prepare(v, e, GEOMETRY) for v, e in zip(values, expected, strict=True)]
 
@@ -273,8 +274,8 @@ def test_rounds_and_bytes_are_those_of_the_formula(form, claims, products):
             await intake(mpc, form, expected, own)
         spent.append((cost.rounds, cost.bytes_sent, cost.predicted_total_bytes))
 
-    run_cluster(program)
-    formula = intake_cost(form, 3, 4, 1, claims, products)
+    run_cluster(program, verified=verified)
+    formula = intake_cost(form, 3, Geometry(4, 1, verified), claims, products)
     assert {r for r, *_ in spent} == {formula.rounds}
     assert sum(b for _, b, _ in spent) == formula.total_bytes
     assert {p for *_, p in spent} == {formula.total_bytes}

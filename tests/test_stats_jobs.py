@@ -60,11 +60,14 @@ ALL = {"fund-flow": FUND_FLOW, "green-finance": GREEN, "related-loans": RELATED,
        "fund-tracing": TRACING}  # fmt: skip
 
 
-def manifest_of(program: str = "fund-flow", compute: Any = COMPUTE, **changes: Any) -> Manifest:
+def manifest_of(
+    program: str = "fund-flow", compute: Any = COMPUTE, verified: bool = False, **changes: Any
+) -> Manifest:
     return statistics_manifest(
         program, {**ALL[program], **changes}, initiator="regulator", compute=compute,
         parties={name: (key, "127.0.0.1") for name, key in DIRECTORY.items()},
         measurement="ab" * 32, now=NOW, seconds=600, approve_seconds=60,
+        verified=verified,
     )  # fmt: skip
 
 
@@ -246,6 +249,8 @@ def test_a_period_follows_only_what_the_node_holds(tmp_path: Path) -> None:
     for change in ({"follows": "cd" * 32}, {"unit": "yuan"}):
         changed = {**later, "period": "2025Q3", **change}
         assert home.admit(manifest_of("related-loans", **changed))["follows"] is False
+    other_mode = manifest_of("related-loans", verified=True, **{**later, "period": "2025Q5"})
+    assert home.admit(other_mode)["follows"] is False
     reordered = manifest_of("related-loans", COMPUTE[::-1], **{**later, "period": "2025Q4"})
     assert home.admit(reordered)["follows"] is False
 

@@ -61,7 +61,7 @@ def question(folder: Path, **changes: Any) -> Path:
 def ask(fleet: Fleet, folder: Path, out: str, attempt: bool = False, **changes: Any) -> Any:
     """The document of `sepc stats fund-flow`, which fails if it is an `attempt`."""
     order = fleet.attempt if attempt else fleet.sepc
-    words = ("--config", question(folder, **changes), "--out", folder / out)
+    words = ("--config", question(folder, **changes), "--out", folder / out, "--verified")
     found = order("regulator", "stats", "fund-flow", *words)
     return found["error"] if attempt else found
 

@@ -65,7 +65,8 @@ def submitted(parameters, rows, missing=()):
             for part, expected in parameters.expected("job").items()}
 
 
-def run(parameters, rows, missing=(), before=None, outside=False, known=None, **options):
+def run(parameters, rows, missing=(), before=None, outside=False, known=None, verified=False,
+        **options):
     """Results at all parties; an earlier period's results are `before`."""
     messages = submitted(parameters, rows, missing)
 
@@ -77,7 +78,7 @@ def run(parameters, rows, missing=(), before=None, outside=False, known=None, **
             before=before[mpc.pid]["keep"] if before else None, receivers=2, outside=outside,
             **options)
 
-    return run_cluster(program)
+    return run_cluster(program, verified=verified)
 
 
 def counted(parameters, rows, missing=()):

@@ -21,6 +21,7 @@ class _Release(Strict):
     compute: Annotated[tuple[PartyName, ...], Field(min_length=3, max_length=16)]
     seconds: Annotated[int, Field(ge=10, le=24 * 3600)]
     approve_seconds: Annotated[int, Field(ge=1, le=24 * 3600)]
+    verified: bool
 
 
 class StatsCommands:
@@ -52,6 +53,7 @@ class StatsCommands:
             now=time.time(),
             seconds=wanted.seconds,
             approve_seconds=wanted.approve_seconds,
+            verified=wanted.verified,
         )
         job = await node.propose(manifest)
         await node.outcome(job)

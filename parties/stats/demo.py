@@ -24,12 +24,14 @@ OTHERS = {
 }
 
 
-def run_demo(program: str, out: Path | None, language: str) -> dict[str, Any]:
+def run_demo(
+    program: str, out: Path | None, language: str, verified: bool = False
+) -> dict[str, Any]:
     """Run it; returns what the command prints. No process is left afterwards."""
     folder = new_folder(out)
     run = make_homes(folder, {n: {} for n in (*world.COMPUTE, *world.BANKS, *OTHERS[program])})
     configs = _prepare(program, run)
-    return asyncio.run(_run(program, run, configs, language))
+    return asyncio.run(_run(program, run, configs, language, verified))
 
 
 def _prepare(program: str, run: Run) -> list[Path]:
@@ -53,7 +55,7 @@ def _prepare(program: str, run: Run) -> list[Path]:
 
 
 async def _run(
-    program: str, run: Run, configs: Sequence[Path], language: str
+    program: str, run: Run, configs: Sequence[Path], language: str, verified: bool
 ) -> dict[str, Any]:
     fleet = Fleet(run, lambda party, event: None)
     try:
@@ -63,8 +65,9 @@ async def _run(
             follows = documents[-1]["job_id"] if documents else None
             out = run.folder / ("release" if len(configs) == 1 else f"release-{len(documents) + 1}")
             document = await asyncio.to_thread(
-                orders.release, run.homes[world.COMPUTE[0]], program, config, out, language, follows
-            )
+                orders.release, run.homes[world.COMPUTE[0]], program, config, out, language,
+                follows, verified,
+            )  # fmt: skip
             documents.append({**document, "config": str(config)})
     except BaseExceptionGroup as exc:
         ours = exc.subgroup(LocalError)

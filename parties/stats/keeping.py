@@ -105,6 +105,8 @@ def _follows(store: "Store", jobs: Path, manifest: Manifest, follows: str) -> Ch
         differ = [k for k in same if before.parameters.get(k) != manifest.parameters.get(k)]
         if before.program != manifest.program or members(before) != members(manifest) or differ:
             reason = "the job that it follows was another one, or of other parties"
+        elif before.threshold != manifest.threshold or before.verified < manifest.verified:
+            reason = "the job that it follows ran in another mode, or with another threshold"
         elif not (jobs / record.job_id / SHARES_FILE).exists():
             reason = "the job that it follows has left no shares here"
         else:

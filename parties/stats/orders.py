@@ -18,11 +18,13 @@ _JOB_KEYS = {"compute", "seconds", "approve_seconds"}
 
 
 def release(
-    home: Path, program: str, config: Path, out: Path, language: str, follows: str | None = None
+    home: Path, program: str, config: Path, out: Path, language: str, follows: str | None = None,
+    verified: bool = False,
 ) -> dict[str, Any]:
     """Propose a job, wait, and write its release into the folder `out`; returns the document."""
     began = time.monotonic()
     command, names = _command(program, config)
+    command["verified"] = verified
     if program == RELATED_LOANS and follows is not None:
         job = order(home, {"command": "job", "job_id": follows})
         command["parameters"]["follows"] = job["manifest_sha256"]
@@ -35,6 +37,7 @@ def release(
     record = document["record"]
     return {
         **done,
+        "verified": verified,
         "what": record["what"],
         "period": record["period"],
         "institutions": record["institutions"],

@@ -27,6 +27,8 @@ from protocols.stats.handed import put_together
 RELEASE_LIMIT, OWN_LIMIT = 1 << 28, 1 << 16
 """Most bytes of a message with a release, and of one with an institution's own figures besides its
 shares: 16 for each row that it shared at most."""
+GRACE_SECONDS = 5.0
+"""How long after a job's expiry a result may still come."""
 Progress = Callable[[str, str], None]
 
 
@@ -73,9 +75,9 @@ async def run(
             progress("load", "done")
             commit(folder, None)
             progress("submit", "start")
-        await desk.all_results.wait()
+        await _all_results(desk, manifest)
         progress("submit", "done")
-    geometry = Geometry(len(manifest.compute), manifest.threshold)
+    geometry = Geometry(len(manifest.compute), manifest.threshold, manifest.verified)
     messages = [desk.results[name] for name in manifest.compute]
     public, opened = await asyncio.to_thread(put_together, messages, manifest.sha256(), geometry)
     if job.party == parameters.receiver:
@@ -83,6 +85,23 @@ async def run(
     else:
         outputs = _own(parameters, public, opened)
     return {"steps": steps, "outputs": outputs}
+
+
+async def _all_results(desk: Desk, manifest: Manifest) -> None:
+    """Wait until every compute party has handed over, a little beyond the job's expiry at most."""
+    seconds = max(0.0, manifest.expires - time.time()) + GRACE_SECONDS
+    try:
+        async with asyncio.timeout(seconds):
+            await desk.all_results.wait()
+    except TimeoutError:
+        missing = [name for name in manifest.compute if name not in desk.results]
+        raise LocalError(
+            "deadline",
+            f"no result from {', '.join(missing)} by the end of the job",
+            "have their worker.log checked, then propose again with more time",
+            party=missing[0],
+            step="receive",
+        ) from None
 
 
 async def _tags(parameters: Terms, manifest: Manifest, job: Job, dial: Dial) -> bytes | None:
@@ -113,7 +132,7 @@ def _messages(parameters: Terms, manifest: Manifest, job: Job, tags: bytes) -> d
     from protocols.stats.submission import prepare
 
     own = matrices(parameters, job.party, Path(job.files["data"]), tags)
-    geometry = Geometry(len(manifest.compute), manifest.threshold)
+    geometry = Geometry(len(manifest.compute), manifest.threshold, manifest.verified)
     parts = [
         prepare(own[part], e, geometry)
         for part, each in parameters.parts(manifest.job_id).items()

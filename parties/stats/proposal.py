@@ -7,6 +7,7 @@ from typing import Any
 from parties.errors import LocalError
 from parties.manifest import Manifest, Party, ProgramName, Role
 from parties.programs import PROGRAMS
+from parties.proposal import refuse_too_few
 from parties.stats.stated import stated_inputs, stated_outputs
 from parties.stats.terms import TERMS
 
@@ -28,11 +29,15 @@ def statistics_manifest(
     now: float,
     seconds: int,
     approve_seconds: int,
+    verified: bool = False,
 ) -> Manifest:
     """`parties` gives public key and host by name. The initiator computes if `compute` names it.
 
-    Raises LocalError for parameters that do not fit, and for a party that nobody knows.
+    Raises LocalError for parameters that do not fit, for a party that nobody knows, and for too few
+    compute parties.
     """
+    if verified:
+        refuse_too_few(len(compute))
     try:
         terms = TERMS[program].from_json(parameters)
         terms.query()
@@ -66,7 +71,8 @@ def statistics_manifest(
             Party(name=n, public_key=parties[n][0], host=parties[n][1], port=None, role=role)
             for n, role in roles.items()
         ),
-        threshold=(len(compute) - 1) // 2,
+        threshold=(len(compute) - 1) // (3 if verified else 2),
+        verified=verified,
         inputs=stated_inputs(terms, tuple(roles), approve_seconds),
         outputs=stated_outputs(terms),
         join=None,

@@ -10,8 +10,11 @@ import itertools
 
 from engine import costs
 from engine.costs import Prediction, sequence
+from engine.costs_verified import predict
+from engine.ranges import check_range_cost
 from engine.shamir import Geometry
 from protocols.stats.forms import CellForm, Claimed, RowForm
+from protocols.stats.intake import shown_cost
 
 
 def after_sort_cost(n: int, groups: int, cells: int, m: int, t: int, *, largest: int = 2,
@@ -52,25 +55,28 @@ def move_cost(n: int, m: int, t: int) -> Prediction:
                     *[costs.hand_over(n, m, t, a, b) for a, b in itertools.pairwise(groups)])
 
 
-def intake_cost(form: RowForm | CellForm | Claimed, institutions: int, m: int, t: int,
+def intake_cost(form: RowForm | CellForm | Claimed, institutions: int, geometry: Geometry,
                 claims: int, products: int = 0) -> Prediction:
     """`intake` of so many submissions that are all as they should be.
 
     `claims` are the numbers that the form claims per institution, `products` how many of them take
-    a product. 18 rounds for the range, 10 for the signs, 2 for each opened coin.
+    a product. 18 rounds for the range, 10 for the signs, 2 for each opened coin; in verified mode
+    one more for each of these steps, and two more for what parties show each other.
     """
+    def cost(name, n):
+        found = predict(name, n, geometry)
+        assert found is not None
+        return found
+
     rows, columns = form.shape
-    n = institutions * rows * columns
-    shown = [Prediction(1, 8 * 3 * institutions * m * (m - 1)),
-             costs.open_all(1, m, t), Prediction(1, 16 * institutions * m * (m - 1))]
-    bits = [costs.open_all(1, m, t), costs.product(institutions, m, t),
-            costs.open_all(institutions, m, t)] if form.bits else []
-    ranges = [_range(n, m, t), *[costs.product(products * institutions, m, t)] * (products > 0),
-              costs.open_negative(claims * institutions, m, t)]
+    n, m = institutions * rows * columns, geometry.m
+    shown = [*shown_cost(8 * 3 * institutions, m, geometry.verified), cost('output', 1),
+             *shown_cost(16 * institutions, m, geometry.verified)]
+    bits = [cost('output', 1), cost('multiply', institutions),
+            cost('output', institutions)] if form.bits else []
+    # Each institution's products are an operation of their own, in the same round.
+    claimed = Prediction(products > 0, institutions * cost('multiply', products).total_bytes
+                         if products else 0)
+    ranges = [check_range_cost(n, 63, geometry), claimed,
+              cost('open_negative', claims * institutions)]
     return sequence(m, *shown, *bits, *ranges)
-
-
-def _range(n, m, t):
-    block = 1 << 15
-    parts = [costs.check_range(min(block, n - start), m, t) for start in range(0, n, block)]
-    return Prediction(parts[0].rounds, sum(p.total_bytes for p in parts))

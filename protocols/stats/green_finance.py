@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from engine import field as elements
 from engine.array import constant
+from engine.outside import opened as put_together
 from protocols.stats.cells import Amount, Cells
 from protocols.stats.forms import Claimed
 from protocols.stats.handed import opened_by, sealed
@@ -150,9 +151,7 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
         bands = _bands(mpc, p, score)
         await bands.ready()
         own = mpc.concatenate([indicators, score.reshape(-1, 1).with_frac(indicators.frac)], 1)
-        # All shares of a row go to one institution: a product with one makes them fresh.
-        fresh = own * constant(mpc, np.ones(own.shape, np.int64))
-        shares = await fresh.ready()
+        shares, _ = (await sealed(mpc, {'own': own}))['own']
     with steps.step('release'):
         table = await _table(mpc, p, names, figures)
         public = {'institutions': names, 'refused': found.refused,
@@ -254,16 +253,11 @@ def own_result(shares: dict[int, npt.NDArray[np.uint64]], geometry, frac: int = 
                ) -> dict[str, float]:
     """At an institution: its indicators and score from the shares {party: array} that the compute
     parties sent it. Raises ValueError if they are not on one polynomial, that is, if one lies."""
-    parties = sorted(shares)
-    points = tuple(parties[:geometry.t + 1])
-    if len(points) <= geometry.t:
-        raise ValueError(f'shares of {len(parties)} parties, expected {geometry.t + 1} or more')
-    stack = np.stack([shares[party] for party in points])
-    for party in parties[geometry.t + 1:]:
-        implied = elements.combine(stack, geometry.recombination(points, party + 1))
-        if not np.array_equal(implied, shares[party]):
-            raise ValueError('the shares of the compute parties do not agree')
-    values = elements.decode_float(
-        elements.combine(stack, geometry.recombination(points)), frac)
+    if len(shares) <= geometry.t:
+        raise ValueError(f'shares of {len(shares)} parties, expected {geometry.t + 1} or more')
+    opened = put_together(shares, geometry)
+    if opened is None:
+        raise ValueError('the shares of the compute parties do not agree')
+    values = elements.decode_float(opened, frac)
     return dict(zip((*INDICATORS, 'score'), values.tolist(), strict=True))
 

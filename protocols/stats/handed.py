@@ -4,7 +4,8 @@ A regulator that only receives, or an institution that gets its own figures, tak
 computation. Every compute party sends it one message with fresh shares of what is for it, over a
 channel of its own, and what everybody in the computation knows anyway (`public`). The receiver
 compares: all messages must be of one job and say the same in public, and all shares must lie on
-polynomials of degree t. So a compute party that lies is noticed as long as m > t + 1.
+polynomials of degree t (`engine.outside`). So a compute party that lies is noticed as long as
+m > t + 1, and named where m >= 3t + 1.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine import field
+from engine import costs, field, outside
 from engine.array import SecureArray, constant
 from engine.errors import EngineError
+from engine.operation import Operation
 from engine.shamir import Geometry
+from engine.verified import confirm
 
 _MARK = b'SEPC-result-1'
 _LENGTH = struct.Struct('<I')
@@ -30,9 +33,18 @@ Shares = dict[str, tuple[npt.NDArray[np.uint64], int]]
 
 
 async def sealed(mpc, arrays: dict[str, SecureArray]) -> Shares:
-    """Fresh shares of arrays, ready to leave the computation; one product each, one round."""
+    """Fresh shares of arrays, ready to leave the computation; one product each, one round.
+
+    In verified mode one round more, as before an output: all parties confirm that they have come so
+    far with every check passed.
+    """
     fresh = {name: x * constant(mpc, np.ones(x.shape, np.int64)) for name, x in arrays.items()}
-    return {name: (np.ascontiguousarray(await x.ready()), x.frac) for name, x in fresh.items()}
+    shares = {name: (np.ascontiguousarray(await x.ready()), x.frac) for name, x in fresh.items()}
+    if mpc.geometry.verified:
+        op = Operation(mpc, 'confirm')
+        op.expected = costs.Prediction(1, 0)
+        await mpc.issue_value(op, [], confirm)
+    return shares
 
 
 async def opened_by(mpc, arrays: dict[str, SecureArray],
@@ -66,20 +78,17 @@ def put_together(messages: list[bytes], job: str,
     do not fit each other.
     """
     read = [_read(message, job, geometry, party) for party, message in enumerate(messages)]
+    said = [(public, arrays) for public, arrays, _ in read]
+    if any(each != said[0] for each in said):
+        raise _disagree('the parties say different things in public', _few(said, geometry))
     public, layout, _ = read[0]
-    for party, (said, arrays, _) in enumerate(read):
-        if (said, arrays) != (public, layout):
-            raise _disagree(f'party {party} says something else in public than party 0')
-    points = tuple(range(geometry.t + 1))
     values = {}
     for k, (name, shape, frac) in enumerate(layout):
-        shares = np.stack([contents[k] for _, _, contents in read])
-        first = shares[:geometry.t + 1]
-        for party in range(geometry.t + 1, geometry.m):
-            implied = field.combine(first, geometry.recombination(points, party + 1))
-            if not np.array_equal(implied, shares[party]):
-                raise _disagree('the shares are not those of one sharing')
-        whole = field.combine(first, geometry.recombination(points))
+        shares = {party: contents[k] for party, (_, _, contents) in enumerate(read)}
+        whole = outside.opened(shares, geometry)
+        if whole is None:
+            raise _disagree('the shares are not those of one sharing',
+                            outside.deviating(shares, geometry))
         if frac:
             values[name] = field.decode_float(whole, frac).reshape(shape)
         else:
@@ -122,7 +131,21 @@ def _read(message, job, geometry, party):
                           remedy='check that all parties run the same version') from None
 
 
-def _disagree(cause):
-    return EngineError('results-disagree', cause, step='receive',
+def _few(said, geometry):
+    """Up to t parties that say something else than all others, where these are 2t + 1 or more."""
+    g = geometry
+    for each in said:
+        others = {party for party, one in enumerate(said) if one != each}
+        if g.m >= 3 * g.t + 1 and len(others) <= g.t:
+            return others
+    return set()
+
+
+def _disagree(cause, parties):
+    """`parties` are those that do not fit the others, empty where that cannot be told."""
+    only = min(parties) if len(parties) == 1 else None
+    if len(parties) > 1:
+        cause += f'; the parties {sorted(parties)} do not fit the others'
+    return EngineError('results-disagree', cause, step='receive', party=only,
                        remedy='do not use the result; compare the audit logs of the compute '
                               'parties')

@@ -11,6 +11,10 @@
    one bit per number opens, the same for every honest input (`Runtime.check_range`, then the signs
    of the form's claims).
 
+In verified mode up to t compute parties may lie in all this. They cannot have data counted that an
+institution did not share, nor make two honest parties decide differently. They can have an
+institution refused: a wrong point in step 2 may be the institution's or the party's.
+
 What is wrong is refused by name, and the others go on if at least `quorum` are left. Revealed to
 all compute parties: which institutions were refused and in which step, and of a refused one how
 many claims failed; of an accepted one nothing.
@@ -25,10 +29,13 @@ import numpy as np
 
 from engine import costs, field
 from engine.array import SecureArray
+from engine.costs_verified import DIGEST
 from engine.errors import EngineError, RemoteProtocolError
 from engine.operation import Operation
+from engine.outside import consistent
 from engine.prss import expand
 from engine.query import random_elements
+from engine.verified import cheating
 from protocols.stats.submission import Expected, SubmissionError, load
 
 
@@ -139,7 +146,6 @@ def _trouble(codes):
 
 async def _check_degree(mpc, form, names, shares):
     """Whose sharings are not of degree t."""
-    g = mpc.geometry
     coefficients = await _coefficients(mpc, shares)
     masks = random_elements(mpc, (len(shares),))
 
@@ -150,15 +156,13 @@ async def _check_degree(mpc, form, names, shares):
     mixed = mpc.local('combine', [masks, *shares], combined, (len(shares),), 0,
                       sum(s.size for s in shares))
     shown = await _shown(mpc, 'check_degree', await mpc.gather(mixed))
-    points, rest = tuple(range(g.t + 1)), range(g.t + 1, g.m)
-    wrong = {}
-    for k, name in enumerate(names):
-        first = np.ascontiguousarray(shown[:g.t + 1, k:k + 1])
-        for p in rest:
-            if not np.array_equal(field.combine(first, g.recombination(points, p + 1))[0],
-                                  shown[p, k]):
-                wrong[name] = 'its shares are not consistent'
-    return wrong
+    if not field.canonical(shown):
+        raise RemoteProtocolError(
+            'bad-element', 'a party showed numbers that are not field elements', step='intake',
+            remedy='all parties must run the same SEPC version')
+    right = consistent(dict(enumerate(shown)), mpc.geometry)
+    return {name: 'its shares are not consistent'
+            for name, fits in zip(names, right, strict=True) if not fits}
 
 
 async def _check_bits(mpc, form, names, shares):
@@ -219,17 +223,36 @@ async def _coefficients(mpc, arrays):
 
 
 async def _shown(mpc, name, words):
-    """What every party shows to all others, in the order of the parties; one round."""
+    """What every party shows to all others, in the order of the parties; one round.
+
+    What is decided from it must be decided by all alike. So in verified mode they compare what they
+    have seen, in one round more: RemoteProtocolError `cheating-detected` where a party has shown
+    two others different words.
+    """
     op = Operation(mpc, name, words.shape)
     m = mpc.geometry.m
-    op.expected = costs.sequence(m, costs.Prediction(1, words.nbytes * m * (m - 1)))
+    op.expected = costs.sequence(m, *shown_cost(words.nbytes, m, mpc.geometry.verified))
+    others = [p for p in range(m) if p != mpc.pid]
 
     async def body(op):
-        for peer in range(m):
-            if peer != mpc.pid:
-                op.send(peer, words)
-        shown = [words if p == mpc.pid else await op.receive(p, words.shape) for p in range(m)]
+        for peer in others:
+            op.send(peer, words)
+        shown = np.stack([words if p == mpc.pid else await op.receive(p, words.shape)
+                          for p in range(m)])
         op.round()
-        return np.stack(shown)
+        if mpc.geometry.verified:
+            for peer in others:
+                op.send_digest(peer, shown)
+            for peer in others:
+                if not op.vouches(peer, await op.receive_digest(peer), shown):
+                    raise cheating(op, f'this party and party {peer} were shown different words')
+            op.round()
+        return shown
     return await mpc.issue_value(op, [], body)
+
+
+def shown_cost(size: int, m: int, verified: bool = False) -> list[costs.Prediction]:
+    """What every party shows to all others, `size` bytes each."""
+    steps = [costs.Prediction(1, size * m * (m - 1))]
+    return [*steps, costs.Prediction(1, DIGEST * m * (m - 1))] if verified else steps
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from engine import costs
 from engine.costs import Prediction, sequence
+from engine.shamir import Geometry
 from protocols.stats.costs import after_sort_cost, described_cost, intake_cost, move_cost
 from protocols.stats.forms import CellForm
 from protocols.stats.fund_flow import FundFlowParameters
@@ -25,7 +26,7 @@ from protocols.stats.tracing_data import FLOWS, TracingParameters
 def fund_flow_cost(p: FundFlowParameters, m: int, t: int, outside: bool = False) -> Prediction:
     """`fund_flow` over all institutions, for a receiver that computes or one `outside`."""
     count, form = len(p.institutions), p.form
-    taken = intake_cost(form, count, m, t, *_cell_claims(form))
+    taken = intake_cost(form, count, Geometry(m, t), *_cell_claims(form))
     spec = p.joint(p.institutions)
     contributors = None if p.by_institution else count
     return sequence(m, taken, decided_cost(spec, p.rules, m, t, contributors=contributors,
@@ -38,10 +39,10 @@ def fund_tracing_cost(p: TracingParameters, m: int, t: int, outside: bool = Fals
     average."""
     count = len(p.banks)
     n, k, a = count * p.payments, count * p.loans, count * p.accounts
-    parts = [intake_cost(form, count, m, t, 2 * form.shape[0] * form.shape[1])
+    parts = [intake_cost(form, count, Geometry(m, t), 2 * form.shape[0] * form.shape[1])
              for form in p.forms.values()]
     if p.groups:
-        parts += [intake_cost(p.group_form, 1, m, t, 4 * p.companies),
+        parts += [intake_cost(p.group_form, 1, Geometry(m, t), 4 * p.companies),
                   sort_cost(a + k + p.companies, 2, m, t),
                   described_cost(a + k, p.companies, 1, m, t), costs.product(a + k, m, t)]
     parts += [sort_cost(2 * n + k + a, 2, m, t), described_cost(2 * n + k, a, 2, m, t),

@@ -21,13 +21,13 @@ import numpy.typing as npt
 
 from engine import field
 from engine.errors import EngineError
-from engine.prss import derive, expand
-from engine.shamir import Geometry, lagrange
+from engine.outside import SEED, dealt, drawn
+from engine.shamir import Geometry
 
 _MARK = b'SEPC-submission-1'
 _LENGTH = struct.Struct('<I')
 _HEADER_LIMIT = 4096
-_SEED = 32
+_PURPOSE = b'submission'
 
 
 class SubmissionError(EngineError):
@@ -62,19 +62,14 @@ def prepare(values: npt.NDArray[np.int64], expected: Expected, geometry: Geometr
     if values.shape != (expected.rows, expected.columns):
         raise ValueError(f'{expected.institution}: numbers of shape {values.shape}, expected '
                          f'({expected.rows}, {expected.columns})')
-    m, n = geometry.m, values.size
     number = secrets.token_hex(16)
-    seeded = _seeded(expected, geometry)
-    seeds = {p: secrets.token_bytes(_SEED) for p in seeded}
-    drawn = [_drawn(seeds[p], n) for p in seeded]
-    stack = np.stack([field.encode(values, 0).reshape(n, 2), *drawn])
-    points = [0, *[p + 1 for p in seeded]]
+    contents = {p: secrets.token_bytes(SEED) for p in _seeded(expected, geometry)}
+    shares = dealt(field.encode(values, 0).reshape(-1, 2), contents, _PURPOSE, geometry)
+    contents |= {p: share.astype('<u8').tobytes() for p, share in shares.items()}
     messages = []
-    for party in range(m):
-        content = seeds[party] if party in seeds else field.combine(
-            stack, field.table(lagrange(points, party + 1))).astype('<u8').tobytes()
+    for party in range(geometry.m):
         header = _header(expected, geometry, party, number)
-        messages.append(_MARK + _LENGTH.pack(len(header)) + header + content)
+        messages.append(_MARK + _LENGTH.pack(len(header)) + header + contents[party])
     return messages
 
 
@@ -100,9 +95,9 @@ def load(message: bytes, expected: Expected, geometry: Geometry,
         raise refuse(_difference(raw, expected, geometry, party))
     n = expected.rows * expected.columns
     if party in _seeded(expected, geometry):
-        if len(content) != _SEED:
-            raise refuse(f'{len(content)} bytes of content, expected {_SEED}')
-        share = _drawn(content, n)
+        if len(content) != SEED:
+            raise refuse(f'{len(content)} bytes of content, expected {SEED}')
+        share = drawn(content, _PURPOSE, n)
     else:
         if len(content) != 16 * n:
             raise refuse(f'{len(content)} bytes of content, expected {16 * n}')
@@ -151,8 +146,3 @@ def _seeded(expected, geometry):
     """The t parties whose share is expanded from a seed; rotated, so that the load is even."""
     first = hashlib.sha256(expected.institution.encode()).digest()[0] % geometry.m
     return [(first + k) % geometry.m for k in range(geometry.t)]
-
-
-def _drawn(seed, n):
-    key = derive(seed, b'submission', length=16)
-    return field.uniform(expand(key, b'share', 2 * n).reshape(n, 2))
