@@ -102,10 +102,10 @@ def related_loans(
 @app.command()
 def trace(
     home: Node = None, config: Config = None, out: Out = None, demo: Demo = False,
-    language: Speech = Language.EN, as_json: Json = False,
+    language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Credit funds followed from payment to payment: restricted accounts, and back-flow."""
-    _release("fund-tracing", home, config, out, demo, language, as_json)
+    _release("fund-tracing", home, config, out, demo, language, as_json, verified=verified)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import test_stats_related as related
+import tracing_kit
 from adversary import Attack, attacked, frames_of
 from stats_kit import RECORD
 from test_stats_jobs import manifest_of
@@ -118,6 +119,15 @@ def test_related_loans():
     twin = RelatedTwin(parameters)
     twin.add(*related.counted(parameters, rows))
     related.same(results[2]["outputs"], twin)
+
+
+@pytest.mark.parametrize("changes", [{"rule": "tainted-first", "own": True},
+                                     {"groups": "registry", "companies": 4}])
+def test_fund_tracing(changes):
+    p = tracing_kit.consortium(**changes)
+    rows = tracing_kit.random_rows(p, 0)
+    results = tracing_kit.run(p, tracing_kit.matrices(p, rows), verified=True)
+    assert tracing_kit.check(p, rows, results).table.rows[..., 1:].any(), "something is flagged"
 
 
 # --- what parties tell each other ---

@@ -68,7 +68,7 @@ def matrices(p: TracingParameters, rows: dict[str, Any]) -> dict[str, dict[str, 
 
 
 def run(p: TracingParameters, shared: dict[str, Any], missing: Any = (), outside: bool = False,
-        **options: Any) -> list[Any]:
+        verified: bool = False, **options: Any) -> list[Any]:
     """Results at all parties; `missing` are (part, sender) that do not come."""
     messages = {part: {e.institution: prepare(shared[part][e.institution], e, GEOMETRY)
                        for e in each if (part, e.institution) not in missing}
@@ -80,7 +80,7 @@ def run(p: TracingParameters, shared: dict[str, Any], missing: Any = (), outside
         return await fund_tracing(mpc, parameters=p, job="job", messages=own, record=RECORD,
                                   receivers=1, outside=outside, **options)
 
-    return run_cluster(program)
+    return run_cluster(program, verified=verified)
 
 
 def check(p: TracingParameters, rows: dict[str, Any], results: list[Any]) -> Traced:
