@@ -4,10 +4,11 @@ One label owner (party 0, the initiator) and three partners. Rows that some part
 the computation with a shared zero weight. Which features the card uses opens to everybody: they
 must be supplied for every applicant; the card is then trained on as many columns as it may have at
 most, so that the traffic depends on public shapes alone. Where bins are merged by the label, each
-owner learns which edges of its own features stay. To the initiator open, besides: the IV of every
-feature, why each stayed or went, the number of joint rows, the figures of both models on the rows
-held out, calibration, PSI, the card if the parameters say so, and score and reason codes of a few
-of its rows. WOE, counts, weights and other scores never open. Shares of the model stay at each
+owner learns which edges of its own features stay. Bin tables of named features open to named
+parties, small cells closed. To the initiator open, besides: the IV of every feature, why each
+stayed or went, the number of joint rows, the figures of both models on the rows held out,
+calibration, PSI, the card if the parameters say so, and score and reason codes of a few of its
+rows. WOE, other counts, weights and other scores never open. Shares of the model stay at each
 party.
 """
 
@@ -23,6 +24,7 @@ from engine.errors import LocalProtocolError
 from models.credit_encode import CreditTable
 from models.credit_outputs import (
     band_edges,
+    bin_table,
     calibration_bands,
     figures,
     score_edges,
@@ -56,8 +58,8 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     trainings keep their steps there, and go on from those they find.
 
     Returns {"steps": {step: cost}, "outputs": {...}, "keep": {...}}. The outputs of the partners
-    are the features of the card, and the edges of their own bins where those follow from the
-    label; "keep" is what `models.serving` scores with later.
+    are the features of the card, the edges of their own bins where those follow from the label, and
+    the bin tables that they are to receive; "keep" is what `models.serving` scores with later.
     Raises LocalProtocolError `too-few-common-rows`, `no-features`, `unknown-feature`.
     """
     steps = Steps(mpc, progress)
@@ -180,8 +182,8 @@ class _Job:
         return result
 
     async def open(self, selection: Selection, card: _Card, evaluated, points) -> dict[str, Any]:
-        """Open the agreed outputs to the initiator; elsewhere {"features"}, and "breaks" where
-        the own ones follow from the label."""
+        """Open the agreed outputs to the initiator; elsewhere {"features"}, "breaks" where the own
+        ones follow from the label, and "bin_tables" that this party receives."""
         mpc, joined = self.mpc, self.joined
         breaks = self._own_breaks()
         record: Any = await selection.open(mpc, 0, reveal='values', values=('iv',))
@@ -196,6 +198,8 @@ class _Job:
         everybody: dict[str, Any] = {'features': features}
         if joined.rules.merges:
             everybody['breaks'] = breaks
+        if tables := await self._bin_tables():
+            everybody['bin_tables'] = tables
         if not joined.initiates:
             return everybody
         train, test = joined.common_rows
@@ -218,6 +222,19 @@ class _Job:
                 for who, score, row in zip(joined.example_ids, *shown, strict=True)
                 if who is not None]
         return outputs
+
+    async def _bin_tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Open the tables to their receivers: those by feature that this party receives."""
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for feature, names in self.parameters.bin_tables.items():
+            receivers = tuple(sorted(map(self.joined.parties.index, names)))
+            groups.setdefault(receivers, []).append(feature)
+        found: dict[str, list[dict[str, Any]]] = {}
+        for receivers, features in groups.items():
+            opened = await self.joined.tables_of(features).open(self.mpc, list(receivers))
+            if opened is not None:
+                found |= {name: bin_table(opened, k) for k, name in enumerate(features)}
+        return found
 
     def _own_breaks(self) -> dict[str, list[float]]:
         """Inner edges of the bins of this party's features."""

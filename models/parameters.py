@@ -21,7 +21,9 @@ class CreditParameters:
 
     Bins: ``binning`` is a method of `BinningRules`, which says what ``max_bins`` (None: 10 quantile
     bins, 8 by any other method), ``min_share``, ``prebins``, ``special_values`` and ``breaks``
-    mean; the WOE of a bin with fewer than ``min_bin_rows`` joint training rows is 0.
+    mean; the WOE of a bin with fewer than ``min_bin_rows`` joint training rows is 0. ``bin_tables``
+    are features whose bin tables open, with the parties that receive them: bins with fewer than
+    ``table_minimum`` bad or good rows stay closed, and count as one bin in all that is computed.
 
     Selection, in this order: features of ``exclude`` (``party.column``) go, then those with a
     larger share of missing values than ``missing_max``, with an information value below
@@ -47,6 +49,8 @@ class CreditParameters:
     special_values: tuple[float, ...] = ()
     breaks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     min_bin_rows: int = 10
+    bin_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    table_minimum: int = 10
     exclude: tuple[str, ...] = ()
     missing_max: float = 0.95
     iv_threshold: float = 0.02
@@ -82,6 +86,9 @@ class CreditParameters:
         )
         named = {name: _numbers(f"breaks of {name}", b) for name, b in self.breaks.items()}
         object.__setattr__(self, "breaks", named)
+        # In one order at all parties: they open one after the other.
+        tables = {name: _receivers(name, to) for name, to in sorted(self.bin_tables.items())}
+        object.__setattr__(self, "bin_tables", tables)
         for name, right, expected in (
             ("exclude", all(isinstance(name, str) for name in self.exclude), "names of features"),
             ("stepwise", self.stepwise in (None, "forward", "both"), "forward, both or null"),
@@ -150,7 +157,8 @@ class CreditParameters:
         """A plain dict for the manifest; ``from_json`` reads it back."""
         lists = {name: list(getattr(self, name)) for name in ("exclude", "special_values")}
         breaks = {name: list(edges) for name, edges in self.breaks.items()}
-        return {**asdict(self), **lists, "breaks": breaks}
+        tables = {name: list(parties) for name, parties in self.bin_tables.items()}
+        return {**asdict(self), **lists, "breaks": breaks, "bin_tables": tables}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> CreditParameters:
@@ -163,8 +171,9 @@ class CreditParameters:
             )
         if not isinstance(document.get("exclude", []), list | tuple):
             raise ValueError("parameter exclude is no list, expected names of features")
-        if not isinstance(document.get("breaks", {}), Mapping):
-            raise ValueError("parameter breaks is no object, expected edges by feature")
+        for name, expected in (("breaks", "edges"), ("bin_tables", "receivers")):
+            if not isinstance(document.get(name, {}), Mapping):
+                raise ValueError(f"parameter {name} is no object, expected {expected} by feature")
         return cls(**document)
 
 
@@ -181,11 +190,21 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
+def _receivers(feature: str, parties: Any) -> tuple[str, ...]:
+    named = isinstance(parties, list | tuple) and all(isinstance(p, str) for p in parties)
+    if not named or not parties or len(set(parties)) != len(parties):
+        raise ValueError(
+            f"bin_tables of {feature} is {parties!r}, expected a list of parties, each once"
+        )
+    return tuple(parties)
+
+
 _RANGES: dict[str, tuple[float, float]] = {
     "max_bins": (2, 50),
     "min_share": (0.0001, 0.5),
     "prebins": (2, 50),
     "min_bin_rows": (0, 10_000),
+    "table_minimum": (1, 10_000),
     "missing_max": (0.0, 1.0),
     "iv_threshold": (0.0, 10.0),
     "correlation_max": (0.0, 1.0),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from models.parameters import CreditParameters
 from parties.report import print_summary, render_html, write_report
 from parties.report.catalog import TEXTS, text
 from parties.report.charts import densities
@@ -231,6 +232,20 @@ def test_the_card_names_special_values_and_who_knows_the_limits(document: dict[s
     heads = english.index("bin 1")
     assert english[heads : heads + 3] == ["bin 1", "missing", "-999"]
     assert any("in the job’s manifest" in words for words in english)
+
+
+def test_the_report_shows_opened_bin_tables(document):
+    document["parameters"] = CreditParameters(
+        max_bins=2, special_values=(-9,), bin_tables={"fintech.a": ["bank"]}).to_json()
+    document["bin_tables"] = {
+        "fintech.a": [{"bins": [1], "bad": 1234, "good": 3702}, {"bins": [2], "bad": 0, "good": 0},
+                      {"bins": [0, 3], "bad": None, "good": None}]}
+    page = render_html(document)
+    for words in ("<summary class=\"code\">fintech.a", "1,234", "25.0%", "not opened", "未公开",
+                  "fewer than 10 defaulted", "only the agreed bin tables opened",
+                  "but for the agreed bin tables"):
+        assert words in page, words
+    assert "the counts behind it stayed hidden" not in page
 
 
 def test_files_are_written(document: dict[str, Any], tmp_path: Path) -> None:

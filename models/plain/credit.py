@@ -20,7 +20,7 @@ from models.plain.evaluation import auc, calibration, ks, lift, psi, roc
 from models.plain.logistic import fit_logistic
 from models.plain.scorecard import plain_scorecard
 from models.plain.selection import FeatureSelector
-from models.plain.woe import woe_table
+from models.plain.woe import closed_bins, woe_iv, woe_table
 from protocols.split import training_mask
 from protocols.table import PartyTable
 
@@ -31,7 +31,8 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     """Train and evaluate the joint model and the initiator's own on the rows common to all.
 
     ``bank`` in the result stands for the initiator's features alone.  Features are named
-    ``party.column``; ``breaks`` are the inner edges of their bins.
+    ``party.column``; ``breaks`` are the inner edges of their bins, ``bin_tables`` by feature the
+    counts (bins, 2) of those that open, and which of their bins stay closed.
     """
     initiator = _initiator(tables)
     assert initiator.label is not None
@@ -49,6 +50,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     encoded: dict[str, Floats] = {}
     counts: list[Floats] = []
     values_of: dict[str, Floats] = {}
+    opened: dict[str, tuple[Floats, npt.NDArray[np.bool_]]] = {}
     for table in tables:
         rows = places[table.name]
         for column, values in table.columns.items():
@@ -56,13 +58,22 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
             breaks = job_breaks(rules, feature, values, rows[train], label[train])
             known = values[rows][train]
             bins = woe_table(known, label[train], rules.max_bins, breaks, rules.special_values)
-            small = bins.bad + bins.good < parameters.min_bin_rows
-            bins = replace(bins, woe=np.where(small, 0.0, bins.woe))
+            cells, information[feature] = np.column_stack([bins.bad, bins.good]), bins.iv
+            size = cells.sum(1)
+            if feature in parameters.bin_tables:
+                # What stays closed counts as one bin.
+                closed = closed_bins(cells, parameters.table_minimum, zeros_disclosive=False)
+                opened[feature] = (cells, closed)
+                cells = np.vstack([cells * ~closed[:, None], cells[closed].sum(0)])
+                woe, terms = woe_iv(*cells.T)
+                information[feature] = float(terms.sum())
+                size = np.where(closed, cells[-1].sum(), size)
+                bins = replace(bins, woe=np.where(closed, woe[-1], woe[:-1]))
+            bins = replace(bins, woe=np.where(size < parameters.min_bin_rows, 0.0, bins.woe))
             limits[feature] = breaks.tolist()
-            information[feature] = bins.iv
             encoded[feature] = bins.encode(values[rows])
             values_of[feature] = bins.woe
-            counts.append(np.column_stack([bins.bad, bins.good]))
+            counts.append(cells)
     names = list(encoded)
     columns = np.column_stack(list(encoded.values()))
     selector = FeatureSelector(rules=parameters.rules).fit(
@@ -81,6 +92,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         "rows_joint_test": int((~train).sum()),
         "iv": information,
         "breaks": limits,
+        "bin_tables": opened,
         "selected": selected,
         "reasons": dict(zip(names, selector.reason_, strict=True)),
         **{key: {} for key in ("auc", "ks", "roc", "lift", "weights", "intercept")},

@@ -60,6 +60,7 @@ def build(
         "iv_plaintext": {feature: plain["iv"][feature] for feature in iv},
         "selected": outputs["features"],
         "selection": outputs["selection"],
+        "bin_tables": outputs.get("bin_tables", {}),
         "card": outputs.get("card"),
         "card_plaintext": _same_points(outputs.get("card"), plain.get("card")),
         "examples": outputs.get("examples", []),
@@ -69,8 +70,8 @@ def build(
         "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
         "learned": learned.learned(manifest),
         "learned_zh": learned.learned_zh(manifest),
-        "nobody_learned": learned.nobody(),
-        "nobody_learned_zh": learned.nobody_zh(),
+        "nobody_learned": learned.nobody(manifest.parameters),
+        "nobody_learned_zh": learned.nobody_zh(manifest.parameters),
         "receipts": {
             name: {
                 "signature": watch.receipts[name][0].signature,

@@ -78,6 +78,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "每个特征对违约标签的信息值（IV）：在份额上计算，只向{initiator}公开，其背后的计数始终保密。"
         "共 {all} 个特征，其中 {selected} 个通过筛选而进入模型。",
     ),
+    "iv_note_tables": (
+        "Information value (IV) of each feature against the default label: computed on shares, "
+        "opened to {initiator} only; of the counts behind it only the agreed bin tables opened. "
+        "{selected} of {all} features passed the selection and entered the model.",
+        "每个特征对违约标签的信息值（IV）：在份额上计算，只向{initiator}公开；其背后的计数除约定的"
+        "分箱表外始终保密。共 {all} 个特征，其中 {selected} 个通过筛选而进入模型。",
+    ),
+    "bin_tables": ("Bin tables that opened", "公开的分箱表"),
+    "bin_tables_note": (
+        "Rows of the training part per bin. Bins with fewer than {minimum} defaulted or repaid "
+        "businesses stayed closed, with others that would give them away: they count as one bin, "
+        "in the information value and in the model too.",
+        "训练部分各分箱的行数。违约或正常企业不足 {minimum} 家的分箱，以及会泄露它们的分箱"
+        "均不公开，并合为一箱参与信息值与模型的计算。",
+    ),
+    "col_bins": ("Bins", "分箱"),
+    "closed_bins": ("not opened", "未公开"),
     "iv_top": ("The {n} strongest", "最强的 {n} 个"),
     "iv_all": ("All {n} features", "全部 {n} 个特征"),
     "band_useless": ("useless", "无用"),
@@ -215,6 +232,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "unseen_counts": (
         "how many defaults fall into any bin of any feature",
         "任何特征的任何分箱中有多少违约",
+    ),
+    "unseen_counts_tables": (
+        "how many defaults fall into any bin of any feature, but for the agreed bin tables",
+        "除约定公开的分箱表外，任何特征的任何分箱中有多少违约",
     ),
     "unseen_weights": ("the weights of the model", "模型的权重"),
     "unseen_scores": (

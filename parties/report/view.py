@@ -198,6 +198,22 @@ class View:
         counts = Counter(row["reason"] for row in self.document["selection"])
         return [(reason, counts[reason]) for reason in REASONS if counts[reason]]
 
+    @property
+    def agreed(self) -> set[str]:
+        """The parameters of the job that have a value other than none."""
+        parameters = self.document.get("parameters") or {}
+        return {name for name, value in parameters.items() if value}
+
+    def bin_head(self, place: int) -> Markup:
+        """The name of a bin: an ordinary one, that of missing values, or of a special value."""
+        parameters = self.document["parameters"]
+        if place < parameters["max_bins"]:
+            return self.t("col_bin", k=place + 1)
+        if place == parameters["max_bins"]:
+            return self.t("col_missing")
+        value = f"{parameters['special_values'][place - parameters['max_bins'] - 1]:g}"
+        return charts.both((value, value))
+
     # Scorecard
 
     @property

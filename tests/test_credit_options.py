@@ -1,0 +1,156 @@
+"""What a credit job may be told besides: bin tables that open, what does not open, the model's
+options. Against the twin, and in what the manifest says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
+from test_credit_binning import JOB, brought, tables
+
+from engine.cluster import run_cluster
+from engine.errors import EngineError
+from models.credit import credit_program
+from models.credit_encode import CreditTable
+from models.parameters import CreditParameters
+from models.plain.credit import plain_credit
+from models.scorecard import Scorecard
+from parties.learned import learned, learned_zh, nobody
+from parties.policy import Holdings, decide
+from parties.programs import PROGRAMS
+from parties.proposal import credit_manifest, opened
+
+BASE = {**JOB, "binning": "quantile"}
+TABLES = {"telecom.a": ["bank"], "fintech.b": ["bank"], "bank.a": ["bank", "telecom"]}
+
+
+def run(document, **options):
+    """(results, twin) of a whole job."""
+    parties, parameters = tables(), CreditParameters.from_json(document)
+
+    async def program(mpc):
+        return await credit_program(
+            mpc, parties=list(NAMES), table=parties[mpc.pid], parameters=parameters,
+            progress=lambda *_: None, **brought(parties))
+    return run_cluster(program, 4, **options), plain_credit(parties, parameters)
+
+
+def manifest(**parameters):
+    return credit_manifest(
+        inputs={name: inputs(name) for name in NAMES}, keys=dict(DIRECTORY),
+        parameters=CreditParameters(**parameters).to_json(), measurement=MEASUREMENT, now=NOW,
+        seconds=600)
+
+
+def decided(agreed):
+    own = Holdings("telecom", DIRECTORY, MEASUREMENT, inputs("telecom"), PROGRAMS)
+    return decide(agreed, "bank", own, NOW).failed
+
+
+# --- bin tables ---
+
+
+@pytest.fixture(scope="module")
+def tabled():
+    return run({**BASE, "bin_tables": TABLES, "table_minimum": 4, "min_bin_rows": 0},
+               verified=True)
+
+
+def test_bin_tables_open_to_those_named_with_small_cells_closed(tabled):
+    results, plain = tabled
+    assert plain["bin_tables"].keys() == TABLES.keys()
+    suppressed = 0
+    for name, result in zip(NAMES, results, strict=True):
+        received = result["outputs"].get("bin_tables", {})
+        assert set(received) == {f for f, parties in TABLES.items() if name in parties}
+        for feature, rows in received.items():
+            counts, closed = plain["bin_tables"][feature]
+            expected = [{"bins": [k], "bad": counts[k][0], "good": counts[k][1]}
+                        for k in np.flatnonzero(~closed)]
+            if closed.any():
+                sums = counts[closed].sum(0)
+                bad, good = sums if (sums >= 8).all() else (None, None)
+                places = np.flatnonzero(closed).tolist()
+                expected.append({"bins": places, "bad": bad, "good": good})
+                suppressed += not closed.all()
+            assert rows == expected
+            assert all(min(r["bad"], r["good"]) >= 4 for r in rows
+                       if r["bad"] is not None and r["bad"] + r["good"])
+    assert suppressed
+
+
+def test_closed_bins_count_as_one_in_the_job(tabled):
+    """Neither the IV nor the card tells more of a closed bin than the table."""
+    results, plain = tabled
+    outputs = results[0]["outputs"]
+    assert outputs["iv"] == {f: pytest.approx(v, abs=1e-5) for f, v in plain["iv"].items()}
+    assert outputs["features"] == plain["selected"]
+    for key in ("features", "points", "base"):
+        assert outputs["card"][key] == plain["card"][key]
+    alike = 0
+    for feature, (_, closed) in plain["bin_tables"].items():
+        if feature in outputs["features"]:
+            points = np.array(outputs["card"]["points"][outputs["features"].index(feature)])
+            assert len(set(points[closed].tolist())) <= 1
+            alike += closed.sum() > 1
+    assert alike
+    card = Scorecard.from_json(plain["card"])
+    assert len(card.points[0]) == BASE["max_bins"] + 2
+    assert outputs["auc"]["joint"] == pytest.approx(plain["auc"]["joint"], abs=1e-6)
+
+
+def test_a_manifest_says_whose_bin_tables_open_to_whom():
+    agreed = manifest(bin_tables={"fintech.fintech_a": ["telecom", "bank"],
+                                  "bank.bank_a": ["bank"]})
+    assert decided(agreed) == () and agreed.outputs["bin_tables"].receivers == ("bank", "telecom")
+    english, chinese = learned(agreed), learned_zh(agreed)
+    for name, features in (("bank", "bank.bank_a, fintech.fintech_a"),
+                           ("telecom", "fintech.fintech_a"), ("fintech", None)):
+        found = [s for s in english[name] if "received are of" in s]
+        assert found == ([f"The bin tables that it received are of {features}."]
+                         if features else [])
+        assert any("bin_tables" in s for s in chinese[name]) == bool(features)
+        assert len(english[name]) == len(chinese[name])
+    assert any("bin tables of 2 stated" in s for s in agreed.disclosure)
+    assert any("but for the stated" in s for s in nobody(agreed.parameters))
+    assert "bin_tables" not in manifest().outputs and "but for the bin" not in str(
+        manifest().disclosure)
+    for change in (["bank"], ["bank", "fintech", "telecom"], None):
+        document = agreed.document()
+        if change is None:
+            del document["outputs"]["bin_tables"]
+        else:
+            document["outputs"]["bin_tables"]["receivers"] = change
+        [failed] = decided(type(agreed).read(document))
+        assert failed.name == "outputs" and "bin_tables" in failed.reason
+    for stated, says in (({"bank.zz": ["bank"]}, r"bank\.zz, which no party brings"),
+                         ({"bank.bank_a": ["shop"]}, "shall open to shop")):
+        with pytest.raises(ValueError, match=says):
+            manifest(bin_tables=stated)
+        document = agreed.document()
+        document["parameters"]["bin_tables"] = stated
+        assert [f.name for f in decided(type(agreed).read(document))] == ["outputs"]
+
+
+def test_parameters_of_options_are_checked():
+    stated = CreditParameters(bin_tables={"bank.a": ["bank"]})
+    assert CreditParameters.from_json(json.loads(json.dumps(stated.to_json()))) == stated
+    for document, says in [
+        ({"bin_tables": ["bank.a"]}, "bin_tables is no object"),
+        ({"bin_tables": {"bank.a": "bank"}}, "a list of parties"),
+        ({"bin_tables": {"bank.a": []}}, "a list of parties"),
+        ({"bin_tables": {"bank.a": ["bank", "bank"]}}, "each once"),
+        ({"table_minimum": 0}, "table_minimum is 0"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            CreditParameters.from_json(document)
+    with pytest.raises(EngineError, match=r"bin tables shall open of shop\.a"):
+        CreditTable(None, list(NAMES), tables()[0], **brought(tables()),
+                    parameters=CreditParameters(bin_tables={"shop.a": ["bank"]}))
+
+
+def test_outputs_are_those_of_the_manifest(tabled):
+    left = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
+    assert set(tabled[0][0]["outputs"]) - left == opened({**BASE, "bin_tables": TABLES})
