@@ -5,11 +5,11 @@ the computation with a shared zero weight. Which features the card uses opens to
 must be supplied for every applicant; the card is then trained on as many columns as it may have at
 most, so that the traffic depends on public shapes alone. Where bins are merged by the label, each
 owner learns which edges of its own features stay. Bin tables of named features open to named
-parties, small cells closed. To the initiator open, besides: the IV of every feature, why each
-stayed or went, the number of joint rows, the figures of both models on the rows held out,
-calibration, PSI, the card if the parameters say so, and score and reason codes of a few of its
-rows. WOE, other counts, weights and other scores never open. Shares of the model stay at each
-party.
+parties, small cells closed. To the initiator open, besides: why each feature stayed or
+went, the number of joint rows, the figures of both models on the rows held out, calibration, PSI,
+the IV of every feature and the card if the parameters say so, and score and reason codes of a few
+of its rows. WOE, other counts, weights and other scores never open. Shares of the model stay at
+each party.
 """
 
 from __future__ import annotations
@@ -186,7 +186,9 @@ class _Job:
         ones follow from the label, and "bin_tables" that this party receives."""
         mpc, joined = self.mpc, self.joined
         breaks = self._own_breaks()
-        record: Any = await selection.open(mpc, 0, reveal='values', values=('iv',))
+        # Without values the record says only which rule a feature failed.
+        values = ('iv',) if self.parameters.open_iv else ()
+        record: Any = await selection.open(mpc, 0, reveal='values', values=values)
         opened = {name: await f.open(mpc, 0) for name, f in evaluated['figures'].items()}
         sums, index = await mpc.output([evaluated['calibration'],
                                         evaluated['psi'].reshape(1)], 0)
@@ -205,11 +207,12 @@ class _Job:
         train, test = joined.common_rows
         outputs = {'rows_joint': train + test, 'rows_joint_train': train, 'rows_joint_test': test,
                    **everybody,
-                   'iv': {row['feature']: row['iv'] for row in record},
                    'selection': record,
                    **figures(opened, self.scaling, self.parameters.bands),
                    'calibration': calibration_bands(sums, self.scaling),
                    'stability': stability(float(index[0]))}
+        if self.parameters.open_iv:
+            outputs['iv'] = {row['feature']: row['iv'] for row in record}
         if full is not None:
             outputs['card'] = {
                 'features': features, 'base': full.base,

@@ -30,7 +30,8 @@ class CreditParameters:
     ``iv_threshold``, correlated by more than ``correlation_max`` with one of higher value, of a
     variance inflation above ``vif_max`` (at most ``vif_steps`` go); at last ``stepwise`` (`forward`
     or `both`), by Akaike's criterion or the p-value ``stepwise_p``, takes at most ``max_features``.
-    None leaves a rule out; without stepwise ``max_features`` says nothing.
+    None leaves a rule out; without stepwise ``max_features`` says nothing. Information values open
+    to the initiator unless ``open_iv`` is false.
 
     Model: ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is
     the ridge penalty on the standardised weights; ``iterations`` of the solver (its own number if
@@ -60,6 +61,7 @@ class CreditParameters:
     stepwise: str | None = "forward"
     stepwise_p: float | None = None
     max_features: int = 20
+    open_iv: bool = True
     test_share: float = 0.3
     l2: float = 1.0
     split_seed: int = 20260701
@@ -94,6 +96,7 @@ class CreditParameters:
             ("stepwise", self.stepwise in (None, "forward", "both"), "forward, both or null"),
             ("scaling", self.scaling in SCALINGS, f"one of {', '.join(SCALINGS)}"),
             ("open_card", isinstance(self.open_card, bool), "true or false"),
+            ("open_iv", isinstance(self.open_iv, bool), "true or false"),
             (
                 "model",
                 isinstance(self.model, str) and _NAME.match(self.model),

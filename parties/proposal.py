@@ -64,7 +64,10 @@ def credit_manifest(
             "Weights, WOE values and bin counts stay secret-shared and never open"
             f"{_but(parameters)}; the points of an opened card are products of weights and WOE "
             "values, rounded to whole numbers.",
-            "Of each feature open its information value and why it stayed or went.",
+            "Of each feature open its information value and why it stayed or went."
+            if parameters.get("open_iv", True)
+            else "Of each feature opens why it stayed or went; its information value stays "
+            "secret-shared.",
             *_of_bins(names[0], parameters),
             "Every party keeps its shares of the model, for jobs that score with it; every node "
             f"takes part in scoring at most {_scores(parameters)} applicants a day.",
@@ -192,6 +195,7 @@ def opened(parameters: Mapping[str, Any]) -> set[str]:
     left_out = {
         "breaks": not _merged(parameters),
         "bin_tables": not parameters.get("bin_tables"),
+        "iv": not parameters.get("open_iv", True),
         "card": not parameters.get("open_card", True),
         "examples": parameters.get("examples", 5) == 0,
     }

@@ -24,6 +24,8 @@ from parties.proposal import credit_manifest, opened
 
 BASE = {**JOB, "binning": "quantile"}
 TABLES = {"telecom.a": ["bank"], "fintech.b": ["bank"], "bank.a": ["bank", "telecom"]}
+UNSTATED = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
+"""Outputs that follow from others."""
 
 
 def run(document, **options):
@@ -134,6 +136,28 @@ def test_a_manifest_says_whose_bin_tables_open_to_whom():
         assert [f.name for f in decided(type(agreed).read(document))] == ["outputs"]
 
 
+# --- information values that stay shared ---
+
+
+def test_information_values_may_stay_shared():
+    """The record then says why, and no figure; everything else is as before."""
+    results, plain = run({**BASE, "open_iv": False})
+    outputs = results[0]["outputs"]
+    assert "iv" not in outputs and outputs["features"] == plain["selected"]
+    assert {r["feature"]: r["reason"] for r in outputs["selection"]} == plain["reasons"]
+    assert all(set(r) <= {"feature", "reason", "kept", "incomplete"} for r in outputs["selection"])
+    assert [set(r["outputs"]) for r in results[1:]] == [{"features"}] * 3
+    assert set(outputs) - UNSTATED == opened({**BASE, "open_iv": False})
+    agreed = manifest(open_iv=False)
+    assert decided(agreed) == () and "iv" not in agreed.outputs
+    assert not any("information value, for each" in s for s in learned(agreed)["bank"])
+    assert any("information value stays secret" in s for s in agreed.disclosure)
+    document = agreed.document()
+    document["outputs"]["iv"] = document["outputs"]["auc"]
+    [failed] = decided(type(agreed).read(document))
+    assert failed.name == "outputs" and "iv" in failed.reason
+
+
 def test_parameters_of_options_are_checked():
     stated = CreditParameters(bin_tables={"bank.a": ["bank"]})
     assert CreditParameters.from_json(json.loads(json.dumps(stated.to_json()))) == stated
@@ -143,6 +167,7 @@ def test_parameters_of_options_are_checked():
         ({"bin_tables": {"bank.a": []}}, "a list of parties"),
         ({"bin_tables": {"bank.a": ["bank", "bank"]}}, "each once"),
         ({"table_minimum": 0}, "table_minimum is 0"),
+        ({"open_iv": 1}, "open_iv is 1"),
     ]:
         with pytest.raises(ValueError, match=says):
             CreditParameters.from_json(document)
@@ -152,5 +177,4 @@ def test_parameters_of_options_are_checked():
 
 
 def test_outputs_are_those_of_the_manifest(tabled):
-    left = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
-    assert set(tabled[0][0]["outputs"]) - left == opened({**BASE, "bin_tables": TABLES})
+    assert set(tabled[0][0]["outputs"]) - UNSTATED == opened({**BASE, "bin_tables": TABLES})

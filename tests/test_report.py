@@ -248,6 +248,17 @@ def test_the_report_shows_opened_bin_tables(document):
     assert "the counts behind it stayed hidden" not in page
 
 
+def test_the_report_of_a_job_that_opened_no_information_values(document):
+    document["iv"], document["iv_plaintext"] = {}, {}
+    document["parameters"] = CreditParameters(open_iv=False).to_json()
+    page = render_html(document)
+    assert "stay secret-shared. " in page and "保持为秘密份额" in page
+    assert "column_11" in page and "suspiciously" not in page and ">IV</th>" not in page
+    out = io.StringIO()
+    print_summary(document, Console(file=out, width=100))
+    assert f"{len(document['selected'])} of 48 features" in out.getvalue()
+
+
 def test_files_are_written(document: dict[str, Any], tmp_path: Path) -> None:
     paths = write_report(document, tmp_path / "run", "zh")
     assert Path(paths["html"]).read_text(encoding="utf-8") == render_html(document, "zh")

@@ -41,7 +41,7 @@ def build(
     """The document. Of the plaintext twin it takes only what stands beside a joint result."""
     manifest = watch.manifest
     receipts = {name: receipt for name, (_, receipt) in watch.receipts.items()}
-    iv = dict(sorted(outputs["iv"].items(), key=lambda item: -item[1]))
+    iv = dict(sorted(outputs.get("iv", {}).items(), key=lambda item: -item[1]))
     return {
         "job_id": manifest.job_id,
         "manifest_sha256": manifest.sha256(),

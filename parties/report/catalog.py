@@ -95,6 +95,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "col_bins": ("Bins", "分箱"),
     "closed_bins": ("not opened", "未公开"),
+    "iv_closed": (
+        "The information values of the features stay secret-shared. {selected} of {all} features "
+        "passed the selection and entered the model.",
+        "各特征的信息值（IV）保持为秘密份额，不公开。共 {all} 个特征，其中 {selected} 个通过筛选而"
+        "进入模型。",
+    ),
     "iv_top": ("The {n} strongest", "最强的 {n} 个"),
     "iv_all": ("All {n} features", "全部 {n} 个特征"),
     "band_useless": ("useless", "无用"),
