@@ -43,7 +43,8 @@ from protocols.table import PartyTable
 STEPS = ('join', 'woe_iv', 'select', 'train_joint', 'train_bank', 'evaluate', 'scorecard', 'open')
 
 _PASSES = 3
-"""Passes after those over the sample; the weights are then within 10^-4 of the optimum's."""
+"""Passes of the solver `sampled` after those over the sample; the weights are then within 10^-4 of
+the optimum's."""
 
 
 async def credit_program(mpc, *, parties: list[str], table: PartyTable,
@@ -135,8 +136,11 @@ class _Job:
         """(model, columns): a model on some of the features, trained on the training slots."""
         joined, parameters = self.joined, self.parameters
         columns = joined.columns.take([*places, len(joined.features)], axis=1)
-        model = LogisticRegression(C=1 / parameters.l2, solver='sampled',
-                                   max_iter=parameters.iterations or _PASSES, monitor='none')
+        passes = _PASSES if parameters.solver == 'sampled' else None
+        model = LogisticRegression(
+            C=1 / parameters.l2, l1_ratio=parameters.l1_ratio, solver=parameters.solver,
+            class_weight=parameters.class_weight, max_iter=parameters.iterations or passes,
+            monitor='none')
         await model.fit(self.mpc, columns[:joined.train], joined.classes[:joined.train, 0],
                         selected=selected,
                         checkpoint=self.checkpoints and self.checkpoints.of(name))

@@ -14,6 +14,9 @@ from models.selection_rules import SelectionRules
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _LARGEST = 1e300
 
+SOLVERS = ("auto", "newton", "sampled", "accelerated", "minibatch")
+"""The solvers of `models.logistic`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CreditParameters:
@@ -34,8 +37,10 @@ class CreditParameters:
     to the initiator unless ``open_iv`` is false.
 
     Model: ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is
-    the ridge penalty on the standardised weights; ``iterations`` of the solver (its own number if
-    None). ``roc_points`` steps of the ROC curve, ``bands`` of the gain table.
+    the penalty on the standardised weights, of which ``l1_ratio`` is a lasso's and the rest ridge;
+    ``class_weight`` None or `balanced`; ``solver`` and ``iterations`` of it (its own number if
+    None), as `LogisticRegression` has them, all for both models. ``roc_points`` steps of the ROC
+    curve, ``bands`` of the gain table.
 
     Scorecard: ``scaling`` is a preset of `Scaling`; with ``open_card`` the points open to the
     initiator, else they stay shared. For ``examples`` of the initiator's held-out rows score and
@@ -65,6 +70,9 @@ class CreditParameters:
     test_share: float = 0.3
     l2: float = 1.0
     split_seed: int = 20260701
+    l1_ratio: float = 0.0
+    class_weight: str | None = None
+    solver: str = "sampled"
     iterations: int | None = None
     roc_points: int = 50
     bands: int = 10
@@ -94,6 +102,8 @@ class CreditParameters:
         for name, right, expected in (
             ("exclude", all(isinstance(name, str) for name in self.exclude), "names of features"),
             ("stepwise", self.stepwise in (None, "forward", "both"), "forward, both or null"),
+            ("solver", self.solver in SOLVERS, f"one of {', '.join(SOLVERS)}"),
+            ("class_weight", self.class_weight in (None, "balanced"), "balanced or null"),
             ("scaling", self.scaling in SCALINGS, f"one of {', '.join(SCALINGS)}"),
             ("open_card", isinstance(self.open_card, bool), "true or false"),
             ("open_iv", isinstance(self.open_iv, bool), "true or false"),
@@ -217,6 +227,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_features": (1, 1000),
     "test_share": (0.05, 0.95),
     "l2": (1e-3, 1e6),
+    "l1_ratio": (0.0, 1.0),
     "split_seed": (0, 2**63 - 1),
     "iterations": (1, 1000),
     "roc_points": (5, 1000),

@@ -12,9 +12,10 @@ from test_credit_binning import JOB, brought, tables
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
+from models import logistic
 from models.credit import credit_program
 from models.credit_encode import CreditTable
-from models.parameters import CreditParameters
+from models.parameters import SOLVERS, CreditParameters
 from models.plain.credit import plain_credit
 from models.scorecard import Scorecard
 from parties.learned import learned, learned_zh, nobody
@@ -24,6 +25,7 @@ from parties.proposal import credit_manifest, opened
 
 BASE = {**JOB, "binning": "quantile"}
 TABLES = {"telecom.a": ["bank"], "fintech.b": ["bank"], "bank.a": ["bank", "telecom"]}
+MODEL = {"solver": "newton", "l2": 30, "l1_ratio": 0.6, "class_weight": "balanced"}
 UNSTATED = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
 """Outputs that follow from others."""
 
@@ -158,6 +160,32 @@ def test_information_values_may_stay_shared():
     assert failed.name == "outputs" and "iv" in failed.reason
 
 
+# --- the model ---
+
+
+@pytest.fixture(scope="module")
+def balanced():
+    return run({**BASE, **MODEL})
+
+
+def test_solver_penalty_and_class_weight_are_those_stated(balanced):
+    results, plain = balanced
+    outputs = results[0]["outputs"]
+    assert outputs["features"] == plain["selected"]
+    assert 0 in plain["weights"]["joint"].values(), "the lasso removes one"
+    for model in ("joint", "bank"):
+        assert outputs["auc"][model] == pytest.approx(plain["auc"][model], abs=2e-3)
+    points, twin = (np.array(card["points"]) for card in (outputs["card"], plain["card"]))
+    np.testing.assert_allclose(points, twin, atol=1)
+    assert abs(outputs["card"]["base"] - plain["card"]["base"]) <= 1
+    unlike = plain_credit(tables(), CreditParameters.from_json(BASE))
+    assert abs(plain["card"]["base"] - unlike["card"]["base"]) > 5
+
+
+def test_solvers_are_those_of_the_estimator():
+    assert SOLVERS == logistic.SOLVERS
+
+
 def test_parameters_of_options_are_checked():
     stated = CreditParameters(bin_tables={"bank.a": ["bank"]})
     assert CreditParameters.from_json(json.loads(json.dumps(stated.to_json()))) == stated
@@ -168,6 +196,9 @@ def test_parameters_of_options_are_checked():
         ({"bin_tables": {"bank.a": ["bank", "bank"]}}, "each once"),
         ({"table_minimum": 0}, "table_minimum is 0"),
         ({"open_iv": 1}, "open_iv is 1"),
+        ({"solver": "lbfgs"}, "solver is 'lbfgs', expected one of auto"),
+        ({"l1_ratio": 1.1}, "l1_ratio is 1.1"),
+        ({"class_weight": {"0": 1}}, "class_weight is"),
     ]:
         with pytest.raises(ValueError, match=says):
             CreditParameters.from_json(document)

@@ -99,7 +99,13 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     }
     for name, features in (("joint", selected), ("bank", useful)):
         chosen = columns[:, [names.index(f) for f in features]]
-        model = fit_logistic(chosen[train], label[train], parameters.l2)
+        model = fit_logistic(
+            chosen[train],
+            label[train],
+            parameters.l2,
+            parameters.l1_ratio,
+            parameters.class_weight,
+        )
         held_out, score = label[~train], model.log_odds(chosen[~train])
         result["auc"][name] = auc(held_out, score)
         result["ks"][name] = ks(held_out, score)
