@@ -36,6 +36,7 @@ from models.logistic import LogisticRegression
 from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
 from models.selection import Selection, select_features
+from models.selection_rules import chi_limit
 from models.store import Checkpoints
 from protocols.steps import Progress, Steps
 from protocols.table import PartyTable
@@ -77,8 +78,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     with steps.step('train_bank'):
         own = np.flatnonzero(np.array(joined.owners) == 0)
         # Not what the joint selection leaves of its features: a bank alone would use them all.
-        useful = 1 - (selection.iv.take(own) < parameters.iv_threshold)
-        bank = await job.train('bank', own, useful)
+        bank = await job.train('bank', own, job.useful(selection, own))
     with steps.step('evaluate'):
         opened = await job.evaluate(joint, bank)
     with steps.step('scorecard'):
@@ -130,6 +130,13 @@ class _Job:
         others = np.flatnonzero(kept == 0)[:most - kept.sum()]
         places = np.sort(np.append(np.flatnonzero(kept), others))
         return found, _Card(places, kept[places])
+
+    def useful(self, selection: Selection, places: np.ndarray) -> Any:
+        """Shared bits: which of some features pass the screen of single variables."""
+        rules = self.parameters.rules
+        if rules.p_max is None:
+            return 1 - (selection.iv.take(places) < rules.iv_min)
+        return 1 - (selection.wald.take(places) < chi_limit(rules.p_max))
 
     async def train(self, name: str, places: Sequence[int] | np.ndarray,
                     selected: Any) -> tuple[Any, Any]:

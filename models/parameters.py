@@ -30,11 +30,13 @@ class CreditParameters:
 
     Selection, in this order: features of ``exclude`` (``party.column``) go, then those with a
     larger share of missing values than ``missing_max``, with an information value below
-    ``iv_threshold``, correlated by more than ``correlation_max`` with one of higher value, of a
-    variance inflation above ``vif_max`` (at most ``vif_steps`` go); at last ``stepwise`` (`forward`
-    or `both`), by Akaike's criterion or the p-value ``stepwise_p``, takes at most ``max_features``.
-    None leaves a rule out; without stepwise ``max_features`` says nothing. Information values open
-    to the initiator unless ``open_iv`` is false.
+    ``iv_threshold`` (or, if ``univariate_p`` is given, in its place with a larger p-value by Wald's
+    test of the logistic regression on the feature's WOE alone), correlated by more than
+    ``correlation_max`` with one of higher value, of a variance inflation above ``vif_max`` (at most
+    ``vif_steps`` go); at last ``stepwise`` (`forward` or `both`), by Akaike's criterion or the
+    p-value ``stepwise_p``, takes at most ``max_features``. None leaves a rule out; without stepwise
+    ``max_features`` says nothing. Information values open to the initiator unless ``open_iv`` is
+    false.
 
     Model: ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is
     the penalty on the standardised weights, of which ``l1_ratio`` is a lasso's and the rest ridge;
@@ -60,6 +62,7 @@ class CreditParameters:
     exclude: tuple[str, ...] = ()
     missing_max: float = 0.95
     iv_threshold: float = 0.02
+    univariate_p: float | None = None
     correlation_max: float | None = 0.7
     vif_max: float | None = 10.0
     vif_steps: int = 5
@@ -152,7 +155,8 @@ class CreditParameters:
         return SelectionRules(
             exclude=self.exclude,
             missing_max=self.missing_max,
-            iv_min=self.iv_threshold,
+            iv_min=self.iv_threshold if self.univariate_p is None else None,
+            p_max=self.univariate_p,
             correlation_max=self.correlation_max,
             vif_max=self.vif_max,
             vif_steps=self.vif_steps,
@@ -220,6 +224,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "table_minimum": (1, 10_000),
     "missing_max": (0.0, 1.0),
     "iv_threshold": (0.0, 10.0),
+    "univariate_p": (1e-6, 1.0),
     "correlation_max": (0.0, 1.0),
     "vif_max": (1.0, 4096.0),
     "vif_steps": (0, 1000),

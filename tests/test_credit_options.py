@@ -25,7 +25,8 @@ from parties.proposal import credit_manifest, opened
 
 BASE = {**JOB, "binning": "quantile"}
 TABLES = {"telecom.a": ["bank"], "fintech.b": ["bank"], "bank.a": ["bank", "telecom"]}
-MODEL = {"solver": "newton", "l2": 30, "l1_ratio": 0.6, "class_weight": "balanced"}
+MODEL = {"solver": "newton", "l2": 30, "l1_ratio": 0.6, "class_weight": "balanced",
+         "univariate_p": 1e-3}
 UNSTATED = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
 """Outputs that follow from others."""
 
@@ -182,6 +183,14 @@ def test_solver_penalty_and_class_weight_are_those_stated(balanced):
     assert abs(plain["card"]["base"] - unlike["card"]["base"]) > 5
 
 
+def test_the_screen_by_p_value_takes_the_place_of_that_by_iv(balanced):
+    results, plain = balanced
+    reasons = {r["feature"]: r["reason"] for r in results[0]["outputs"]["selection"]}
+    assert reasons == plain["reasons"]
+    assert "p_value" in reasons.values() and "iv" not in reasons.values()
+    assert len(plain["weights"]["bank"]) == 1
+
+
 def test_solvers_are_those_of_the_estimator():
     assert SOLVERS == logistic.SOLVERS
 
@@ -197,6 +206,7 @@ def test_parameters_of_options_are_checked():
         ({"table_minimum": 0}, "table_minimum is 0"),
         ({"open_iv": 1}, "open_iv is 1"),
         ({"solver": "lbfgs"}, "solver is 'lbfgs', expected one of auto"),
+        ({"univariate_p": 0}, "univariate_p is 0"),
         ({"l1_ratio": 1.1}, "l1_ratio is 1.1"),
         ({"class_weight": {"0": 1}}, "class_weight is"),
     ]:

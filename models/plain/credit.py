@@ -19,8 +19,9 @@ from models.plain.binning import job_breaks
 from models.plain.evaluation import auc, calibration, ks, lift, psi, roc
 from models.plain.logistic import fit_logistic
 from models.plain.scorecard import plain_scorecard
-from models.plain.selection import FeatureSelector
+from models.plain.selection import FeatureSelector, wald
 from models.plain.woe import closed_bins, woe_iv, woe_table
+from models.selection_rules import chi_limit
 from protocols.split import training_mask
 from protocols.table import PartyTable
 
@@ -83,7 +84,11 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         missing=[rules.missing] * len(names),
         names=names,
     )
-    useful = [f for f in initiator.features if information[f] >= parameters.iv_threshold]
+    useful = [
+        name
+        for name, cells in zip(names, counts, strict=True)
+        if name in initiator.features and _passes(cells, information[name], parameters)
+    ]
     selected = [name for name, kept in zip(names, selector.kept_, strict=True) if kept]
 
     result: dict[str, Any] = {
@@ -133,6 +138,13 @@ def common_rows(tables: Sequence[PartyTable]) -> dict[str, npt.NDArray[np.int64]
         name: np.array([positions[i] for i in common], dtype=np.int64)
         for name, positions in where.items()
     }
+
+
+def _passes(cells: Floats, iv: float, parameters: CreditParameters) -> bool:
+    """Whether a feature passes the screen of single variables."""
+    if parameters.univariate_p is None:
+        return iv >= parameters.iv_threshold
+    return wald(*cells.T) >= chi_limit(parameters.univariate_p)
 
 
 def _initiator(tables: Sequence[PartyTable]) -> PartyTable:
