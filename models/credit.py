@@ -7,15 +7,15 @@ most, so that the traffic depends on public shapes alone. Where bins are merged 
 owner learns which edges of its own features stay. Bin tables of named features open to named
 parties, small cells closed. To the initiator open, besides: why each feature stayed or
 went, the number of joint rows, the figures of both models on the rows held out, calibration, PSI,
-the IV of every feature and the card if the parameters say so, and score and reason codes of a few
-of its rows. WOE, other counts, weights and other scores never open. Shares of the model stay at
-each party.
+the IV of every feature, the card and the card's weights with their errors if the parameters say so,
+and score and reason codes of a few of its rows. WOE, other counts and weights, and other scores
+never open. Shares of the model stay at each party.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -23,16 +23,19 @@ import numpy as np
 from engine.errors import LocalProtocolError
 from models.credit_encode import CreditTable
 from models.credit_outputs import (
+    LEVEL,
     band_edges,
     bin_table,
     calibration_bands,
     figures,
+    regression_table,
     score_edges,
     stability,
 )
 from models.evaluation import evaluate_scores
 from models.evaluation_samples import calibration, psi
 from models.logistic import LogisticRegression
+from models.logistic_inference import SecretInference, inference
 from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
 from models.selection import Selection, select_features
@@ -75,6 +78,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
         selection, card = await job.select()
     with steps.step('train_joint'):
         joint = await job.train('joint', card.places, mpc.array(card.used))
+        regression = await job.regression(card, joint[0]) if parameters.inference else None
     with steps.step('train_bank'):
         own = np.flatnonzero(np.array(joined.owners) == 0)
         # Not what the joint selection leaves of its features: a bank alone would use them all.
@@ -85,6 +89,8 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
         points = await job.scorecard(card, joint[0])
     with steps.step('open'):
         outputs = await job.open(selection, card, opened, points)
+        if regression is not None:
+            outputs |= await job.open_regression(card, regression)
     return {'steps': steps.costs, 'outputs': outputs,
             'keep': await job.kept(card, points, joint[0], outputs)}
 
@@ -152,6 +158,21 @@ class _Job:
                         selected=selected,
                         checkpoint=self.checkpoints and self.checkpoints.of(name))
         return model, columns
+
+    async def regression(self, card: _Card, model) -> SecretInference:
+        """Wald statistics of the card's weights and the intercept, shared."""
+        found = await inference(self.mpc, model, LEVEL)
+        rows = [*np.flatnonzero(card.used), len(card.places)]
+        parts = {one.name: getattr(found, one.name).take(rows) for one in fields(found)}
+        return SecretInference(**parts)
+
+    async def open_regression(self, card: _Card, regression: SecretInference) -> dict[str, Any]:
+        """{"inference"} at the initiator, else empty."""
+        opened = await regression.open(self.mpc, 0)
+        if opened is None:
+            return {}
+        names = [self.joined.features[k] for k in card.kept]
+        return {'inference': regression_table(names, opened)}
 
     async def evaluate(self, joint, bank) -> dict[str, Any]:
         """Shared figures of both models on the slots held out; calibration and PSI of the joint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from models.evaluation_tables import calibration_table, confusion, gain_table, g
 from models.parameters import Scaling
 from protocols.binning_tables import OpenedTable
 
+LEVEL = 0.95
+"""Confidence level of the bounds of weights."""
 _STEP = 20
 
 
@@ -70,6 +73,14 @@ def bin_table(opened: OpenedTable, feature: int) -> list[dict[str, Any]]:
         bad, good = (int(n) if sums.any() else None for n in sums)
         rows.append({'bins': closed.tolist(), 'bad': bad, 'good': good})
     return rows
+
+
+def regression_table(features: list[str], opened: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Rows of the regression table from what `SecretInference.open` gave; the intercept comes last,
+    with None as its feature."""
+    rows = zip(*(opened[key].tolist() for key in opened), strict=True)
+    return [{'feature': name, **dict(zip(opened, row, strict=True))}
+            for name, row in zip([*features, None], rows, strict=True)]
 
 
 def stability(value: float) -> dict[str, Any]:

@@ -45,9 +45,10 @@ class CreditParameters:
     curve, ``bands`` of the gain table.
 
     Scorecard: ``scaling`` is a preset of `Scaling`; with ``open_card`` the points open to the
-    initiator, else they stay shared. For ``examples`` of the initiator's held-out rows score and
-    ``reasons`` reason codes open to it. The shares are kept as the model ``model``, with which at
-    most ``scores_per_day`` applicants may be scored per day (of UTC).
+    initiator, else they stay shared. With ``inference`` the weights of the joint model open to it,
+    with standard errors, z, p-values and 95 % bounds. For ``examples`` of the initiator's held-out
+    rows score and ``reasons`` reason codes open to it. The shares are kept as the model ``model``,
+    with which at most ``scores_per_day`` applicants may be scored per day (of UTC).
     """
 
     binning: str = "quantile"
@@ -81,6 +82,7 @@ class CreditParameters:
     bands: int = 10
     scaling: str = "default"
     open_card: bool = True
+    inference: bool = False
     examples: int = 5
     reasons: int = 4
     model: str = "scorecard"
@@ -109,6 +111,7 @@ class CreditParameters:
             ("class_weight", self.class_weight in (None, "balanced"), "balanced or null"),
             ("scaling", self.scaling in SCALINGS, f"one of {', '.join(SCALINGS)}"),
             ("open_card", isinstance(self.open_card, bool), "true or false"),
+            ("inference", isinstance(self.inference, bool), "true or false"),
             ("open_iv", isinstance(self.open_iv, bool), "true or false"),
             (
                 "model",

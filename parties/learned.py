@@ -29,6 +29,7 @@ _ZH_MEANING = {
     "selection": "每个特征被保留，或因哪条规则被剔除",
     "calibration": "联合模型各分数段中模型预期的违约数",
     "stability": "训练部分与测试部分分数分布的差异（PSI），一个数",
+    "inference": "联合模型的权重及其标准误、p 值与置信区间",
     "card": "评分卡：所用特征每个分箱的整数分值，以及基础分",
     "examples": "测试部分中若干家本方企业的分数与原因代码",
     "reasons": "本方每家申请企业失分最多的特征",
@@ -111,10 +112,13 @@ def _of_join(manifest: Manifest, say: Callable[[Told], str]) -> Sentences:
 def nobody(parameters: Mapping[str, Any]) -> list[str]:
     """What no party learned in a job with these parameters."""
     tables = ", but for the stated bin tables" if parameters.get("bin_tables") else ""
+    weights, woe = _unopened(parameters)
+    model = "The weights of the model, and the" if weights else "The"
+    values = "The WOE values, and the" if woe else "The"
     return [
         "Which businesses are in more than one party's data.",
-        "The weights of the model, and the score of any business but the stated examples.",
-        f"The WOE values, and the counts of good and bad in any bin of a feature{tables}.",
+        f"{model} score of any business but the stated examples.",
+        f"{values} counts of good and bad in any bin of a feature{tables}.",
         "Any feature value or label of another party.",
     ]
 
@@ -122,12 +126,19 @@ def nobody(parameters: Mapping[str, Any]) -> list[str]:
 def nobody_zh(parameters: Mapping[str, Any]) -> list[str]:
     """The same in Chinese."""
     tables = "（约定公开的分箱表除外）" if parameters.get("bin_tables") else ""
+    weights, woe = _unopened(parameters)
     return [
         "哪些企业同时出现在多方数据中。",
-        "模型的权重，以及所列示例之外任何企业的分数。",
-        f"WOE 值，以及特征的任何分箱中的好坏数量{tables}。",
+        f"{'模型的权重，以及' if weights else ''}所列示例之外任何企业的分数。",
+        f"{'WOE 值，以及' if woe else ''}特征的任何分箱中的好坏数量{tables}。",
         "其他参与方的任何特征值或标签。",
     ]
+
+
+def _unopened(parameters: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether weights, and whether WOE values stay unknown: points and weights give the latter."""
+    weights = not parameters.get("inference")
+    return weights, weights or not parameters.get("open_card", True)
 
 
 def _meaning_zh(manifest: Manifest, output: str) -> str:

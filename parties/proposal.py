@@ -61,9 +61,10 @@ def credit_manifest(
         join=Join(mode="shared", helpers=join_helpers(names), same_order=same_order),
         disclosure=(
             "No identifier opens to anybody, and no row's score but those of the stated examples.",
-            "Weights, WOE values and bin counts stay secret-shared and never open"
-            f"{_but(parameters)}; the points of an opened card are products of weights and WOE "
-            "values, rounded to whole numbers.",
+            f"{_shared(parameters)} stay secret-shared and never open{_but(parameters)}; the "
+            "points of an opened card are products of weights and WOE values, rounded to whole "
+            "numbers.",
+            *_of_weights(names[0], parameters),
             "Of each feature open its information value and why it stayed or went."
             if parameters.get("open_iv", True)
             else "Of each feature opens why it stayed or went; its information value stays "
@@ -163,6 +164,22 @@ def _scores(parameters: Mapping[str, Any]) -> int:
     return int(parameters.get("scores_per_day", CreditParameters.scores_per_day))
 
 
+def _shared(parameters: Mapping[str, Any]) -> str:
+    """What never opens of the model."""
+    weights = "" if parameters.get("inference") else "Weights, "
+    return f"{weights}WOE values and bin counts"
+
+
+def _of_weights(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a manifest says about weights that open."""
+    if not parameters.get("inference"):
+        return ()
+    said = f"The weights of the joint model open to {initiator}, with their standard errors."
+    if parameters.get("open_card", CreditParameters.open_card):
+        said += " With the points of the card they give it the WOE of each bin, roughly."
+    return (said,)
+
+
 def _but(parameters: Mapping[str, Any]) -> str:
     """Which of the counts open after all."""
     tables = parameters.get("bin_tables")
@@ -196,6 +213,7 @@ def opened(parameters: Mapping[str, Any]) -> set[str]:
         "breaks": not _merged(parameters),
         "bin_tables": not parameters.get("bin_tables"),
         "iv": not parameters.get("open_iv", True),
+        "inference": not parameters.get("inference"),
         "card": not parameters.get("open_card", True),
         "examples": parameters.get("examples", 5) == 0,
     }
@@ -253,6 +271,8 @@ _MEANINGS = {
     "expects in the test part.",
     "stability": "{initiator} learns one number, how far the scores of the training part and of "
     "the test part differ (PSI).",
+    "inference": "{initiator} learns the weights of the joint model, with standard errors, "
+    "p-values and confidence bounds.",
     "card": "{initiator} learns the scorecard: whole points for each bin of its features, and the "
     "base points.",
     "examples": "{initiator} learns score and reason codes of {n} of its businesses of the test "

@@ -18,15 +18,15 @@ from models.credit_encode import CreditTable
 from models.parameters import SOLVERS, CreditParameters
 from models.plain.credit import plain_credit
 from models.scorecard import Scorecard
-from parties.learned import learned, learned_zh, nobody
+from parties.learned import learned, learned_zh, nobody, nobody_zh
 from parties.policy import Holdings, decide
 from parties.programs import PROGRAMS
 from parties.proposal import credit_manifest, opened
 
 BASE = {**JOB, "binning": "quantile"}
 TABLES = {"telecom.a": ["bank"], "fintech.b": ["bank"], "bank.a": ["bank", "telecom"]}
-MODEL = {"solver": "newton", "l2": 30, "l1_ratio": 0.6, "class_weight": "balanced",
-         "univariate_p": 1e-3}
+MODEL = {"solver": "newton", "l2": 12, "l1_ratio": 0.6, "class_weight": "balanced",
+         "univariate_p": 1e-3, "inference": True}
 UNSTATED = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
 """Outputs that follow from others."""
 
@@ -173,14 +173,15 @@ def test_solver_penalty_and_class_weight_are_those_stated(balanced):
     results, plain = balanced
     outputs = results[0]["outputs"]
     assert outputs["features"] == plain["selected"]
-    assert 0 in plain["weights"]["joint"].values(), "the lasso removes one"
     for model in ("joint", "bank"):
         assert outputs["auc"][model] == pytest.approx(plain["auc"][model], abs=2e-3)
     points, twin = (np.array(card["points"]) for card in (outputs["card"], plain["card"]))
     np.testing.assert_allclose(points, twin, atol=1)
     assert abs(outputs["card"]["base"] - plain["card"]["base"]) <= 1
-    unlike = plain_credit(tables(), CreditParameters.from_json(BASE))
-    assert abs(plain["card"]["base"] - unlike["card"]["base"]) > 5
+    for name, value in (("l1_ratio", 0.0), ("class_weight", None)):
+        other = plain_credit(tables(), CreditParameters.from_json({**BASE, **MODEL, name: value}))
+        unlike = np.array([[*row, other["card"]["base"]] for row in other["card"]["points"]])
+        assert np.abs(unlike - np.column_stack([twin, [plain["card"]["base"]] * 3])).max() > 3
 
 
 def test_the_screen_by_p_value_takes_the_place_of_that_by_iv(balanced):
@@ -189,6 +190,29 @@ def test_the_screen_by_p_value_takes_the_place_of_that_by_iv(balanced):
     assert reasons == plain["reasons"]
     assert "p_value" in reasons.values() and "iv" not in reasons.values()
     assert len(plain["weights"]["bank"]) == 1
+
+
+def test_weights_and_their_errors_open_to_the_bank(balanced):
+    results, plain = balanced
+    outputs, twin = results[0]["outputs"], plain["inference"]
+    assert [r["feature"] for r in outputs["inference"]] == [*outputs["features"], None]
+    for key in ("weights", "errors", "z", "p", "low", "high"):
+        shown = [r[key] for r in outputs["inference"]]
+        np.testing.assert_allclose(shown, twin[key], atol=2e-3)
+    assert outputs["inference"][-1]["errors"] > 0.01
+    assert all(set(r["outputs"]) == {"features"} for r in results[1:])
+    assert set(outputs) - UNSTATED == opened({**BASE, **MODEL})
+    for card in (True, False):
+        agreed = manifest(inference=True, open_card=card)
+        assert decided(agreed) == () and agreed.outputs["inference"].receivers == ("bank",)
+        assert any("weights of the joint model" in s for s in learned(agreed)["bank"])
+        assert any("权重" in s for s in learned_zh(agreed)["bank"])
+        text = " ".join(agreed.disclosure)
+        assert "Weights, WOE" not in text and ("give it the WOE" in text) == card
+        closed = " ".join(nobody(agreed.parameters))
+        assert "weights" not in closed and ("WOE" not in closed) == card
+        assert any("WOE" in s for s in nobody_zh(agreed.parameters)) != card
+    assert "inference" not in manifest().outputs and "weights" in nobody({})[1]
 
 
 def test_solvers_are_those_of_the_estimator():
@@ -207,6 +231,7 @@ def test_parameters_of_options_are_checked():
         ({"open_iv": 1}, "open_iv is 1"),
         ({"solver": "lbfgs"}, "solver is 'lbfgs', expected one of auto"),
         ({"univariate_p": 0}, "univariate_p is 0"),
+        ({"inference": "yes"}, "inference is 'yes'"),
         ({"l1_ratio": 1.1}, "l1_ratio is 1.1"),
         ({"class_weight": {"0": 1}}, "class_weight is"),
     ]:

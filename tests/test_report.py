@@ -259,6 +259,15 @@ def test_the_report_of_a_job_that_opened_no_information_values(document):
     assert f"{len(document['selected'])} of 48 features" in out.getvalue()
 
 
+def test_the_report_shows_weights_that_opened(document):
+    assert "the weights of the model" in render_html(document)
+    row = {"weights": 0.51234, "errors": 0.1, "z": 5.12, "p": 0.0001, "low": 0.31, "high": 0.71}
+    document["inference"] = [{"feature": "bank.column_0", **row}, {"feature": None, **row}]
+    page = render_html(document)
+    assert page.count("0.5123") == 2 and "截距" in page and "Standard error" in page
+    assert "the weights of the model" not in page
+
+
 def test_files_are_written(document: dict[str, Any], tmp_path: Path) -> None:
     paths = write_report(document, tmp_path / "run", "zh")
     assert Path(paths["html"]).read_text(encoding="utf-8") == render_html(document, "zh")

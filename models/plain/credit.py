@@ -17,7 +17,7 @@ from models.credit_outputs import band_edges
 from models.parameters import CreditParameters, Scaling
 from models.plain.binning import job_breaks
 from models.plain.evaluation import auc, calibration, ks, lift, psi, roc
-from models.plain.logistic import fit_logistic
+from models.plain.logistic import PlainLogisticRegression, fit_logistic
 from models.plain.scorecard import plain_scorecard
 from models.plain.selection import FeatureSelector, wald
 from models.plain.woe import closed_bins, woe_iv, woe_table
@@ -33,7 +33,8 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
 
     ``bank`` in the result stands for the initiator's features alone.  Features are named
     ``party.column``; ``breaks`` are the inner edges of their bins, ``bin_tables`` by feature the
-    counts (bins, 2) of those that open, and which of their bins stay closed.
+    counts (bins, 2) of those that open, and which of their bins stay closed; ``inference``, if
+    asked for, are the Wald statistics of the joint model, the intercept's last.
     """
     initiator = _initiator(tables)
     assert initiator.label is not None
@@ -119,6 +120,13 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         result["weights"][name] = dict(zip(features, model.weights.tolist(), strict=True))
         result["intercept"][name] = model.intercept
         if name == "joint":
+            if parameters.inference:
+                fitted = PlainLogisticRegression(
+                    C=1 / parameters.l2,
+                    l1_ratio=parameters.l1_ratio,
+                    class_weight=parameters.class_weight,
+                ).fit(chosen[train], label[train])
+                result["inference"] = vars(fitted.inference())
             woe = np.array([values_of[f] for f in features])
             scaling = Scaling.preset(parameters.scaling)
             card = plain_scorecard(features, woe, *model.raw, scaling)

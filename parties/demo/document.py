@@ -63,6 +63,7 @@ def build(
         "bin_tables": outputs.get("bin_tables", {}),
         "card": outputs.get("card"),
         "card_plaintext": _same_points(outputs.get("card"), plain.get("card")),
+        "inference": outputs.get("inference", []),
         "examples": outputs.get("examples", []),
         **{name: outputs[name] for name in _TABLES},
         "seconds": _in_order({**step_seconds(watch), **seconds}),

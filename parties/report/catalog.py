@@ -160,6 +160,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "col_missing": ("missing", "缺失"),
     "own_breaks": ("Limits of {initiator}’s own bins", "{initiator}自有特征的分箱边界"),
     "col_breaks": ("Upper limits of the bins", "各箱上界"),
+    # Weights
+    "inference": ("The weights of the model", "模型的权重"),
+    "inference_note": (
+        "Logistic regression on WOE values: weights, standard errors, Wald’s z and p-value, and "
+        "bounds of 95 % confidence. Features were chosen on the same rows, so p-values flatter "
+        "them. Opened to {initiator} only.",
+        "以 WOE 值为自变量的逻辑回归：权重、标准误、Wald z 值与 p 值，以及 95% 置信区间。特征由"
+        "同一批数据选出，故 p 值偏乐观。只向{initiator}公开。",
+    ),
+    "intercept": ("intercept", "截距"),
+    "col_weight": ("Weight", "权重"),
+    "col_error": ("Standard error", "标准误"),
+    "col_low": ("From", "下限"),
+    "col_high": ("To", "上限"),
     # Reason codes
     "examples": ("Why an applicant gets its score", "申请企业得分的原因"),
     "examples_note": (
