@@ -4,17 +4,18 @@ One label owner (party 0, the initiator) and three partners. Rows that some part
 the computation with a shared zero weight. Which features the card uses opens to everybody: they
 must be supplied for every applicant; the card is then trained on as many columns as it may have at
 most, so that the traffic depends on public shapes alone. Where bins are merged by the label, each
-owner learns which edges of its own features stay. To the initiator open, besides: the IV of every
-feature, why each stayed or went, the number of joint rows, the figures of both models on the rows
-held out, calibration, PSI, the card if the parameters say so, and score and reason codes of a few
-of its rows. WOE, counts, weights and other scores never open. Shares of the model stay at each
-party.
+owner learns which edges of its own features stay. Bin tables of named features open to named
+parties, small cells closed. To the initiator open, besides: why each feature stayed or
+went, the number of joint rows, the figures of both models on the rows held out, calibration, PSI,
+the IV of every feature, the card and the card's weights with their errors if the parameters say so,
+and score and reason codes of a few of its rows. WOE, other counts and weights, and other scores
+never open. Shares of the model stay at each party.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,23 @@ import numpy as np
 from engine.errors import LocalProtocolError
 from models.credit_encode import CreditTable
 from models.credit_outputs import (
+    LEVEL,
     band_edges,
+    bin_table,
     calibration_bands,
     figures,
+    regression_table,
     score_edges,
     stability,
 )
 from models.evaluation import evaluate_scores
 from models.evaluation_samples import calibration, psi
 from models.logistic import LogisticRegression
+from models.logistic_inference import SecretInference, inference
 from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
 from models.selection import Selection, select_features
+from models.selection_rules import chi_limit
 from models.store import Checkpoints
 from protocols.steps import Progress, Steps
 from protocols.table import PartyTable
@@ -41,7 +47,8 @@ from protocols.table import PartyTable
 STEPS = ('join', 'woe_iv', 'select', 'train_joint', 'train_bank', 'evaluate', 'scorecard', 'open')
 
 _PASSES = 3
-"""Passes after those over the sample; the weights are then within 10^-4 of the optimum's."""
+"""Passes of the solver `sampled` after those over the sample; the weights are then within 10^-4 of
+the optimum's."""
 
 
 async def credit_program(mpc, *, parties: list[str], table: PartyTable,
@@ -56,8 +63,8 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     trainings keep their steps there, and go on from those they find.
 
     Returns {"steps": {step: cost}, "outputs": {...}, "keep": {...}}. The outputs of the partners
-    are the features of the card, and the edges of their own bins where those follow from the
-    label; "keep" is what `models.serving` scores with later.
+    are the features of the card, the edges of their own bins where those follow from the label, and
+    the bin tables that they are to receive; "keep" is what `models.serving` scores with later.
     Raises LocalProtocolError `too-few-common-rows`, `no-features`, `unknown-feature`.
     """
     steps = Steps(mpc, progress)
@@ -71,17 +78,19 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
         selection, card = await job.select()
     with steps.step('train_joint'):
         joint = await job.train('joint', card.places, mpc.array(card.used))
+        regression = await job.regression(card, joint[0]) if parameters.inference else None
     with steps.step('train_bank'):
         own = np.flatnonzero(np.array(joined.owners) == 0)
         # Not what the joint selection leaves of its features: a bank alone would use them all.
-        useful = 1 - (selection.iv.take(own) < parameters.iv_threshold)
-        bank = await job.train('bank', own, useful)
+        bank = await job.train('bank', own, job.useful(selection, own))
     with steps.step('evaluate'):
         opened = await job.evaluate(joint, bank)
     with steps.step('scorecard'):
         points = await job.scorecard(card, joint[0])
     with steps.step('open'):
         outputs = await job.open(selection, card, opened, points)
+        if regression is not None:
+            outputs |= await job.open_regression(card, regression)
     return {'steps': steps.costs, 'outputs': outputs,
             'keep': await job.kept(card, points, joint[0], outputs)}
 
@@ -128,17 +137,42 @@ class _Job:
         places = np.sort(np.append(np.flatnonzero(kept), others))
         return found, _Card(places, kept[places])
 
+    def useful(self, selection: Selection, places: np.ndarray) -> Any:
+        """Shared bits: which of some features pass the screen of single variables."""
+        rules = self.parameters.rules
+        if rules.p_max is None:
+            return 1 - (selection.iv.take(places) < rules.iv_min)
+        return 1 - (selection.wald.take(places) < chi_limit(rules.p_max))
+
     async def train(self, name: str, places: Sequence[int] | np.ndarray,
                     selected: Any) -> tuple[Any, Any]:
         """(model, columns): a model on some of the features, trained on the training slots."""
         joined, parameters = self.joined, self.parameters
         columns = joined.columns.take([*places, len(joined.features)], axis=1)
-        model = LogisticRegression(C=1 / parameters.l2, solver='sampled',
-                                   max_iter=parameters.iterations or _PASSES, monitor='none')
+        passes = _PASSES if parameters.solver == 'sampled' else None
+        model = LogisticRegression(
+            C=1 / parameters.l2, l1_ratio=parameters.l1_ratio, solver=parameters.solver,
+            class_weight=parameters.class_weight, max_iter=parameters.iterations or passes,
+            monitor='none')
         await model.fit(self.mpc, columns[:joined.train], joined.classes[:joined.train, 0],
                         selected=selected,
                         checkpoint=self.checkpoints and self.checkpoints.of(name))
         return model, columns
+
+    async def regression(self, card: _Card, model) -> SecretInference:
+        """Wald statistics of the card's weights and the intercept, shared."""
+        found = await inference(self.mpc, model, LEVEL)
+        rows = [*np.flatnonzero(card.used), len(card.places)]
+        parts = {one.name: getattr(found, one.name).take(rows) for one in fields(found)}
+        return SecretInference(**parts)
+
+    async def open_regression(self, card: _Card, regression: SecretInference) -> dict[str, Any]:
+        """{"inference"} at the initiator, else empty."""
+        opened = await regression.open(self.mpc, 0)
+        if opened is None:
+            return {}
+        names = [self.joined.features[k] for k in card.kept]
+        return {'inference': regression_table(names, opened)}
 
     async def evaluate(self, joint, bank) -> dict[str, Any]:
         """Shared figures of both models on the slots held out; calibration and PSI of the joint
@@ -180,11 +214,13 @@ class _Job:
         return result
 
     async def open(self, selection: Selection, card: _Card, evaluated, points) -> dict[str, Any]:
-        """Open the agreed outputs to the initiator; elsewhere {"features"}, and "breaks" where
-        the own ones follow from the label."""
+        """Open the agreed outputs to the initiator; elsewhere {"features"}, "breaks" where the own
+        ones follow from the label, and "bin_tables" that this party receives."""
         mpc, joined = self.mpc, self.joined
         breaks = self._own_breaks()
-        record: Any = await selection.open(mpc, 0, reveal='values', values=('iv',))
+        # Without values the record says only which rule a feature failed.
+        values = ('iv',) if self.parameters.open_iv else ()
+        record: Any = await selection.open(mpc, 0, reveal='values', values=values)
         opened = {name: await f.open(mpc, 0) for name, f in evaluated['figures'].items()}
         sums, index = await mpc.output([evaluated['calibration'],
                                         evaluated['psi'].reshape(1)], 0)
@@ -196,16 +232,19 @@ class _Job:
         everybody: dict[str, Any] = {'features': features}
         if joined.rules.merges:
             everybody['breaks'] = breaks
+        if tables := await self._bin_tables():
+            everybody['bin_tables'] = tables
         if not joined.initiates:
             return everybody
         train, test = joined.common_rows
         outputs = {'rows_joint': train + test, 'rows_joint_train': train, 'rows_joint_test': test,
                    **everybody,
-                   'iv': {row['feature']: row['iv'] for row in record},
                    'selection': record,
                    **figures(opened, self.scaling, self.parameters.bands),
                    'calibration': calibration_bands(sums, self.scaling),
                    'stability': stability(float(index[0]))}
+        if self.parameters.open_iv:
+            outputs['iv'] = {row['feature']: row['iv'] for row in record}
         if full is not None:
             outputs['card'] = {
                 'features': features, 'base': full.base,
@@ -218,6 +257,19 @@ class _Job:
                 for who, score, row in zip(joined.example_ids, *shown, strict=True)
                 if who is not None]
         return outputs
+
+    async def _bin_tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Open the tables to their receivers: those by feature that this party receives."""
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for feature, names in self.parameters.bin_tables.items():
+            receivers = tuple(sorted(map(self.joined.parties.index, names)))
+            groups.setdefault(receivers, []).append(feature)
+        found: dict[str, list[dict[str, Any]]] = {}
+        for receivers, features in groups.items():
+            opened = await self.joined.tables_of(features).open(self.mpc, list(receivers))
+            if opened is not None:
+                found |= {name: bin_table(opened, k) for k, name in enumerate(features)}
+        return found
 
     def _own_breaks(self) -> dict[str, list[float]]:
         """Inner edges of the bins of this party's features."""

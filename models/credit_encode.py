@@ -3,7 +3,8 @@
 Rows of the initiator that some partner lacks stay in the table with a shared zero weight, so
 neither traffic nor shapes depend on who matched. Where bins are merged by the label, an owner first
 shares pre-bins, several counters to a word; which of their edges stay opens to it alone, and it
-applies them.
+applies them. Of a feature whose bin table opens, the bins that stay closed count as one everywhere,
+so that nothing else that opens tells more of them than the table does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from models.own_bins import bins_of, first_breaks
 from protocols.binning import kept_breaks, one_hot
 from protocols.binning_counts import counts_of_words, packed_words, packing
 from protocols.binning_merge import open_boundaries
+from protocols.binning_tables import SuppressedTables, suppress
 from protocols.join import SecureJoin, split_order, training_slots
 from protocols.split import training_mask
 from protocols.table import PartyTable
@@ -37,8 +39,9 @@ class CreditTable:
     do not count; of every feature `counts` (d, bins, 2), `woe` (d, bins) and `terms` (d, bins) as
     `woe_terms` has them; `encoding` (d, bins), the WOE that `columns` hold; `examples`
     (e, d·bins), the bin indicators of the first rows held out, `example_ids` whose they are (at the
-    initiator; None for padding); `breaks` of this party's own features. `rules` are those of the
-    bins.
+    initiator; None for padding); `breaks` of this party's own features; `tables`, by feature, those
+    that will open. If any will, `counts`, `woe` and `terms` have one bin more: of these features
+    that of all closed bins, which have no rows elsewhere. `rules` are those of the bins.
     """
 
     def __init__(self, mpc: Any, parties: list[str], table: PartyTable,
@@ -52,13 +55,15 @@ class CreditTable:
         self.slots = training_slots(self.rows[0], parameters.test_share)
         self.rules = parameters.bin_rules
         self.breaks: dict[str, list[float]] = {}
+        self.tables: dict[str, SuppressedTables] = {}
         self.common_rows: list[int] = []
         self.example_ids: list[str | None] = []
-        unknown = sorted(set(self.rules.breaks) - set(self.features))
-        if unknown:
-            raise LocalProtocolError(
-                'unknown-feature', f'breaks are given for {", ".join(unknown)}, which no party '
-                'brings', step='woe_iv', remedy='name features of the manifest as party.column')
+        for what, named in (('breaks are given for', self.rules.breaks),
+                            ('bin tables shall open of', parameters.bin_tables)):
+            if unknown := sorted(set(named) - set(self.features)):
+                raise LocalProtocolError(
+                    'unknown-feature', f'{what} {", ".join(unknown)}, which no party brings',
+                    step='woe_iv', remedy='name features of the manifest as party.column')
 
     @property
     def initiates(self) -> bool:
@@ -125,8 +130,13 @@ class CreditTable:
             indicators = self._joined.columns(party, self._indicators(party, block),
                                               len(block) * bins)
             counts = bin_counts(indicators[:train], training).reshape(len(block), bins, 2)
+            closed = None
+            if self.parameters.bin_tables:
+                counts, closed = self._suppress(party, block, counts)
             woe, terms = woe_terms(mpc, counts, totals)
             encoding = woe * (1 - (counts.sum(2) < self.parameters.min_bin_rows))
+            if closed is not None:
+                encoding = encoding[:, :bins] + closed * encoding[:, bins:]
             parts['columns'].append(encode_woe(mpc, indicators, encoding))
             parts['examples'].append(self._shown(party, indicators, len(block)))
             for key, value in (('counts', counts), ('woe', woe), ('terms', terms),
@@ -144,6 +154,33 @@ class CreditTable:
             mpc.concatenate(parts[key]) for key in ('counts', 'woe', 'terms', 'encoding'))
         await self.columns.ready()
         await self.examples.ready()
+
+    def _suppress(self, party, block, counts):
+        """(counts with one bin more, bits of the closed bins) of a block's features: where a table
+        will open, its closed bins have their rows in the added bin."""
+        mpc, (features, bins, _) = self.mpc, counts.shape
+        names = [f'{self.parties[party]}.{column}' for column in block]
+        own = [k for k, name in enumerate(names) if name in self.parameters.bin_tables]
+        counts = mpc.concatenate([counts, mpc.array(np.zeros((features, 1, 2), np.int64))], axis=1)
+        closed = mpc.array(np.zeros((features, bins), np.int64))
+        if not own:
+            return counts, closed
+        # Many bins are empty because the feature has few values: they need not be hidden.
+        tables = suppress(mpc, counts.take(own, axis=0)[:, :bins], self.parameters.table_minimum,
+                          zeros_disclosive=False)
+        self.tables |= {names[k]: tables.take([i]) for i, k in enumerate(own)}
+        pooled = mpc.concatenate([tables.counts, tables.sums.reshape(-1, 1, 2)], axis=1)
+        places = np.arange(features)
+        places[own] = features + np.arange(len(own))
+        return (mpc.concatenate([counts, pooled]).take(places, axis=0),
+                mpc.concatenate([closed, tables.closed]).take(places, axis=0))
+
+    def tables_of(self, features: list[str]) -> SuppressedTables:
+        """The tables of some features of which they will open."""
+        parts = [self.tables[name] for name in features]
+        counts, closed, sums = (self.mpc.concatenate([getattr(p, key) for p in parts])
+                                for key in ('counts', 'closed', 'sums'))
+        return SuppressedTables(counts, closed, sums, self.parameters.table_minimum)
 
     async def _merge(self):
         """Merge the pre-bins of all features by the label, and keep the edges of the own ones."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from models.evaluation_tables import calibration_table, confusion, gain_table, gini, psi_band
 from models.parameters import Scaling
+from protocols.binning_tables import OpenedTable
 
+LEVEL = 0.95
+"""Confidence level of the bounds of weights."""
 _STEP = 20
 
 
@@ -55,6 +59,28 @@ def calibration_bands(sums: np.ndarray, scaling: Scaling) -> list[dict[str, Any]
     named = [{**row, 'from': low, 'to': high}
              for row, low, high in zip(rows, ends[:-1], ends[1:], strict=True)]
     return [row for row in named if row['rows']]
+
+
+def bin_table(opened: OpenedTable, feature: int) -> list[dict[str, Any]]:
+    """One opened table: rows of `bins` (their places) with `bad` and `good`; at last the closed
+    bins as one row, with None where their sums stay closed too."""
+    closed, sums = np.flatnonzero(opened.closed[feature]), opened.closed_sums[feature]
+    counts = opened.counts[feature]
+    rows: list[dict[str, Any]] = [
+        {'bins': [int(k)], 'bad': int(counts[k, 0]), 'good': int(counts[k, 1])}
+        for k in np.flatnonzero(~opened.closed[feature])]
+    if len(closed):
+        bad, good = (int(n) if sums.any() else None for n in sums)
+        rows.append({'bins': closed.tolist(), 'bad': bad, 'good': good})
+    return rows
+
+
+def regression_table(features: list[str], opened: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Rows of the regression table from what `SecretInference.open` gave; the intercept comes last,
+    with None as its feature."""
+    rows = zip(*(opened[key].tolist() for key in opened), strict=True)
+    return [{'feature': name, **dict(zip(opened, row, strict=True))}
+            for name, row in zip([*features, None], rows, strict=True)]
 
 
 def stability(value: float) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from models.selection_rules import SelectionRules
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _LARGEST = 1e300
 
+SOLVERS = ("auto", "newton", "sampled", "accelerated", "minibatch")
+"""The solvers of `models.logistic`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CreditParameters:
@@ -21,23 +24,31 @@ class CreditParameters:
 
     Bins: ``binning`` is a method of `BinningRules`, which says what ``max_bins`` (None: 10 quantile
     bins, 8 by any other method), ``min_share``, ``prebins``, ``special_values`` and ``breaks``
-    mean; the WOE of a bin with fewer than ``min_bin_rows`` joint training rows is 0.
+    mean; the WOE of a bin with fewer than ``min_bin_rows`` joint training rows is 0. ``bin_tables``
+    are features whose bin tables open, with the parties that receive them: bins with fewer than
+    ``table_minimum`` bad or good rows stay closed, and count as one bin in all that is computed.
 
     Selection, in this order: features of ``exclude`` (``party.column``) go, then those with a
     larger share of missing values than ``missing_max``, with an information value below
-    ``iv_threshold``, correlated by more than ``correlation_max`` with one of higher value, of a
-    variance inflation above ``vif_max`` (at most ``vif_steps`` go); at last ``stepwise`` (`forward`
-    or `both`), by Akaike's criterion or the p-value ``stepwise_p``, takes at most ``max_features``.
-    None leaves a rule out; without stepwise ``max_features`` says nothing.
+    ``iv_threshold`` (or, if ``univariate_p`` is given, in its place with a larger p-value by Wald's
+    test of the logistic regression on the feature's WOE alone), correlated by more than
+    ``correlation_max`` with one of higher value, of a variance inflation above ``vif_max`` (at most
+    ``vif_steps`` go); at last ``stepwise`` (`forward` or `both`), by Akaike's criterion or the
+    p-value ``stepwise_p``, takes at most ``max_features``. None leaves a rule out; without stepwise
+    ``max_features`` says nothing. Information values open to the initiator unless ``open_iv`` is
+    false.
 
     Model: ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is
-    the ridge penalty on the standardised weights; ``iterations`` of the solver (its own number if
-    None). ``roc_points`` steps of the ROC curve, ``bands`` of the gain table.
+    the penalty on the standardised weights, of which ``l1_ratio`` is a lasso's and the rest ridge;
+    ``class_weight`` None or `balanced`; ``solver`` and ``iterations`` of it (its own number if
+    None), as `LogisticRegression` has them, all for both models. ``roc_points`` steps of the ROC
+    curve, ``bands`` of the gain table.
 
     Scorecard: ``scaling`` is a preset of `Scaling`; with ``open_card`` the points open to the
-    initiator, else they stay shared. For ``examples`` of the initiator's held-out rows score and
-    ``reasons`` reason codes open to it. The shares are kept as the model ``model``, with which at
-    most ``scores_per_day`` applicants may be scored per day (of UTC).
+    initiator, else they stay shared. With ``inference`` the weights of the joint model open to it,
+    with standard errors, z, p-values and 95 % bounds. For ``examples`` of the initiator's held-out
+    rows score and ``reasons`` reason codes open to it. The shares are kept as the model ``model``,
+    with which at most ``scores_per_day`` applicants may be scored per day (of UTC).
     """
 
     binning: str = "quantile"
@@ -47,23 +58,31 @@ class CreditParameters:
     special_values: tuple[float, ...] = ()
     breaks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     min_bin_rows: int = 10
+    bin_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    table_minimum: int = 10
     exclude: tuple[str, ...] = ()
     missing_max: float = 0.95
     iv_threshold: float = 0.02
+    univariate_p: float | None = None
     correlation_max: float | None = 0.7
     vif_max: float | None = 10.0
     vif_steps: int = 5
     stepwise: str | None = "forward"
     stepwise_p: float | None = None
     max_features: int = 20
+    open_iv: bool = True
     test_share: float = 0.3
     l2: float = 1.0
     split_seed: int = 20260701
+    l1_ratio: float = 0.0
+    class_weight: str | None = None
+    solver: str = "sampled"
     iterations: int | None = None
     roc_points: int = 50
     bands: int = 10
     scaling: str = "default"
     open_card: bool = True
+    inference: bool = False
     examples: int = 5
     reasons: int = 4
     model: str = "scorecard"
@@ -82,11 +101,18 @@ class CreditParameters:
         )
         named = {name: _numbers(f"breaks of {name}", b) for name, b in self.breaks.items()}
         object.__setattr__(self, "breaks", named)
+        # In one order at all parties: they open one after the other.
+        tables = {name: _receivers(name, to) for name, to in sorted(self.bin_tables.items())}
+        object.__setattr__(self, "bin_tables", tables)
         for name, right, expected in (
             ("exclude", all(isinstance(name, str) for name in self.exclude), "names of features"),
             ("stepwise", self.stepwise in (None, "forward", "both"), "forward, both or null"),
+            ("solver", self.solver in SOLVERS, f"one of {', '.join(SOLVERS)}"),
+            ("class_weight", self.class_weight in (None, "balanced"), "balanced or null"),
             ("scaling", self.scaling in SCALINGS, f"one of {', '.join(SCALINGS)}"),
             ("open_card", isinstance(self.open_card, bool), "true or false"),
+            ("inference", isinstance(self.inference, bool), "true or false"),
+            ("open_iv", isinstance(self.open_iv, bool), "true or false"),
             (
                 "model",
                 isinstance(self.model, str) and _NAME.match(self.model),
@@ -132,7 +158,8 @@ class CreditParameters:
         return SelectionRules(
             exclude=self.exclude,
             missing_max=self.missing_max,
-            iv_min=self.iv_threshold,
+            iv_min=self.iv_threshold if self.univariate_p is None else None,
+            p_max=self.univariate_p,
             correlation_max=self.correlation_max,
             vif_max=self.vif_max,
             vif_steps=self.vif_steps,
@@ -150,7 +177,8 @@ class CreditParameters:
         """A plain dict for the manifest; ``from_json`` reads it back."""
         lists = {name: list(getattr(self, name)) for name in ("exclude", "special_values")}
         breaks = {name: list(edges) for name, edges in self.breaks.items()}
-        return {**asdict(self), **lists, "breaks": breaks}
+        tables = {name: list(parties) for name, parties in self.bin_tables.items()}
+        return {**asdict(self), **lists, "breaks": breaks, "bin_tables": tables}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> CreditParameters:
@@ -163,8 +191,9 @@ class CreditParameters:
             )
         if not isinstance(document.get("exclude", []), list | tuple):
             raise ValueError("parameter exclude is no list, expected names of features")
-        if not isinstance(document.get("breaks", {}), Mapping):
-            raise ValueError("parameter breaks is no object, expected edges by feature")
+        for name, expected in (("breaks", "edges"), ("bin_tables", "receivers")):
+            if not isinstance(document.get(name, {}), Mapping):
+                raise ValueError(f"parameter {name} is no object, expected {expected} by feature")
         return cls(**document)
 
 
@@ -181,13 +210,24 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
+def _receivers(feature: str, parties: Any) -> tuple[str, ...]:
+    named = isinstance(parties, list | tuple) and all(isinstance(p, str) for p in parties)
+    if not named or not parties or len(set(parties)) != len(parties):
+        raise ValueError(
+            f"bin_tables of {feature} is {parties!r}, expected a list of parties, each once"
+        )
+    return tuple(parties)
+
+
 _RANGES: dict[str, tuple[float, float]] = {
     "max_bins": (2, 50),
     "min_share": (0.0001, 0.5),
     "prebins": (2, 50),
     "min_bin_rows": (0, 10_000),
+    "table_minimum": (1, 10_000),
     "missing_max": (0.0, 1.0),
     "iv_threshold": (0.0, 10.0),
+    "univariate_p": (1e-6, 1.0),
     "correlation_max": (0.0, 1.0),
     "vif_max": (1.0, 4096.0),
     "vif_steps": (0, 1000),
@@ -195,6 +235,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_features": (1, 1000),
     "test_share": (0.05, 0.95),
     "l2": (1e-3, 1e6),
+    "l1_ratio": (0.0, 1.0),
     "split_seed": (0, 2**63 - 1),
     "iterations": (1, 1000),
     "roc_points": (5, 1000),

@@ -10,12 +10,11 @@ caller to say: the bits, or also the rule that a feature failed, or also named v
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from models.selection_rules import REASONS, SelectionRules
+from models.selection_rules import REASONS, SelectionRules, chi_limit
 from protocols.correlation import FRAC, correlation, drop_collinear, drop_correlated
 from protocols.stepwise import stepwise
 from protocols.woe import woe_terms
@@ -99,7 +98,8 @@ async def select_features(mpc, columns, label, counts, *, names, missing: int, w
         alive = after
     limit = round(_SHARE_UNIT * rules.missing_max)
     stay('missing', alive * (1 - (limit * totals.sum(1) < _SHARE_UNIT * empty)))
-    stay('iv', alive * (1 - (iv < rules.iv_min)))
+    if rules.iv_min is not None:
+        stay('iv', alive * (1 - (iv < rules.iv_min)))
     statistic = None
     if rules.p_max is not None:
         statistic, significant = wald(mpc, counts, woe, rules.p_max)
@@ -144,4 +144,4 @@ def wald(mpc, counts, woe, p_max: float):
     square = mpc.multiply(once, woe, 24).sum(1)
     inverse = mpc.reciprocal(total, FRAC)
     statistic = square - mpc.multiply(mean, mpc.multiply(mean, inverse, 24), 24)
-    return statistic, 1 - (statistic < NormalDist().inv_cdf(1 - p_max / 2) ** 2)
+    return statistic, 1 - (statistic < chi_limit(p_max))

@@ -9,6 +9,11 @@ REASONS = ("kept", "excluded", "missing", "iv", "p_value", "correlation", "vif",
 """Why a feature stayed or went: its place is the code that the shares hold."""
 
 
+def chi_limit(p: float) -> float:
+    """The chi-square statistic (one degree of freedom) whose p-value is p."""
+    return NormalDist().inv_cdf(1 - p / 2) ** 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class SelectionRules:
     """Rules in the order in which they apply; None leaves one out.
@@ -23,7 +28,7 @@ class SelectionRules:
 
     exclude: tuple[str, ...] = ()
     missing_max: float = 0.95
-    iv_min: float = 0.02
+    iv_min: float | None = 0.02
     p_max: float | None = None
     correlation_max: float | None = 0.7
     vif_max: float | None = 10.0
@@ -52,7 +57,7 @@ class SelectionRules:
         """The chi-square statistic from which a feature enters stepwise."""
         if self.criterion == "aic":
             return 2.0
-        return NormalDist().inv_cdf(1 - self.stepwise_p / 2) ** 2
+        return chi_limit(self.stepwise_p)
 
     @property
     def leave(self) -> float | None:

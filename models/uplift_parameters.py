@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from models.binning_rules import BinningRules
 
@@ -28,8 +28,10 @@ class UpliftParameters:
     iterations: int = 24
     points: int = 50
 
-    # What `models.credit_encode` asks besides: every bin counts, and no single row is shown.
+    # What `models.credit_encode` asks besides: every bin counts, no table opens, and no single row
+    # is shown.
     min_bin_rows = 0
+    bin_tables: ClassVar[dict[str, tuple[str, ...]]] = {}
     examples = 0
 
     def __post_init__(self) -> None:

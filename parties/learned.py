@@ -5,7 +5,8 @@ stand in the report afterwards. They state what the protocols show to a party th
 what colluding parties could put together is in `docs/security.md`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from parties.join_learned import Told, told
 from parties.manifest import Applicants, Inputs, KeyedList, Keys, Manifest, Nothing
@@ -23,9 +24,12 @@ _ZH_MEANING = {
     "scores": "两个模型中好、坏企业的分数直方图",
     "features": "评分卡使用哪些特征（所有各方均得知）",
     "breaks": "本方特征的分箱边界（由发起方企业的违约情况决定；各方只得知自己特征的边界）",
+    "bin_tables": "参数 bin_tables 为其指定的特征在训练部分各分箱的违约数与正常数（其中任一数低于"
+    "约定下限的分箱及会泄露它们的分箱不公开，无行的分箱按空公开）",
     "selection": "每个特征被保留，或因哪条规则被剔除",
     "calibration": "联合模型各分数段中模型预期的违约数",
     "stability": "训练部分与测试部分分数分布的差异（PSI），一个数",
+    "inference": "联合模型的权重及其标准误、p 值与置信区间",
     "card": "评分卡：所用特征每个分箱的整数分值，以及基础分",
     "examples": "测试部分中若干家本方企业的分数与原因代码",
     "reasons": "本方每家申请企业失分最多的特征",
@@ -48,6 +52,8 @@ def learned(manifest: Manifest) -> Sentences:
         received = [o.meaning for o in manifest.outputs.values() if party in o.receivers]
         owners = _helped(manifest, party)
         sentences = [f"Outputs: {meaning}" for meaning in received]
+        if tables := _tables(manifest, party):
+            sentences.append(f"The bin tables that it received are of {', '.join(tables)}.")
         if not received:
             sentences.append("It received no output of the job.")
         if owners:
@@ -78,6 +84,8 @@ def learned_zh(manifest: Manifest) -> Sentences:
         received = [name for name, o in manifest.outputs.items() if party in o.receivers]
         owners = _helped(manifest, party)
         sentences = [f"输出：{_meaning_zh(manifest, n)}。" for n in received]
+        if tables := _tables(manifest, party):
+            sentences.append(f"所得分箱表属于以下特征：{'、'.join(tables)}。")
         if not received:
             sentences.append("没有收到任何输出。")
         if owners:
@@ -101,24 +109,36 @@ def _of_join(manifest: Manifest, say: Callable[[Told], str]) -> Sentences:
     }
 
 
-def nobody() -> list[str]:
-    """What no party learned."""
+def nobody(parameters: Mapping[str, Any]) -> list[str]:
+    """What no party learned in a job with these parameters."""
+    tables = ", but for the stated bin tables" if parameters.get("bin_tables") else ""
+    weights, woe = _unopened(parameters)
+    model = "The weights of the model, and the" if weights else "The"
+    values = "The WOE values, and the" if woe else "The"
     return [
         "Which businesses are in more than one party's data.",
-        "The weights of the model, and the score of any business but the stated examples.",
-        "The WOE values, and the counts of good and bad in any bin of a feature.",
+        f"{model} score of any business but the stated examples.",
+        f"{values} counts of good and bad in any bin of a feature{tables}.",
         "Any feature value or label of another party.",
     ]
 
 
-def nobody_zh() -> list[str]:
+def nobody_zh(parameters: Mapping[str, Any]) -> list[str]:
     """The same in Chinese."""
+    tables = "（约定公开的分箱表除外）" if parameters.get("bin_tables") else ""
+    weights, woe = _unopened(parameters)
     return [
         "哪些企业同时出现在多方数据中。",
-        "模型的权重，以及所列示例之外任何企业的分数。",
-        "WOE 值，以及特征的任何分箱中的好坏数量。",
+        f"{'模型的权重，以及' if weights else ''}所列示例之外任何企业的分数。",
+        f"{'WOE 值，以及' if woe else ''}特征的任何分箱中的好坏数量{tables}。",
         "其他参与方的任何特征值或标签。",
     ]
+
+
+def _unopened(parameters: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether weights, and whether WOE values stay unknown: points and weights give the latter."""
+    weights = not parameters.get("inference")
+    return weights, weights or not parameters.get("open_card", True)
 
 
 def _meaning_zh(manifest: Manifest, output: str) -> str:
@@ -160,6 +180,14 @@ def _everybody_zh(manifest: Manifest) -> str:
         Nothing: _asked_zh(manifest),
     }[type(manifest.inputs[manifest.initiator])]
     return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"
+
+
+def _tables(manifest: Manifest, party: str) -> list[str]:
+    """Features whose bin tables a party receives."""
+    tables = manifest.parameters.get("bin_tables")
+    if not isinstance(tables, dict):
+        return []
+    return [name for name, to in tables.items() if isinstance(to, list) and party in to]
 
 
 def _given(manifest: Manifest) -> int:

@@ -201,12 +201,20 @@ def _outputs(manifest: Manifest, own: Holdings) -> str | None:
             return None  # the check of the join says so
         follows = manifest.outputs == outputs_of(manifest)
         return None if follows else "they are not those that follow from the join"
-    everybody = program.everybody
+    everybody, named = program.everybody, {}
+    # Of parameters that are not valid the check of the program says so.
+    if program.receivers is not None and _program(manifest, own) is None:
+        try:
+            named = imported(program.receivers)(manifest.parameters, manifest.tables)
+        except ValueError as exc:
+            return str(exc)
     for name, output in manifest.outputs.items():
         expected = manifest.names if name in everybody else (manifest.initiator,)
+        if name in named:
+            expected = tuple(party for party in manifest.names if party in named[name])
         if output.receivers != expected:
             receivers = ", ".join(output.receivers) or "nobody"
-            alone = "everybody" if name in everybody else f"{manifest.initiator} alone"
+            alone = "everybody" if name in everybody else f"{', '.join(expected)} alone"
             return f"{name} goes to {receivers}, expected {alone}"
     if program.outputs is not None:
         opened = imported(program.outputs)(manifest.parameters)

@@ -24,8 +24,9 @@ class Program:
     `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
     coroutine leaves under "keep", if a program leaves shares for later jobs. `outputs` names what a
-    job opens, from its parameters; those of `everybody` go to all parties, all others to the
-    initiator alone. A program with `checkpoints` keeps the steps of its trainings, and an
+    job opens, from its parameters; those of `everybody` go to all parties, those that `receivers`
+    makes of a manifest to the parties that its parameters name, all others to the initiator alone.
+    A program with `checkpoints` keeps the steps of its trainings, and an
     interrupted job of it can be resumed. With `optional` parties other than
     the initiator may bring nothing. `verified`: it runs in verified mode.
 
@@ -43,6 +44,7 @@ class Program:
     keep: str | None = None
     outputs: str | None = None
     everybody: frozenset[str] = frozenset()
+    receivers: str | None = None
     checkpoints: bool = False
     initiator: Kind = "table"
     others: Kind = "table"
@@ -116,6 +118,7 @@ PROGRAMS: Programs = {
         keep="parties.model_work:keep_model",
         outputs="parties.proposal:opened",
         everybody=frozenset({"features", "breaks"}),
+        receivers="parties.proposal:receivers",
         checkpoints=True,
         verified=True,
     ),

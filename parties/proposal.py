@@ -1,7 +1,7 @@
 """The manifests of jobs on tables, from the shapes of the parties' tables and an agreed time."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from models.binning_rules import MERGED
@@ -40,13 +40,12 @@ def credit_manifest(
 ) -> Manifest:
     """A manifest that expires `seconds` after `now`; the first party of `inputs` initiates.
 
-    `hosts` are those of parties whose host is not `host`. Raises ValueError for breaks of a feature
-    that nobody brings.
+    `hosts` are those of parties whose host is not `host`. Raises ValueError for breaks or bin
+    tables of a feature that nobody brings, and for receivers that are no parties.
     """
     names = tuple(inputs)
-    brought = {f"{name}.{column}" for name, i in inputs.items() for column in i.features}
-    if unknown := sorted(set(parameters.get("breaks", {})) - brought):
-        raise ValueError(f"breaks are given for {', '.join(unknown)}, which no party brings")
+    _known(parameters.get("breaks", {}), inputs, "breaks are given for")
+    named = receivers(parameters, inputs)
     return Manifest(
         format="sepc-manifest/1",
         job_id=f"credit-{secrets.token_hex(8)}",
@@ -58,13 +57,18 @@ def credit_manifest(
         threshold=_threshold(len(names), verified),
         verified=verified,
         inputs=dict(inputs),
-        outputs=_outputs(names, sum(len(i.features) for i in inputs.values()), parameters),
+        outputs=_outputs(names, sum(len(i.features) for i in inputs.values()), parameters, named),
         join=Join(mode="shared", helpers=join_helpers(names), same_order=same_order),
         disclosure=(
             "No identifier opens to anybody, and no row's score but those of the stated examples.",
-            "Weights, WOE values and bin counts stay secret-shared and never open; the points of "
-            "an opened card are products of weights and WOE values, rounded to whole numbers.",
-            "Of each feature open its information value and why it stayed or went.",
+            f"{_shared(parameters)} stay secret-shared and never open{_but(parameters)}; the "
+            "points of an opened card are products of weights and WOE values, rounded to whole "
+            "numbers.",
+            *_of_weights(names[0], parameters),
+            "Of each feature open its information value and why it stayed or went."
+            if parameters.get("open_iv", True)
+            else "Of each feature opens why it stayed or went; its information value stays "
+            "secret-shared.",
             *_of_bins(names[0], parameters),
             "Every party keeps its shares of the model, for jobs that score with it; every node "
             f"takes part in scoring at most {_scores(parameters)} applicants a day.",
@@ -160,10 +164,56 @@ def _scores(parameters: Mapping[str, Any]) -> int:
     return int(parameters.get("scores_per_day", CreditParameters.scores_per_day))
 
 
+def _shared(parameters: Mapping[str, Any]) -> str:
+    """What never opens of the model."""
+    weights = "" if parameters.get("inference") else "Weights, "
+    return f"{weights}WOE values and bin counts"
+
+
+def _of_weights(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a manifest says about weights that open."""
+    if not parameters.get("inference"):
+        return ()
+    said = f"The weights of the joint model open to {initiator}, with their standard errors."
+    if parameters.get("open_card", CreditParameters.open_card):
+        said += " With the points of the card they give it the WOE of each bin, roughly."
+    return (said,)
+
+
+def _but(parameters: Mapping[str, Any]) -> str:
+    """Which of the counts open after all."""
+    tables = parameters.get("bin_tables")
+    return f", but for the bin tables of {len(tables)} stated features" if tables else ""
+
+
+def _known(features: Collection[str], inputs: Mapping[str, Inputs], what: str) -> None:
+    brought = {f"{name}.{column}" for name, i in inputs.items() for column in i.features}
+    if unknown := sorted(set(features) - brought):
+        raise ValueError(f"{what} {', '.join(unknown)}, which no party brings")
+
+
+def receivers(
+    parameters: Mapping[str, Any], inputs: Mapping[str, Inputs]
+) -> dict[str, frozenset[str]]:
+    """The receivers of the outputs of a credit job of which its parameters say who gets them.
+
+    Raises ValueError for features that nobody brings and receivers that are no parties.
+    """
+    tables = CreditParameters.from_json(parameters).bin_tables
+    _known(tables, inputs, "bin tables shall open of")
+    named = frozenset(party for parties in tables.values() for party in parties)
+    if unknown := sorted(named - set(inputs)):
+        raise ValueError(f"bin tables shall open to {', '.join(unknown)}, expected parties")
+    return {"bin_tables": named}
+
+
 def opened(parameters: Mapping[str, Any]) -> set[str]:
     """Names of the outputs of a credit job with these parameters."""
     left_out = {
         "breaks": not _merged(parameters),
+        "bin_tables": not parameters.get("bin_tables"),
+        "iv": not parameters.get("open_iv", True),
+        "inference": not parameters.get("inference"),
         "card": not parameters.get("open_card", True),
         "examples": parameters.get("examples", 5) == 0,
     }
@@ -171,12 +221,22 @@ def opened(parameters: Mapping[str, Any]) -> set[str]:
 
 
 def _outputs(
-    names: tuple[str, ...], features: int, parameters: Mapping[str, Any]
+    names: tuple[str, ...],
+    features: int,
+    parameters: Mapping[str, Any],
+    named: Mapping[str, frozenset[str]],
 ) -> dict[str, Output]:
-    initiator, said = names[0], {"features": features, "n": parameters.get("examples", 5)}
+    initiator = names[0]
+    said = {
+        "features": features,
+        "n": parameters.get("examples", 5),
+        "minimum": parameters.get("table_minimum", CreditParameters.table_minimum),
+    }
+    everybody = dict.fromkeys(PROGRAMS[PROGRAM].everybody, frozenset(names))
+    known = {**everybody, **named}
     return {
         name: Output(
-            receivers=names if name in PROGRAMS[PROGRAM].everybody else (initiator,),
+            receivers=tuple(n for n in names if n in known.get(name, (initiator,))),
             meaning=meaning.format(initiator=initiator, **said),
         )
         for name, meaning in _MEANINGS.items()
@@ -188,6 +248,10 @@ _MEANINGS = {
     "features": "Everybody learns which features the scorecard uses.",
     "breaks": "Every party learns, of its own features alone, where their bins begin and end, "
     "which follows from the defaults of {initiator}'s businesses.",
+    "bin_tables": "A party that the parameter bin_tables names for a feature learns how many "
+    "defaulted and other rows of the training part each of its bins has. Bins with fewer than "
+    "{minimum} of either stay closed, and so do others that would give them away; empty ones "
+    "open as empty.",
     "rows_joint": "{initiator} learns how many of its businesses are in all parties' data, in the "
     "training part and in the test part.",
     "iv": "{initiator} learns one number, the information value, for each of the {features} "
@@ -207,6 +271,8 @@ _MEANINGS = {
     "expects in the test part.",
     "stability": "{initiator} learns one number, how far the scores of the training part and of "
     "the test part differ (PSI).",
+    "inference": "{initiator} learns the weights of the joint model, with standard errors, "
+    "p-values and confidence bounds.",
     "card": "{initiator} learns the scorecard: whole points for each bin of its features, and the "
     "base points.",
     "examples": "{initiator} learns score and reason codes of {n} of its businesses of the test "

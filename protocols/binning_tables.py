@@ -16,7 +16,9 @@ differ by a few; a job that opens tables must not be repeated with slightly diff
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,42 @@ class OpenedTable(NamedTuple):
     closed_sums: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class SuppressedTables:
+    """Shared tables whose small cells are closed: `counts` (features, bins, 2), zero where the bits
+    `closed` (features, bins) say so, and `sums` (features, 2) of the closed bins.
+
+    What is computed from `counts` and `sums` alone says no more than the opened table, save for a
+    feature of which all bins are closed: its `sums` are the class totals.
+    """
+
+    counts: Any
+    closed: Any
+    sums: Any
+    minimum: int
+
+    def take(self, places: Sequence[int]) -> SuppressedTables:
+        """The tables of some features."""
+        counts, closed, sums = (x.take(places, axis=0)
+                                for x in (self.counts, self.closed, self.sums))
+        return SuppressedTables(counts, closed, sums, self.minimum)
+
+    async def open(self, mpc, receivers) -> OpenedTable | None:
+        """`OpenedTable` at the receivers, None elsewhere."""
+        features, bins, _ = self.counts.shape
+        # All bins of a feature may be closed because there are few rows: then not even the sums
+        # open.
+        enough = _enough(mpc, self.sums, self.minimum).reshape(features, 1)
+        shown = mpc.concatenate([self.counts.reshape(features, -1), self.closed,
+                                 enough * self.sums], axis=1)
+        opened = await mpc.output(shown, receivers)
+        if opened is None:
+            return None
+        table, bits = opened[:, :2 * bins], opened[:, 2 * bins:3 * bins]
+        return OpenedTable(table.reshape(features, bins, 2), bits.astype(bool),
+                           opened[:, 3 * bins:])
+
+
 async def open_tables(mpc, counts, receivers, *, minimum: int = 10, zeros_disclosive: bool = True):
     """`OpenedTable` of shared counts (features, bins, 2) at the receivers, None elsewhere.
 
@@ -43,21 +81,21 @@ async def open_tables(mpc, counts, receivers, *, minimum: int = 10, zeros_disclo
     rows. Reveals to the receivers what `OpenedTable` holds and nothing else; rounds and bytes as in
     `open_tables_cost`. Raises ValueError for a minimum below 1.
     """
+    return await suppress(mpc, counts, minimum, zeros_disclosive).open(mpc, receivers)
+
+
+def suppress(mpc, counts, minimum: int = 10, zeros_disclosive: bool = True) -> SuppressedTables:
+    """Close the small cells of shared counts (features, bins, 2), and what would give them away.
+
+    Nothing opens. Arguments and errors as of `open_tables`, whose rounds and bytes it takes but for
+    those of the opening and of the comparison of the sums.
+    """
     if minimum < 1:
         raise ValueError(f'minimum is {minimum}, expected at least 1 row per cell')
     closed = closed_bins(mpc, counts, minimum, zeros_disclosive)
     features, bins, _ = counts.shape
     hidden = closed.reshape(features, bins, 1) * counts
-    sums = hidden.sum(1)
-    # All bins of a feature may be closed because there are few rows: then not even the sums open.
-    enough = _enough(mpc, sums, minimum).reshape(features, 1)
-    shown = mpc.concatenate([(counts - hidden).reshape(features, -1), closed, enough * sums],
-                            axis=1)
-    opened = await mpc.output(shown, receivers)
-    if opened is None:
-        return None
-    table, bits = opened[:, :2 * bins], opened[:, 2 * bins:3 * bins]
-    return OpenedTable(table.reshape(features, bins, 2), bits.astype(bool), opened[:, 3 * bins:])
+    return SuppressedTables(counts - hidden, closed, hidden.sum(1), minimum)
 
 
 def closed_bins(mpc, counts, minimum: int, zeros_disclosive: bool = True):

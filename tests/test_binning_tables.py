@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
+from models.plain.woe import closed_bins as plain_closed
 from models.plain.woe import woe_iv
 from protocols.binning_tables import (
     OpenedTable,
@@ -22,22 +23,6 @@ from protocols.binning_tables import (
     pooled_table,
 )
 from protocols.binning_tree import tree_merge
-
-
-def plain_closed(counts, minimum, zeros_disclosive=True):
-    """The bins of one table that stay closed."""
-    key = counts.min(1)
-    if not zeros_disclosive:
-        key = key + (counts.sum(1) == 0) * 2**40
-    small = key < minimum
-    closed = np.zeros(len(counts), bool)
-    for k in np.argsort(key, kind="stable"):
-        sums = counts[closed].sum(0)
-        enough = closed.sum() >= 2 and closed[small].all() and (sums >= 2 * minimum).all()
-        if not small.any() or enough:
-            break
-        closed[k] = True
-    return closed
 
 
 def tables():

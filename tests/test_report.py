@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from models.parameters import CreditParameters
 from parties.report import print_summary, render_html, write_report
 from parties.report.catalog import TEXTS, text
 from parties.report.charts import densities
@@ -231,6 +232,40 @@ def test_the_card_names_special_values_and_who_knows_the_limits(document: dict[s
     heads = english.index("bin 1")
     assert english[heads : heads + 3] == ["bin 1", "missing", "-999"]
     assert any("in the job’s manifest" in words for words in english)
+
+
+def test_the_report_shows_opened_bin_tables(document):
+    document["parameters"] = CreditParameters(
+        max_bins=2, special_values=(-9,), bin_tables={"fintech.a": ["bank"]}).to_json()
+    document["bin_tables"] = {
+        "fintech.a": [{"bins": [1], "bad": 1234, "good": 3702}, {"bins": [2], "bad": 0, "good": 0},
+                      {"bins": [0, 3], "bad": None, "good": None}]}
+    page = render_html(document)
+    for words in ("<summary class=\"code\">fintech.a", "1,234", "25.0%", "not opened", "未公开",
+                  "fewer than 10 defaulted", "only the agreed bin tables opened",
+                  "but for the agreed bin tables"):
+        assert words in page, words
+    assert "the counts behind it stayed hidden" not in page
+
+
+def test_the_report_of_a_job_that_opened_no_information_values(document):
+    document["iv"], document["iv_plaintext"] = {}, {}
+    document["parameters"] = CreditParameters(open_iv=False).to_json()
+    page = render_html(document)
+    assert "stay secret-shared. " in page and "保持为秘密份额" in page
+    assert "column_11" in page and "suspiciously" not in page and ">IV</th>" not in page
+    out = io.StringIO()
+    print_summary(document, Console(file=out, width=100))
+    assert f"{len(document['selected'])} of 48 features" in out.getvalue()
+
+
+def test_the_report_shows_weights_that_opened(document):
+    assert "the weights of the model" in render_html(document)
+    row = {"weights": 0.51234, "errors": 0.1, "z": 5.12, "p": 0.0001, "low": 0.31, "high": 0.71}
+    document["inference"] = [{"feature": "bank.column_0", **row}, {"feature": None, **row}]
+    page = render_html(document)
+    assert page.count("0.5123") == 2 and "截距" in page and "Standard error" in page
+    assert "the weights of the model" not in page
 
 
 def test_files_are_written(document: dict[str, Any], tmp_path: Path) -> None:

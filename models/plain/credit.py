@@ -17,10 +17,11 @@ from models.credit_outputs import band_edges
 from models.parameters import CreditParameters, Scaling
 from models.plain.binning import job_breaks
 from models.plain.evaluation import auc, calibration, ks, lift, psi, roc
-from models.plain.logistic import fit_logistic
+from models.plain.logistic import PlainLogisticRegression, fit_logistic
 from models.plain.scorecard import plain_scorecard
-from models.plain.selection import FeatureSelector
-from models.plain.woe import woe_table
+from models.plain.selection import FeatureSelector, wald
+from models.plain.woe import closed_bins, woe_iv, woe_table
+from models.selection_rules import chi_limit
 from protocols.split import training_mask
 from protocols.table import PartyTable
 
@@ -31,7 +32,9 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     """Train and evaluate the joint model and the initiator's own on the rows common to all.
 
     ``bank`` in the result stands for the initiator's features alone.  Features are named
-    ``party.column``; ``breaks`` are the inner edges of their bins.
+    ``party.column``; ``breaks`` are the inner edges of their bins, ``bin_tables`` by feature the
+    counts (bins, 2) of those that open, and which of their bins stay closed; ``inference``, if
+    asked for, are the Wald statistics of the joint model, the intercept's last.
     """
     initiator = _initiator(tables)
     assert initiator.label is not None
@@ -49,6 +52,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     encoded: dict[str, Floats] = {}
     counts: list[Floats] = []
     values_of: dict[str, Floats] = {}
+    opened: dict[str, tuple[Floats, npt.NDArray[np.bool_]]] = {}
     for table in tables:
         rows = places[table.name]
         for column, values in table.columns.items():
@@ -56,13 +60,22 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
             breaks = job_breaks(rules, feature, values, rows[train], label[train])
             known = values[rows][train]
             bins = woe_table(known, label[train], rules.max_bins, breaks, rules.special_values)
-            small = bins.bad + bins.good < parameters.min_bin_rows
-            bins = replace(bins, woe=np.where(small, 0.0, bins.woe))
+            cells, information[feature] = np.column_stack([bins.bad, bins.good]), bins.iv
+            size = cells.sum(1)
+            if feature in parameters.bin_tables:
+                # What stays closed counts as one bin.
+                closed = closed_bins(cells, parameters.table_minimum, zeros_disclosive=False)
+                opened[feature] = (cells, closed)
+                cells = np.vstack([cells * ~closed[:, None], cells[closed].sum(0)])
+                woe, terms = woe_iv(*cells.T)
+                information[feature] = float(terms.sum())
+                size = np.where(closed, cells[-1].sum(), size)
+                bins = replace(bins, woe=np.where(closed, woe[-1], woe[:-1]))
+            bins = replace(bins, woe=np.where(size < parameters.min_bin_rows, 0.0, bins.woe))
             limits[feature] = breaks.tolist()
-            information[feature] = bins.iv
             encoded[feature] = bins.encode(values[rows])
             values_of[feature] = bins.woe
-            counts.append(np.column_stack([bins.bad, bins.good]))
+            counts.append(cells)
     names = list(encoded)
     columns = np.column_stack(list(encoded.values()))
     selector = FeatureSelector(rules=parameters.rules).fit(
@@ -72,7 +85,11 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         missing=[rules.missing] * len(names),
         names=names,
     )
-    useful = [f for f in initiator.features if information[f] >= parameters.iv_threshold]
+    useful = [
+        name
+        for name, cells in zip(names, counts, strict=True)
+        if name in initiator.features and _passes(cells, information[name], parameters)
+    ]
     selected = [name for name, kept in zip(names, selector.kept_, strict=True) if kept]
 
     result: dict[str, Any] = {
@@ -81,13 +98,20 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         "rows_joint_test": int((~train).sum()),
         "iv": information,
         "breaks": limits,
+        "bin_tables": opened,
         "selected": selected,
         "reasons": dict(zip(names, selector.reason_, strict=True)),
         **{key: {} for key in ("auc", "ks", "roc", "lift", "weights", "intercept")},
     }
     for name, features in (("joint", selected), ("bank", useful)):
         chosen = columns[:, [names.index(f) for f in features]]
-        model = fit_logistic(chosen[train], label[train], parameters.l2)
+        model = fit_logistic(
+            chosen[train],
+            label[train],
+            parameters.l2,
+            parameters.l1_ratio,
+            parameters.class_weight,
+        )
         held_out, score = label[~train], model.log_odds(chosen[~train])
         result["auc"][name] = auc(held_out, score)
         result["ks"][name] = ks(held_out, score)
@@ -96,6 +120,13 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         result["weights"][name] = dict(zip(features, model.weights.tolist(), strict=True))
         result["intercept"][name] = model.intercept
         if name == "joint":
+            if parameters.inference:
+                fitted = PlainLogisticRegression(
+                    C=1 / parameters.l2,
+                    l1_ratio=parameters.l1_ratio,
+                    class_weight=parameters.class_weight,
+                ).fit(chosen[train], label[train])
+                result["inference"] = vars(fitted.inference())
             woe = np.array([values_of[f] for f in features])
             scaling = Scaling.preset(parameters.scaling)
             card = plain_scorecard(features, woe, *model.raw, scaling)
@@ -115,6 +146,13 @@ def common_rows(tables: Sequence[PartyTable]) -> dict[str, npt.NDArray[np.int64]
         name: np.array([positions[i] for i in common], dtype=np.int64)
         for name, positions in where.items()
     }
+
+
+def _passes(cells: Floats, iv: float, parameters: CreditParameters) -> bool:
+    """Whether a feature passes the screen of single variables."""
+    if parameters.univariate_p is None:
+        return iv >= parameters.iv_threshold
+    return wald(*cells.T) >= chi_limit(parameters.univariate_p)
 
 
 def _initiator(tables: Sequence[PartyTable]) -> PartyTable:

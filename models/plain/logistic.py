@@ -129,9 +129,16 @@ def _covariance(model, columns, label, sample_weight, varies):
     return inverse
 
 
-def fit_logistic(columns: Floats, label: npt.ArrayLike, l2: float) -> PlainLogistic:
-    """Fit on ``columns`` (rows, features) with penalty ``l2 / 2 * |weights|²`` on the summed loss;
-    the intercept is free.  A column that does not vary is standardised to zero."""
+def fit_logistic(
+    columns: Floats,
+    label: npt.ArrayLike,
+    l2: float,
+    l1_ratio: float = 0.0,
+    class_weight: str | None = None,
+) -> PlainLogistic:
+    """Fit on ``columns`` (rows, features) with penalty ``l2 / 2 * |weights|²`` on the summed loss,
+    of which ``l1_ratio`` is ``l2 * |weights|₁`` instead; the intercept is free.  A column that does
+    not vary is standardised to zero."""
     bad = np.asarray(label)
     mean = columns.mean(axis=0)
     deviation = columns.std(axis=0)
@@ -139,9 +146,17 @@ def fit_logistic(columns: Floats, label: npt.ArrayLike, l2: float) -> PlainLogis
     varies = deviation > 1e-12 * (1.0 + np.abs(mean))
     scale = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
     if not varies.any():
-        rate = bad.mean()
+        rate = bad.mean() if class_weight is None else 0.5
         odds = float(np.log(rate / (1.0 - rate)))
         return PlainLogistic(mean, scale, np.zeros(columns.shape[1]), odds)
-    model = LogisticRegression(C=1.0 / l2, tol=1e-10, max_iter=10_000)
+    solver, passes = ("saga", 100_000) if l1_ratio else ("lbfgs", 10_000)
+    model = LogisticRegression(
+        C=1.0 / l2,
+        l1_ratio=l1_ratio,
+        class_weight=class_weight,
+        solver=solver,
+        tol=1e-10,
+        max_iter=passes,
+    )
     model.fit((columns - mean) * scale, bad)
     return PlainLogistic(mean, scale, model.coef_[0], float(model.intercept_[0]))

@@ -8,23 +8,17 @@ the first that it fails. The same rules, on shares, are in `protocols.correlatio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from models.plain.woe import woe_iv
-from models.selection_rules import REASONS, SelectionRules
+from models.selection_rules import REASONS, SelectionRules, chi_limit
 from protocols.correlation import RIDGE
 
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
-
-
-def chi_limit(p: float) -> float:
-    """The chi-square statistic (one degree of freedom) whose p-value is p."""
-    return NormalDist().inv_cdf(1 - p / 2) ** 2
 
 
 def wald(bad: npt.ArrayLike, good: npt.ArrayLike) -> float:
@@ -164,7 +158,8 @@ class FeatureSelector:
             alive = after
         stay("excluded", [n not in rules.exclude for n in names])
         stay("missing", 10_000 * empty <= round(10_000 * rules.missing_max) * rows)
-        stay("iv", iv >= rules.iv_min)
+        if rules.iv_min is not None:
+            stay("iv", iv >= rules.iv_min)
         if rules.p_max is not None:
             stay("p_value", [wald(*c.T) >= chi_limit(rules.p_max) for c in tables])
         features = matrix[:d, :d]

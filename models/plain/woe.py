@@ -120,6 +120,27 @@ def bin_table(
     return table
 
 
+def closed_bins(
+    counts: npt.ArrayLike, minimum: int = 10, zeros_disclosive: bool = True
+) -> npt.NDArray[np.bool_]:
+    """Which bins of a table (bins, 2) [bad, good] stay closed when it opens: the twin of
+    `protocols.binning_tables.closed_bins`."""
+    table = np.asarray(counts)
+    smaller = table.min(1)
+    if not zeros_disclosive:
+        smaller = smaller + (table.sum(1) == 0) * 2**40
+    small = smaller < minimum
+    closed = np.zeros(len(table), bool)
+    if not small.any():
+        return closed
+    for k in np.argsort(smaller, kind="stable"):
+        enough = bool((table[closed].sum(0) >= 2 * minimum).all())
+        if closed.sum() >= 2 and closed[small].all() and enough:
+            break
+        closed[k] = True
+    return closed
+
+
 @dataclass(frozen=True)
 class WoeTable:
     """Counts and WOE of one feature's bins: regular ones, that of missing values, then those of

@@ -41,7 +41,7 @@ def build(
     """The document. Of the plaintext twin it takes only what stands beside a joint result."""
     manifest = watch.manifest
     receipts = {name: receipt for name, (_, receipt) in watch.receipts.items()}
-    iv = dict(sorted(outputs["iv"].items(), key=lambda item: -item[1]))
+    iv = dict(sorted(outputs.get("iv", {}).items(), key=lambda item: -item[1]))
     return {
         "job_id": manifest.job_id,
         "manifest_sha256": manifest.sha256(),
@@ -60,8 +60,10 @@ def build(
         "iv_plaintext": {feature: plain["iv"][feature] for feature in iv},
         "selected": outputs["features"],
         "selection": outputs["selection"],
+        "bin_tables": outputs.get("bin_tables", {}),
         "card": outputs.get("card"),
         "card_plaintext": _same_points(outputs.get("card"), plain.get("card")),
+        "inference": outputs.get("inference", []),
         "examples": outputs.get("examples", []),
         **{name: outputs[name] for name in _TABLES},
         "seconds": _in_order({**step_seconds(watch), **seconds}),
@@ -69,8 +71,8 @@ def build(
         "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
         "learned": learned.learned(manifest),
         "learned_zh": learned.learned_zh(manifest),
-        "nobody_learned": learned.nobody(),
-        "nobody_learned_zh": learned.nobody_zh(),
+        "nobody_learned": learned.nobody(manifest.parameters),
+        "nobody_learned_zh": learned.nobody_zh(manifest.parameters),
         "receipts": {
             name: {
                 "signature": watch.receipts[name][0].signature,

@@ -78,6 +78,29 @@ TEXTS: dict[str, tuple[str, str]] = {
         "每个特征对违约标签的信息值（IV）：在份额上计算，只向{initiator}公开，其背后的计数始终保密。"
         "共 {all} 个特征，其中 {selected} 个通过筛选而进入模型。",
     ),
+    "iv_note_tables": (
+        "Information value (IV) of each feature against the default label: computed on shares, "
+        "opened to {initiator} only; of the counts behind it only the agreed bin tables opened. "
+        "{selected} of {all} features passed the selection and entered the model.",
+        "每个特征对违约标签的信息值（IV）：在份额上计算，只向{initiator}公开；其背后的计数除约定的"
+        "分箱表外始终保密。共 {all} 个特征，其中 {selected} 个通过筛选而进入模型。",
+    ),
+    "bin_tables": ("Bin tables that opened", "公开的分箱表"),
+    "bin_tables_note": (
+        "Rows of the training part per bin. Bins with fewer than {minimum} defaulted or repaid "
+        "businesses stayed closed, with others that would give them away: they count as one bin, "
+        "in the information value and in the model too.",
+        "训练部分各分箱的行数。违约或正常企业不足 {minimum} 家的分箱，以及会泄露它们的分箱"
+        "均不公开，并合为一箱参与信息值与模型的计算。",
+    ),
+    "col_bins": ("Bins", "分箱"),
+    "closed_bins": ("not opened", "未公开"),
+    "iv_closed": (
+        "The information values of the features stay secret-shared. {selected} of {all} features "
+        "passed the selection and entered the model.",
+        "各特征的信息值（IV）保持为秘密份额，不公开。共 {all} 个特征，其中 {selected} 个通过筛选而"
+        "进入模型。",
+    ),
     "iv_top": ("The {n} strongest", "最强的 {n} 个"),
     "iv_all": ("All {n} features", "全部 {n} 个特征"),
     "band_useless": ("useless", "无用"),
@@ -137,6 +160,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "col_missing": ("missing", "缺失"),
     "own_breaks": ("Limits of {initiator}’s own bins", "{initiator}自有特征的分箱边界"),
     "col_breaks": ("Upper limits of the bins", "各箱上界"),
+    # Weights
+    "inference": ("The weights of the model", "模型的权重"),
+    "inference_note": (
+        "Logistic regression on WOE values: weights, standard errors, Wald’s z and p-value, and "
+        "bounds of 95 % confidence. Features were chosen on the same rows, so p-values flatter "
+        "them. Opened to {initiator} only.",
+        "以 WOE 值为自变量的逻辑回归：权重、标准误、Wald z 值与 p 值，以及 95% 置信区间。特征由"
+        "同一批数据选出，故 p 值偏乐观。只向{initiator}公开。",
+    ),
+    "intercept": ("intercept", "截距"),
+    "col_weight": ("Weight", "权重"),
+    "col_error": ("Standard error", "标准误"),
+    "col_low": ("From", "下限"),
+    "col_high": ("To", "上限"),
     # Reason codes
     "examples": ("Why an applicant gets its score", "申请企业得分的原因"),
     "examples_note": (
@@ -215,6 +252,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "unseen_counts": (
         "how many defaults fall into any bin of any feature",
         "任何特征的任何分箱中有多少违约",
+    ),
+    "unseen_counts_tables": (
+        "how many defaults fall into any bin of any feature, but for the agreed bin tables",
+        "除约定公开的分箱表外，任何特征的任何分箱中有多少违约",
     ),
     "unseen_weights": ("the weights of the model", "模型的权重"),
     "unseen_scores": (

@@ -53,7 +53,10 @@ def _quality(document: Mapping[str, Any]) -> Table:
     return table
 
 
-def _features(document: Mapping[str, Any]) -> Table:
+def _features(document: Mapping[str, Any]) -> Table | Text:
+    if not document["iv"]:
+        of = len(document["selection"])
+        return Text(f"{len(document['selected'])} of {of} features in the model", style="dim")
     table = _table("strongest features", "IV")
     for feature, value in sorted(document["iv"].items(), key=lambda item: -item[1])[:_TOP]:
         table.add_row(Text(feature), f"{value:.3f}")

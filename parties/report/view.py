@@ -157,11 +157,12 @@ class View:
 
     @property
     def features(self) -> list[dict[str, Any]]:
-        """All features, the strongest first."""
+        """All features, the strongest first; with `iv` None if it did not open, as selected."""
         selected, plain = set(self.document["selected"]), self.document.get("iv_plaintext") or {}
         reasons = {r["feature"]: r["reason"] for r in self.document.get("selection") or []}
         rows = []
-        for feature, value in self.document["iv"].items():
+        values = self.document["iv"] or dict.fromkeys(reasons)
+        for feature, value in values.items():
             owner, _, column = feature.partition(".")
             rows.append(
                 {
@@ -170,14 +171,12 @@ class View:
                     "column": column,
                     "iv": value,
                     "plain": plain.get(feature),
-                    "band": next(
-                        name for low, name in reversed(IV_BANDS) if value >= low or not low
-                    ),
+                    "band": None if value is None else _band(value),
                     "used": feature in selected,
                     "reason": reasons.get(feature),
                 }
             )
-        return sorted(rows, key=lambda row: (-row["iv"], row["feature"]))
+        return sorted(rows, key=lambda row: (-(row["iv"] or 0), not row["used"], row["feature"]))
 
     def iv_chart(self) -> Markup:
         """The strongest features as bars in their owners' colours."""
@@ -197,6 +196,29 @@ class View:
         """How many features went by each rule, the kept ones first, then by the order of rules."""
         counts = Counter(row["reason"] for row in self.document["selection"])
         return [(reason, counts[reason]) for reason in REASONS if counts[reason]]
+
+    @property
+    def iv_words(self) -> str:
+        """The text about what opened of the features."""
+        if not self.document["iv"]:
+            return "iv_closed"
+        return "iv_note_tables" if "bin_tables" in self.agreed else "iv_note"
+
+    @property
+    def agreed(self) -> set[str]:
+        """The parameters of the job that have a value other than none."""
+        parameters = self.document.get("parameters") or {}
+        return {name for name, value in parameters.items() if value}
+
+    def bin_head(self, place: int) -> Markup:
+        """The name of a bin: an ordinary one, that of missing values, or of a special value."""
+        parameters = self.document["parameters"]
+        if place < parameters["max_bins"]:
+            return self.t("col_bin", k=place + 1)
+        if place == parameters["max_bins"]:
+            return self.t("col_missing")
+        value = f"{parameters['special_values'][place - parameters['max_bins'] - 1]:g}"
+        return charts.both((value, value))
 
     # Scorecard
 
@@ -305,6 +327,10 @@ class View:
         if len(chinese) != len(english):
             chinese = english
         return list(zip(english, chinese, strict=True))
+
+
+def _band(value: float) -> str:
+    return next(name for low, name in reversed(IV_BANDS) if value >= low or not low)
 
 
 def _capital(words: str) -> str:

@@ -73,8 +73,8 @@ def build(
         "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
         "learned": learned.learned(manifest),
         "learned_zh": learned.learned_zh(manifest),
-        "nobody_learned": learned.nobody(),
-        "nobody_learned_zh": learned.nobody_zh(),
+        "nobody_learned": learned.nobody(manifest.parameters),
+        "nobody_learned_zh": learned.nobody_zh(manifest.parameters),
         "receipts": {
             name: {
                 "signature": watch.receipts[name][0].signature,
