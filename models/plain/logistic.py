@@ -80,14 +80,9 @@ class PlainLogisticRegression:
             mean = columns.mean(axis=0)
         standard = (columns - mean) * scale
         model = LogisticRegression(
-            C=self.C,
-            l1_ratio=self.l1_ratio,
-            class_weight=self.class_weight,
-            solver="saga" if self.l1_ratio else "lbfgs",
-            tol=self.tol,
-            max_iter=100_000,
+            C=self.C, class_weight=self.class_weight, tol=self.tol, max_iter=100_000
         )
-        model.fit(standard, label, sample_weight)
+        _fit(model, self.l1_ratio, standard, label, sample_weight)
         self.state_ = np.append(model.coef_[0], model.intercept_[0])
         weights = self.state_[:-1] * scale
         self.raw_ = np.append(weights, self.state_[-1] - weights @ mean)
@@ -107,6 +102,15 @@ class PlainLogisticRegression:
         return Inference(
             self.raw_, errors, z, 2 * norm.sf(np.abs(z)), self.raw_ - width, self.raw_ + width
         )
+
+
+def _fit(model, l1_ratio, columns, label, sample_weight=None):
+    """Fit with ridge, and from there with a lasso's part of the penalty: started at zero weights,
+    saga stops there if the first pass does not leave them."""
+    model.fit(columns, label, sample_weight)
+    if l1_ratio:
+        model.set_params(solver="saga", l1_ratio=l1_ratio, warm_start=True, random_state=0)
+        model.fit(columns, label, sample_weight)
 
 
 def _covariance(model, columns, label, sample_weight, varies):
@@ -149,14 +153,6 @@ def fit_logistic(
         rate = bad.mean() if class_weight is None else 0.5
         odds = float(np.log(rate / (1.0 - rate)))
         return PlainLogistic(mean, scale, np.zeros(columns.shape[1]), odds)
-    solver, passes = ("saga", 100_000) if l1_ratio else ("lbfgs", 10_000)
-    model = LogisticRegression(
-        C=1.0 / l2,
-        l1_ratio=l1_ratio,
-        class_weight=class_weight,
-        solver=solver,
-        tol=1e-10,
-        max_iter=passes,
-    )
-    model.fit((columns - mean) * scale, bad)
+    model = LogisticRegression(C=1.0 / l2, class_weight=class_weight, tol=1e-10, max_iter=100_000)
+    _fit(model, l1_ratio, (columns - mean) * scale, bad)
     return PlainLogistic(mean, scale, model.coef_[0], float(model.intercept_[0]))
