@@ -17,8 +17,8 @@ NODE = (sys.executable, str(Path(__file__).with_name("node.py")))
 def manifest(hold, crash, measured, **fields):  # type: ignore[no-untyped-def]
     """A manifest of the fake program."""
     fields["measurement"] = measured or fields["measurement"]
-    fields["parameters"] = {**fields["parameters"], "hold": hold, "crash": crash}
-    return credit_manifest(program="fake-model", version="1", **fields)
+    made = credit_manifest(program="fake-model", version="1", **fields)
+    return made.model_copy(update={"parameters": {**made.parameters, "hold": hold, "crash": crash}})
 
 
 if __name__ == "__main__":
