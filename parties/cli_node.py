@@ -74,7 +74,7 @@ def init(
 @node.command()
 def up(home: Home) -> None:
     """Run a node until it is stopped."""
-    from parties.node import main as run_node
+    from parties.node_process import main as run_node
 
     raise typer.Exit(run_node(["--home", str(home)]))
 

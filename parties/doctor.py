@@ -107,7 +107,7 @@ class Doctor:
                 return [Finding("answer", name, False, what, "have it started; compare keys")]
             middle = sent + trip / 2
             both = Credentials.pinned(0, [own, base64.b64decode(pong.certificate)], key)
-            port.release()
+            port.lend()
             async with _listening(self._node.config.host, port.port, both) as reached:
                 there, back = await asyncio.gather(
                     _dial(self._host(name), pong.port, both), _within(reached)
@@ -116,7 +116,7 @@ class Doctor:
             what = f"its answer cannot be used ({type(exc).__name__})"
             return [Finding("answer", name, False, what, "check host in node.json at both nodes")]
         finally:
-            port.release()
+            port.close()
         return [
             Finding("answer", name, True, "answers over the bus", seconds=trip),
             _clock(name, pong.time - middle, trip),
@@ -166,23 +166,26 @@ class Doctor:
     async def _meet(self, sender: str, ping: Ping) -> None:
         key = Ed25519PrivateKey.generate()
         own = self_signed(key)
-        meets = sender != self._node.name
-        port = ReservedPort(self._node.config.host) if meets else None
-        pong = Pong(
-            nonce=ping.nonce,
-            time=time.time(),
-            measurement=measurement(),
-            port=port.port if port else None,
-            certificate=base64.b64encode(own).decode(),
-        )
-        if port is None:
+
+        async def reply(port: int | None) -> None:
+            pong = Pong(
+                nonce=ping.nonce,
+                time=time.time(),
+                measurement=measurement(),
+                port=port,
+                certificate=base64.b64encode(own).decode(),
+            )
             await self._node.send_alone(sender, "pong", pong)
+
+        if sender == self._node.name:
+            await reply(None)
             return
         both = Credentials.pinned(1, [base64.b64decode(ping.certificate), own], key)
-        port.release()
-        async with _listening(self._node.config.host, port.port, both) as reached:
-            await self._node.send_alone(sender, "pong", pong)
-            await asyncio.gather(_dial(self._host(sender), ping.port, both), _within(reached))
+        with contextlib.closing(ReservedPort(self._node.config.host)) as port:
+            port.lend()
+            async with _listening(self._node.config.host, port.port, both) as reached:
+                await reply(port.port)
+                await asyncio.gather(_dial(self._host(sender), ping.port, both), _within(reached))
 
 
 @contextlib.asynccontextmanager

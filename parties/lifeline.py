@@ -47,7 +47,7 @@ def on_end_of_input(action: Callable[[], object]) -> None:
 
 
 class ReservedPort:
-    """A free port, held until `release` so that nothing else takes it meanwhile."""
+    """A free port, held so that nothing else takes it until the process it is for listens on it."""
 
     def __init__(self, host: str) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -67,8 +67,22 @@ class ReservedPort:
             "check the host address and end programs that hold ports",
         )
 
-    def release(self) -> None:
-        """Let go of the port, for the process that will listen on it."""
+    def lend(self) -> None:
+        """Let the process that will listen on it bind the port too, and nobody else.
+
+        On Linux a listener may bind beside a holder that does not listen if both allow reuse, as
+        asyncio's servers do; this class binds without, so it never picks a port that is lent. Where
+        the system has no such rule the port is let go.
+        """
+        if self._holder is None:
+            return
+        if sys.platform.startswith("linux"):
+            self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the port."""
         if self._holder is not None:
             self._holder.close()
             self._holder = None

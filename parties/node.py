@@ -1,21 +1,15 @@
-"""The node of one organisation: `python -m parties.node --home DIR`.
+"""The node of one organisation, in the process that `node_process.py` starts.
 
 It shows its presence on the bus, receives proposals, checks them against its policy, approves,
 runs its worker, relays the worker's progress, and signs a receipt or says why it stopped. The
 folder `home` holds everything it owns: `node.json`, its identity, its database, its audit log,
-its data and a folder per job. Its operator gives it commands (`commands.py`) through the socket in
-its home (`control.py`). A supervised node also takes them as JSON lines on standard input, and
-reports on standard output what its operator should see; it ends when that input ends.
+its data and a folder per job.
 """
 
-import argparse
 import asyncio
 import contextlib
-import json
-import os
 import secrets
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -23,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from parties import bus
+from parties.afterwards import Afterwards
 from parties.audit import AuditLog
 from parties.commands import Commands as Operator
 from parties.config import NodeConfig
@@ -34,7 +29,6 @@ from parties.identity import Directory, Identity
 from parties.inbox import Inbox, Letter
 from parties.job import FromPeer, Job, PeerLost, Stop
 from parties.lifecycle import TERMINAL, Event, State
-from parties.lifeline import die_with_parent
 from parties.list_commands import STAGED
 from parties.list_keeping import complete, query_details
 from parties.manifest import Manifest
@@ -49,24 +43,10 @@ from parties.spare import Spare
 from parties.store import Store
 
 MAX_EARLY = 256
-PID_FILE = "node.pid"
 LEAVE_DEADLINE = 3.0
 WORKER = (sys.executable, "-m", "parties.worker")
 
 Commands = asyncio.Queue[dict[str, Any] | None]
-
-
-class _Afterwards:
-    """What is heard of a job's other parties, also after its end at this node."""
-
-    def __init__(self) -> None:
-        self.failure: LocalError | None = None
-        self.news = asyncio.Event()
-
-    def failed(self, error: LocalError) -> None:
-        """Another party stopped; the first reason counts."""
-        self.failure = self.failure or error
-        self.news.set()
 
 
 class Node:
@@ -109,7 +89,7 @@ class Node:
         self.roster = Roster(self.config.presence_grace, self._lost)
         self._inbox = Inbox(self.name, self.directory, self.store, self.roster, self._refuse)
         self.jobs: dict[str, Job] = {}
-        self._afterwards: dict[str, _Afterwards] = {}
+        self._afterwards: dict[str, Afterwards] = {}
         self._early: list[Letter] = []
         self._group: asyncio.TaskGroup | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -203,22 +183,11 @@ class Node:
             raise job.error
         if not everybody:
             return
-        manifest, after = job.manifest, self._afterwards[job.manifest.job_id]
+        manifest = job.manifest
         others = set(manifest.names) - {self.name}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(1.0, manifest.expires - time.time())):
-                while others - set(self.store.receipts(manifest.job_id)):
-                    if after.failure is not None:
-                        raise after.failure
-                    after.news.clear()
-                    await after.news.wait()
-                return
-        missing = sorted(others - set(self.store.receipts(manifest.job_id)))
-        raise LocalError(
-            "no_receipt",
-            f"no receipt came from {', '.join(missing)} before the manifest expired",
-            "have that party's node checked, then propose again",
-            party=missing[0],
+        await self._afterwards[manifest.job_id].all_signed(
+            lambda: others - set(self.store.receipts(manifest.job_id)),
+            max(1.0, manifest.expires - time.time()),
         )
 
     async def _leave(self) -> None:
@@ -310,7 +279,7 @@ class Node:
                 complete(self.store, job.manifest, self.name)
             if isinstance(letter.body, Failure):
                 after.failed(as_error({"party": envelope.sender, **letter.body.error.model_dump()}))
-            after.news.set()
+            after.heard()
             job.put(FromPeer(envelope.sender, letter.body))
 
     def _foreign(self, letter: Letter, cause: str) -> None:
@@ -339,7 +308,7 @@ class Node:
         job = Job(self.name, manifest, runner)
         runner.put = job.put
         self.jobs[manifest.job_id] = job
-        self._afterwards[manifest.job_id] = _Afterwards()
+        self._afterwards[manifest.job_id] = Afterwards()
         for letter in self._early:
             if letter.envelope.job_id == manifest.job_id:
                 self._deliver(job, letter)
@@ -395,68 +364,3 @@ class Node:
         for record in self.store.unfinished():
             self.store.set_state(record.job_id, State.FAILED, error.as_dict())
         shutil.rmtree(self.home / STAGED, ignore_errors=True)
-
-
-async def _serve(home: Path, supervised: bool, worker: Sequence[str], programs: Programs) -> None:
-    """Run a node until SIGTERM, SIGINT or, if supervised, the end of standard input."""
-    loop = asyncio.get_running_loop()
-    commands: Commands = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, commands.put_nowait, None)
-    output = sys.stdout if supervised else sys.stderr
-
-    def report(**fields: Any) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(fields), file=output, flush=True)
-
-    async def listen() -> None:
-        reader = asyncio.StreamReader(limit=1 << 20)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
-            with contextlib.suppress(ValueError):
-                command = json.loads(line)
-                commands.put_nowait(command if isinstance(command, dict) else {})
-        commands.put_nowait(None)
-
-    listening = asyncio.create_task(listen()) if supervised else None
-    try:
-        node = Node(home, report=report, worker=worker, programs=programs)
-        (home / PID_FILE).write_text(str(os.getpid()))
-        await node.run(commands)
-    finally:
-        if listening:
-            listening.cancel()
-
-
-def first_error(exc: BaseException) -> LocalError:
-    """The error of ours inside what a task group raised."""
-    while isinstance(exc, BaseExceptionGroup):
-        exc = (exc.subgroup(PartiesError) or exc).exceptions[0]
-    if isinstance(exc, LocalError):
-        return exc
-    return LocalError("node_error", type(exc).__name__, "this is a defect: see the node's log")
-
-
-def main(
-    arguments: list[str] | None = None,
-    worker: Sequence[str] = WORKER,
-    programs: Programs = PROGRAMS,
-) -> int:
-    """Entry point; exit status 1 with an `error` line if the node could not go on."""
-    parser = argparse.ArgumentParser(prog="python -m parties.node", description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--supervised", action="store_true", help="commands on standard input")
-    chosen = parser.parse_args(arguments)
-    if chosen.supervised:
-        die_with_parent()
-    try:
-        asyncio.run(_serve(chosen.home, chosen.supervised, worker, programs))
-    except (PartiesError, BaseExceptionGroup) as exc:
-        line = json.dumps({"event": "error", "error": first_error(exc).as_dict()})
-        print(line, file=sys.stdout if chosen.supervised else sys.stderr, flush=True)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

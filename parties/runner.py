@@ -188,7 +188,7 @@ class Runner:
         handle = os.open(folder / JOB_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(canonical.canonical(job.model_dump(mode="json")))
-        self._port.release()
+        self._port.lend()
         self._worker = await self._node.spare.take(str(folder))
         if self._worker is None:
             command = [*self._node.worker, "--job", str(folder)]
@@ -201,7 +201,7 @@ class Runner:
     async def stop_worker(self) -> None:
         """Kill the worker if it runs: it has nothing to save that anybody may use."""
         if self._port is not None:
-            self._port.release()
+            self._port.close()
         if self._worker is not None:
             await self._worker.stop()
 

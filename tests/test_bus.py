@@ -36,7 +36,7 @@ PASSWORDS = {name: secrets.token_hex(32) for name in NAMES}
 async def running_broker() -> AsyncIterator[Callable[[str], Address]]:
     """A broker for the four parties; yields a party's address on it."""
     reserved = ReservedPort("127.0.0.1")
-    reserved.release()
+    reserved.close()
     users = {name: password_digest(password) for name, password in PASSWORDS.items()}
     server = broker(BrokerConfig(host="127.0.0.1", port=reserved.port, users=users))
     await server.start()
@@ -204,7 +204,7 @@ def test_a_last_will_tells_of_a_client_that_vanished() -> None:
 def test_a_broker_that_stays_away_ends_the_bus() -> None:
     async def scene() -> None:
         reserved = ReservedPort("127.0.0.1")
-        reserved.release()
+        reserved.close()
         address = Address("127.0.0.1", reserved.port, "bank", "x")
         lonely = Guest(address, deadline=0.3)
         with pytest.raises(LocalError) as caught:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine_kit import secret as input_of
+from fakes.statistics_jobs import COMPUTE, manifest_of
 from stats_kit import FLAGGED, GEOMETRY, LOANS, RECORD, random_loans, shared_cells, spec_of
-from test_stats_jobs import COMPUTE, manifest_of
 from tracing_kit import consortium, matrices, random_rows
 
 from engine.cluster import run_cluster

@@ -48,7 +48,7 @@ def desk_of(end: End = HOLDER, outside: tuple[End, ...] = (BANK,)) -> tuple[Desk
     desk.messages = {name: name.encode() * 100 for name in COMPUTE}
     desk.ready.set()
     port = ReservedPort(HOST)
-    port.release()
+    port.lend()
     text = base64.b64encode(end.certificate).decode()
     return desk, Outside(name="holder", host=HOST, port=port.port, certificate=text)
 

@@ -11,8 +11,8 @@ import pytest
 import test_stats_related as related
 import tracing_kit
 from adversary import Attack, attacked, frames_of
+from fakes.statistics_jobs import manifest_of
 from stats_kit import RECORD
-from test_stats_jobs import manifest_of
 from test_stats_programs import green, loans_of
 
 from engine import frames

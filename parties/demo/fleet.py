@@ -18,7 +18,7 @@ from parties.errors import LocalError, as_error
 START_DEADLINE = 30.0
 STOP_GRACE = 5.0
 BROKER = (sys.executable, "-m", "parties.broker")
-NODE = (sys.executable, "-m", "parties.node")
+NODE = (sys.executable, "-m", "parties.node_process")
 
 
 class Fleet:

@@ -126,7 +126,7 @@ def make_homes(folder: Path, nodes: Mapping[str, Mapping[str, Any]]) -> Run:
 
 def _free_port() -> int:
     reserved = ReservedPort(HOST)
-    reserved.release()
+    reserved.close()
     return reserved.port
 
 

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from parties import node, worker
+from parties import node_process, worker
 from parties.stats import outside
 
 if __name__ == "__main__":
     if "--home" in sys.argv:
-        sys.exit(node.main(worker=(sys.executable, str(Path(__file__)))))
+        sys.exit(node_process.main(worker=(sys.executable, str(Path(__file__)))))
     honest = outside.matrices
 
     def extreme(*arguments: Any) -> dict[str, Any]:

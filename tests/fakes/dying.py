@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from parties import node, worker
+from parties import node_process, worker
 from parties.list_work import keep_shares
 from parties.manifest import Manifest
 from parties.programs import PROGRAMS
@@ -28,5 +28,5 @@ DYING = {
 
 if __name__ == "__main__":
     if "--supervised" in sys.argv:
-        sys.exit(node.main(worker=(sys.executable, "-m", "fakes.dying")))
+        sys.exit(node_process.main(worker=(sys.executable, "-m", "fakes.dying")))
     sys.exit(worker.main(programs=DYING))

@@ -20,7 +20,7 @@ NAMES = ("bank", "fintech", "government", "telecom")
 class Fleet:
     """Nodes of `names` under `folder`, with `fields` of node.json; use it as a context manager.
 
-    `modules` says which module runs as a node, where it is another than `parties.node`.
+    `modules` says which module runs as a node, where it is another than `parties.node_process`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Fleet:
     def start(self, name: str, wait: bool = True) -> None:
         """Start a node; returns when it is on the bus."""
         home = str(self.homes[name])
-        module = self._modules.get(name, "parties.node")
+        module = self._modules.get(name, "parties.node_process")
         self._nodes[name] = self._start(module, "--home", home, "--supervised")
         if wait:
             self._wait_online(name)

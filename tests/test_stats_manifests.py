@@ -1,0 +1,96 @@
+"""Manifests of statistics: proposed, read, checked and put into words."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.consortium import NOW
+from fakes.statistics_jobs import ALL, BANKS, COMPUTE, DIRECTORY, FUND_FLOW, manifest_of
+
+from parties.errors import LocalError
+from parties.learned import learned, learned_zh
+from parties.manifest import Manifest
+from parties.policy import Holdings, decide
+from parties.programs import PROGRAMS
+from parties.stats.orders import read_config
+from parties.stats.stated import problem
+
+
+@pytest.mark.parametrize("program", ALL)
+@pytest.mark.parametrize("compute", [COMPUTE, ("regulator", *COMPUTE[1:])])
+def test_a_proposed_manifest_is_what_follows_from_its_parameters(program, compute) -> None:
+    manifest = manifest_of(program, compute)
+    assert Manifest.read(manifest.document()) == manifest
+    assert problem(manifest) is None
+    assert (manifest.compute, manifest.threshold) == (compute, 1)
+    assert manifest.role("regulator") == ("output" if compute == COMPUTE else "compute")
+    optional = set(BANKS) if program in ("fund-flow", "fund-tracing") else set()
+    assert set(manifest.optional) == optional
+    own = Holdings("c-two", DIRECTORY, "ab" * 32, manifest.inputs["c-two"], PROGRAMS)
+    decision = decide(manifest, "regulator", own, NOW)
+    assert decision.approved, decision.failed
+    for party, sentences in learned(manifest).items():
+        received = party == "regulator" or (party in BANKS and program != "fund-flow")
+        assert sentences[0].startswith("Outputs:") == received
+    assert set(learned_zh(manifest)) == set(manifest.names)
+
+
+def test_the_bank_that_draws_the_key_is_needed() -> None:
+    manifest = manifest_of("fund-tracing", groups={})
+    assert set(manifest.optional) == {*BANKS[1:]} and "registry" not in manifest.names
+    alone = manifest_of("fund-tracing", own=False)
+    assert problem(alone) is None and set(alone.outputs) == {"table"}
+
+
+@pytest.mark.parametrize("changes", [
+    {"start": "9999-12-31"}, {"start": "soon"}, {"days": 0}, {"percent": [0, 1]}, {"hops": 0},
+    {"rule": "fifo"}, {"groups": {"registry": 2, "environment": 2}}, {"amount_bits": 40,
+                                                                      "payments": 1 << 22},
+])  # fmt: skip
+def test_traces_that_cannot_be_asked_for(changes: dict[str, Any]) -> None:
+    with pytest.raises(LocalError) as raised:
+        manifest_of("fund-tracing", **changes)
+    assert raised.value.code == "config"
+
+
+def changed(manifest: Manifest, **changes: Any) -> Manifest:
+    return Manifest.read({**manifest.document(), **changes})
+
+
+def test_a_manifest_cannot_say_other_than_its_parameters() -> None:
+    manifest = manifest_of()
+    document = manifest.document()
+    wider = json.loads(json.dumps(document["inputs"]))
+    wider["bank-a"]["parts"][0]["rows"] += 1
+    other = json.loads(json.dumps(document["outputs"]))
+    other["table"]["receivers"] = ["bank-a"]
+    needed = json.loads(json.dumps(document["inputs"]))
+    needed["bank-a"]["optional"] = False
+    quick = json.loads(json.dumps(document["inputs"]))
+    quick["bank-a"]["seconds"] = 5
+    for changes, says in [
+        ({"inputs": wider}, "inputs are not"), ({"inputs": needed}, "inputs are not"),
+        ({"inputs": quick}, "not the same for all"), ({"outputs": other}, "outputs are not"),
+        ({"outputs": {}}, "outputs are not"), ({"initiator": "c-one"}, "expected the initiator"),
+        ({"parameters": {**FUND_FLOW, "banks": [*BANKS[:2]]}}, "is asked for nothing"),
+        ({"parameters": {**FUND_FLOW, "banks": [*BANKS, "x"]}}, "x is asked for data"),
+        ({"parameters": {**FUND_FLOW, "receiver": "c-one"}}, "receives nothing"),
+        ({"parameters": {**FUND_FLOW, "quorum": 9}}, "a quorum of 9 of 3"),
+        ({"parameters": {**FUND_FLOW, "secret": 1}}, "parameters are not valid"),
+        ({"parameters": {**FUND_FLOW, "regions": ["total"]}}, "parameters are not valid"),
+    ]:
+        found = problem(changed(manifest, **changes))
+        assert found is not None and says in found, (changes, found)
+
+
+@pytest.mark.parametrize("changes, code", [
+    ({"banks": ["nobody"], "quorum": 1}, "unknown_party"), ({"periods": []}, "config"),
+    ({"banks": ["bank-a", "c-one"], "quorum": 1}, "config"), ({"rules": {"floor": 0}}, "config"),
+])
+def test_proposals_that_cannot_be(changes: dict[str, Any], code: str, tmp_path: Path) -> None:
+    with pytest.raises(LocalError) as raised:
+        manifest_of(**changes)
+    assert raised.value.code == code and raised.value.remedy
+    with pytest.raises(LocalError, match="cannot be read"):
+        read_config(tmp_path / "nothing.json")
