@@ -106,7 +106,8 @@ def _check_model(n, d):
     """Against scikit-learn's weights, or for large tables against those that made the labels."""
     async def check(mpc, operands, model):
         weights = (await mpc.output(model.raw_))[:-1]
-        assert model.converged_
+        length = np.sqrt(await mpc.output(model.secrets_['size']))
+        assert model.converged_, f'did not converge: the last step is {length:.2e} long'
         if n * d <= 3 * 10**7:
             columns = np.stack([_column(n, j) for j in range(d)], 1)
             twin = PlainLogisticRegression().fit(columns, _label(n, d))

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from protocols.ascending import sums_up_to
+
 FRAC = 24
 _ODDS_BITS = 8
 _ODDS_BOUND = float((1 << _ODDS_BITS) - 1)
@@ -106,21 +108,15 @@ def _curve(mpc, cumulative, ranked, points):
     rank = cumulative.sum(1)
     n = rank.shape[0]
     total = rank[n - 1]
-    limits = mpc.stack([total * k for k in range(1, points)])
-    inside = (points * rank).reshape(n, 1) <= limits.reshape(1, points - 1)
-    inner = inside.T @ ranked
+    inner = sums_up_to(mpc, points * rank, ranked, mpc.stack([total * k for k in range(1, points)]))
     ends = mpc.array(np.zeros((1, 2), np.int64)), cumulative[n - 1].reshape(1, 2)
     return mpc.concatenate([ends[0], inner, ends[1]], axis=0)
 
 
 def _histogram(mpc, key, ranked, frac, edges):
     """(len(edges) + 1, 2): counting rows below, between and above the edges of the log-odds."""
-    n = key.shape[0]
     # key = -odds, so odds < edge means key > -edge.
     levels = np.array([-round(float(e) * (1 << frac)) for e in edges], dtype=np.int64)
-    below = key.reshape(n, 1) > levels.reshape(1, -1)
-    inner = below.T @ ranked
     total = ranked.sum(0).reshape(1, 2)
-    steps = mpc.concatenate([inner, total], axis=0)
-    first = steps[:1]
-    return mpc.concatenate([first, steps[1:] - steps[:-1]], axis=0)
+    below = total - sums_up_to(mpc, key, ranked, levels)
+    return mpc.concatenate([below[:1], below[1:] - below[:-1], total - below[-1:]], axis=0)

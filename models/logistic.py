@@ -27,8 +27,8 @@ MONITORS = ('end', 'each', 'none')
 WEIGHTS, SCORING = 24, 16
 _SAMPLE_FROM, _SAMPLE_PER_COLUMN, _SAMPLE_STEPS = 20_000, 100, 4
 _NEWTON_COLUMNS = 40
-_PASSES = {'newton': 8, 'sampled': 7, 'accelerated': 30, 'minibatch': 5}
-_FINE = 4
+_PASSES = {'newton': 8, 'sampled': 8, 'accelerated': 30, 'minibatch': 5}
+_FINE = 5
 """Passes at the end that take the precise logistic function, of those before the series."""
 
 

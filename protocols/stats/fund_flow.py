@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from protocols.stats import derived
 from protocols.stats.forms import CellForm
-from protocols.stats.handed import opened_by, sealed
+from protocols.stats.handed import handed_over
 from protocols.stats.intake import intake
 from protocols.stats.perturb import Noise
 from protocols.stats.release import Record, about, assembled, decided
@@ -144,13 +144,10 @@ async def fund_flow(mpc, *, parameters: FundFlowParameters, job: str,
                               perturbation=parameters.noise)
         public = {'institutions': list(names), 'refused': found.refused,
                   'figures': list(table.figures)}
-        result = {'steps': steps.costs, 'outputs': {}, 'public': public}
-        if outside:
-            return {**result, 'sealed': await sealed(mpc, table.arrays)}
-        opened = await opened_by(mpc, table.arrays, receivers)
-    if opened is not None:
-        result['outputs'] = published(parameters, record, public, opened)
-    return result
+        result = {'steps': steps.costs, 'public': public}
+        return {**result, **await handed_over(
+            mpc, table.arrays, outside, receivers,
+            lambda opened: published(parameters, record, public, opened))}
 
 
 def published(parameters: FundFlowParameters, record: Record, public: dict[str, Any],

@@ -22,7 +22,7 @@ from protocols.secret_index import SecretIndex
 from protocols.stats import derived
 from protocols.stats.cells import Cells
 from protocols.stats.grouping import group_rows, keys
-from protocols.stats.handed import opened_by, sealed
+from protocols.stats.handed import handed_over, sealed
 from protocols.stats.intake import Parts, intake, intake_parts
 from protocols.stats.joins import described
 from protocols.stats.release import Decided, Record, about, assembled, decided
@@ -69,17 +69,14 @@ async def fund_tracing(mpc, *, parameters: TracingParameters, job: str,
     with steps.step('release'):
         table = await _table(mpc, p, names, found.values['loans'][:, :, 4], amounts, weights)
         public = {'institutions': names, 'refused': found.refused, 'figures': list(table.figures)}
-        result = {'steps': steps.costs, 'outputs': {}, 'public': public, 'own': {}}
+        result = {'steps': steps.costs, 'public': public, 'own': {}}
         if p.own:
             flags = (weights[:, 1] + 2 * weights[:, 2]).reshape(len(names), p.loans)
             own = await sealed(mpc, {name: flags[k] for k, name in enumerate(names)})
             result['own'] = {name: share for name, (share, _) in own.items()}
-        if outside:
-            return {**result, 'sealed': await sealed(mpc, table.arrays)}
-        opened = await opened_by(mpc, table.arrays, receivers)
-    if opened is not None:
-        result['outputs'] = published(p, record, public, opened)
-    return result
+        return {**result, **await handed_over(
+            mpc, table.arrays, outside, receivers,
+            lambda opened: published(p, record, public, opened))}
 
 
 def published(parameters: TracingParameters, record: Record, public: dict[str, Any],

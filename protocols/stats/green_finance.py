@@ -22,7 +22,7 @@ from engine.array import constant
 from engine.outside import opened as put_together
 from protocols.stats.cells import Amount, Cells
 from protocols.stats.forms import Claimed
-from protocols.stats.handed import opened_by, sealed
+from protocols.stats.handed import handed_over, sealed
 from protocols.stats.intake import Intake, Parts, intake, intake_parts
 from protocols.stats.joins import attach
 from protocols.stats.release import Record, about, assembled, decided
@@ -157,14 +157,11 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
         public = {'institutions': names, 'refused': found.refused,
                   'figures': list(table.figures)}
         arrays = {**table.arrays, 'bands': bands}
-        result = {'steps': steps.costs, 'outputs': {}, 'public': public,
+        result = {'steps': steps.costs, 'public': public,
                   'own': {i: np.ascontiguousarray(shares[k]) for k, i in enumerate(names)}}
-        if outside:
-            return {**result, 'sealed': await sealed(mpc, arrays)}
-        opened = await opened_by(mpc, arrays, receivers)
-    if opened is not None:
-        result['outputs'] = published(p, record, public, opened)
-    return result
+        return {**result, **await handed_over(
+            mpc, arrays, outside, receivers,
+            lambda opened: published(p, record, public, opened))}
 
 
 def published(parameters: GreenParameters, record: Record, public: dict[str, Any],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,20 @@ async def opened_by(mpc, arrays: dict[str, SecureArray],
     pending = {name: mpc.open_array(x, receivers, raw=not x.frac) for name, x in arrays.items()}
     opened = {name: await value for name, value in pending.items()}
     return None if any(value is None for value in opened.values()) else opened
+
+
+async def handed_over(mpc, arrays: dict[str, SecureArray], outside: bool, receivers,
+                      publish: Callable[[dict[str, npt.NDArray]], dict[str, Any]]
+                      ) -> dict[str, Any]:
+    """What a statistic ends with: {'outputs': what the receivers publish of the opened arrays}.
+
+    At other parties the outputs are empty, and so they are where the receiver is `outside`: there
+    'sealed' holds the shares that are sent to it.
+    """
+    if outside:
+        return {'outputs': {}, 'sealed': await sealed(mpc, arrays)}
+    opened = await opened_by(mpc, arrays, receivers)
+    return {'outputs': {} if opened is None else publish(opened)}
 
 
 def pack(shares: Shares, public: dict[str, Any], job: str, geometry: Geometry,

@@ -29,7 +29,7 @@ from protocols.components import components, public_components, with_edges
 from protocols.related import counting, exposure, largest_groups
 from protocols.stats.forms import Claimed
 from protocols.stats.grouping import group_rows, keys
-from protocols.stats.handed import opened_by, sealed
+from protocols.stats.handed import handed_over, sealed
 from protocols.stats.intake import intake, intake_parts
 from protocols.stats.release import Record, about, assembled, decided
 from protocols.stats.rules import Rules
@@ -176,14 +176,11 @@ async def related_loans(mpc, *, parameters: RelatedParameters, job: str,
         if isinstance(group, SecureArray):
             keep['group'] = group
         kept = {name: share for name, (share, _) in (await sealed(mpc, keep)).items()}
-        result = {'steps': steps.costs, 'outputs': {}, 'public': public, 'keep': kept,
+        result = {'steps': steps.costs, 'public': public, 'keep': kept,
                   'own': {name: share for name, (share, _) in own.items()}}
-        if outside:
-            return {**result, 'sealed': await sealed(mpc, arrays)}
-        opened = await opened_by(mpc, arrays, receivers)
-    if opened is not None:
-        result['outputs'] = published(p, record, public, opened)
-    return result
+        return {**result, **await handed_over(
+            mpc, arrays, outside, receivers,
+            lambda opened: published(p, record, public, opened))}
 
 
 def published(parameters: RelatedParameters, record: Record, public: dict[str, Any],
