@@ -8,6 +8,7 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
+from engine.scan import scan
 
 _BLOCK = 1 << 15
 _WINDOW = 3
@@ -121,7 +122,7 @@ class ArrayFunctions(RuntimeBase):
 
         Returns (ends, keys, sums, counts) of n rows each: a row whose shared bit `ends` is 1 holds
         one group's key, sums and size; the other rows are zero. Rows are in ascending order of the
-        key, so the number of groups stays secret. One sort and log2(n) rounds.
+        key, so the number of groups stays secret. One sort and one scan (`engine.scan`).
         """
         return self._group_sums(keys, values)
 
@@ -143,17 +144,15 @@ class ArrayFunctions(RuntimeBase):
     def last_marked(self, values: SecureArray, marks: SecureArray) -> SecureArray:
         """For each row the `values` (n, k) of the last marked row before it, zero if there is none.
 
-        An exclusive segmented scan: ceil(log2 n) rounds, k + 1 products per row and round.
+        An exclusive segmented scan (`engine.scan`): a round for the marks and one per level, k + 1
+        products per row that a level combines.
         """
-        n, k = values.shape
-        marks = marks.reshape(n, 1)
-        state = self.concatenate([marks * values, marks], axis=1)
-        step = 1
-        while step < n:
-            later, earlier = state[step:], state[:-step]
-            filled = later + (1 - later[:, k:]) * earlier
-            state = self.concatenate([state[:step], filled], axis=0)
-            step *= 2
+        k = values.shape[1]
+        marks = marks.reshape(-1, 1)
+
+        def fill(earlier, later):
+            return later + (1 - later[:, k:]) * earlier
+        state = scan(self, self.concatenate([marks * values, marks], axis=1), fill)
         start = constant(self, np.zeros((1, k), np.int64))
         return self.concatenate([start, state[:-1, :k]], axis=0)
 

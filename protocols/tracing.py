@@ -24,6 +24,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from engine.scan import scan
+
 Rule = Literal['latest', 'tainted-first']
 
 
@@ -71,9 +73,10 @@ async def trace(mpc, transactions: Transactions, loans: Loans, *, accounts: int,
 
     Accounts are numbered below `accounts`, days below `days`; amounts are non-negative and add up
     to less than 2^61 over all rows. One sort of 2n + k events for n transactions and k loans; per
-    hop a scan of log2(2n + k) rounds of products ('tainted-first': also of comparisons) and ten
-    moves of the table. Nothing opens but the comparisons of the sort, which are those of a random
-    order; with `fixed_shape` their number depends on the number of events alone.
+    hop a scan (`engine.scan`) of as many rows by products ('tainted-first': a second one, by
+    comparisons) and ten moves of the table. Nothing opens but the comparisons of the sort, which
+    are those of a random order; with `fixed_shape` their number depends on the number of events
+    alone.
     Raises ValueError for an unknown rule or numbers that do not fit.
     """
     n, k = transactions.amount.shape[0], loans.amount.shape[0]
@@ -153,17 +156,17 @@ class _Events:
 
     def _balance(self, change):
         """The tainted balance before each row: b = max(0, b + change) along an account."""
-        mpc, n = self.mpc, self.starts.shape[0]
+        mpc = self.mpc
         running = change.cumsum()
         zero = mpc.array(np.zeros(1, np.int64))
         before = mpc.concatenate([zero, running[:-1]])
+
+        def lower(earlier, later):
+            lowest, crossed = later[:, 0], later[:, 1]
+            kept = mpc.where(crossed, lowest, mpc.minimum(lowest, earlier[:, 0]))
+            both = crossed + earlier[:, 1] - crossed * earlier[:, 1]
+            return mpc.stack([kept, both], axis=1)
         # b before a row is the running sum less its lowest value since the account's first row.
-        lowest, crossed, step = before, self.starts[:, 0], 1
-        while step < n:
-            smaller = mpc.minimum(lowest[step:], lowest[:-step])
-            kept = mpc.where(crossed[step:], lowest[step:], smaller)
-            both = crossed[step:] + crossed[:-step] - crossed[step:] * crossed[:-step]
-            lowest = mpc.concatenate([lowest[:step], kept])
-            crossed = mpc.concatenate([crossed[:step], both])
-            step *= 2
+        state = mpc.stack([before, self.starts[:, 0]], axis=1)
+        lowest = scan(mpc, state, lower)[:, 0]
         return before - lowest

@@ -13,6 +13,7 @@ import numpy as np
 
 from engine import costs
 from engine.costs import Prediction, sequence
+from engine.scan import scan_sizes
 from engine.shamir import Geometry
 from protocols.stats.costs import after_sort_cost, described_cost, intake_cost, move_cost
 from protocols.stats.forms import CellForm
@@ -89,19 +90,19 @@ def sort_cost(n: int, columns: int, m: int, t: int, *, table: int = 0) -> Predic
 def trace_cost(n: int, k: int, hops: int, rule: str, m: int, t: int) -> Prediction:
     """`trace` of n payments and k loans; its sort on average, and with packed keys."""
     rows = 2 * n + k
-    steps = [1 << j for j in range((rows - 1).bit_length())]
+    sizes = scan_sizes(rows)
     first = sequence(m, sort_cost(rows, 1, m, t), move_cost(rows, m, t),
                      costs.less_than(rows - 1, m, t))
     less, one = costs.less_than(rows, m, t), costs.product(rows, m, t)
     four = costs.product(4 * rows, m, t)
-    scan = [four, *[costs.product(5 * (rows - s), m, t) for s in steps]]
+    scan = [four, *[costs.product(5 * size, m, t) for size in sizes]]
     chain = [move_cost(6 * rows, m, t), less, four, *scan, four, less, one, less, one, four,
              move_cost(4 * rows, m, t)]
     # Beside the chain: marks at the first rows of accounts, and the test of the window.
     beside = one.total_bytes + less.total_bytes
     if rule == 'tainted-first':
         # The balance is there before or after the last inflow is, whatever takes longer.
-        levels = [(costs.less_than(rows - s, m, t), costs.product(rows - s, m, t)) for s in steps]
+        levels = [(costs.less_than(size, m, t), costs.product(size, m, t)) for size in sizes]
         beside += sum(low.total_bytes + 3 * kept.total_bytes for low, kept in levels)
         longer = sum(low.rounds + 2 for low, _ in levels)
         chain += [Prediction(max(0, longer - 2 - sum(c.rounds for c in (less, *scan))), 0)]
