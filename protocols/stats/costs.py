@@ -12,6 +12,7 @@ from engine import costs
 from engine.costs import Prediction, sequence
 from engine.costs_verified import predict
 from engine.ranges import check_range_cost
+from engine.scan import scan_sizes
 from engine.shamir import Geometry
 from protocols.stats.forms import CellForm, Claimed, RowForm
 from protocols.stats.intake import shown_cost
@@ -37,12 +38,10 @@ def after_sort_cost(n: int, groups: int, cells: int, m: int, t: int, *, largest:
 def described_cost(n: int, k: int, attributes: int, m: int, t: int) -> Prediction:
     """`described` after its sort, for n tags and a table of k rows with so many attributes.
 
-    The scan is most of it: for m = 4, t = 1 about 24 (attributes + 2) log2(n + k) bytes per party
-    and row.
+    For m = 4, t = 1 its scan is about 48 (attributes + 2) bytes per party and row of a long table.
     """
     rows, width = n + k, attributes + 1
-    scan = [costs.product((rows - (1 << j)) * (width + 1), m, t)
-            for j in range((rows - 1).bit_length())]
+    scan = [costs.product(size * (width + 1), m, t) for size in scan_sizes(rows)]
     return sequence(m, move_cost(rows * (width + 1), m, t), costs.less_than(rows - 1, m, t),
                     costs.product(rows * width, m, t), *scan, costs.product(rows * width, m, t),
                     move_cost(rows * (width + 1), m, t))

@@ -72,7 +72,7 @@ async def described(mpc, tags: SecureArray, table: SecureArray, *, bits: int = 6
     equal numbers from 0 to n + k - 1, different tags different ones; attributes are those of the
     table's first row of the tag, and zero, as is found, where there is none. One sort of n + k rows
     (two comparisons for one, unless the tags are short), one comparison per row, a scan of
-    log2(n + k) rounds with a + 2 products per row and round, two moves of the table.
+    n + k rows (`engine.scan`) with a + 2 products for one, two moves of the table.
     """
     n, (k, width) = tags.shape[0], table.shape
     asks = np.r_[np.zeros(k, np.int64), np.ones(n, np.int64)]
