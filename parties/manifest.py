@@ -348,17 +348,19 @@ def _check_join(join: Join, initiator: str, names: tuple[str, ...]) -> None:
             raise ValueError("a required owner or a receiver of the join is not a party of the job")
 
 
-def join_helpers(
-    names: tuple[str, ...], owners: tuple[str, ...] | None = None
-) -> dict[str, tuple[str, ...]]:
-    """Who helps in the join of the first party with each of the `owners` (None: all others)."""
+def join_helpers(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Who helps in the join of the first party with each of the others."""
     if len(names) not in (3, 4):
         return {}
-    chosen = names[1:] if owners is None else [name for name in names[1:] if name in owners]
     return {
-        owner: tuple(names[i] for i in helpers_of(names.index(owner), m=len(names)))
-        for owner in chosen
+        owner: tuple(names[i] for i in helpers_of(k, m=len(names)))
+        for k, owner in enumerate(names[1:], 1)
     }
+
+
+def highest_threshold(compute: int, verified: bool = False) -> int:
+    """The threshold of a job among so many compute parties; with 0 nothing is hidden from them."""
+    return (compute - 1) // (3 if verified else 2)
 
 
 def explain(exc: Exception) -> str:
