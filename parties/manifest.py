@@ -6,6 +6,7 @@ not known, or of another type, makes the manifest invalid, because a reader that
 does not understand would approve what it has not read.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -31,6 +32,19 @@ class Strict(BaseModel):
     """Base of everything that is read from a peer: exact types, no extra fields, immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Parameters(Strict):
+    """What a manifest says to a program, read from JSON."""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The parameters of a manifest; ValueError that names the field and repeats no value."""
+        try:
+            # Lists of JSON are tuples here, which strict models only take from JSON itself.
+            return cls.model_validate_json(canonical.canonical(dict(document)))
+        except ValidationError as exc:
+            raise ValueError(explain(exc)) from None
 
 
 class ProgramName(Strict):
