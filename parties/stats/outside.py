@@ -16,7 +16,7 @@ from engine.shamir import Geometry
 from parties.errors import LocalError
 from parties.manifest import Manifest
 from parties.stats.base import Terms
-from parties.stats.inside import as_json, joined
+from parties.stats.inside import as_json, joined, record_of
 from parties.stats.keeping import commit
 from parties.stats.link import KEY_BYTES, Absent, Desk, Dial
 from parties.stats.own import matrices
@@ -176,12 +176,8 @@ def _release(
 ) -> dict[str, Any]:
     """The release at a regulator that only receives."""
     from protocols.stats import fund_flow, fund_tracing, green_finance, related_loans
-    from protocols.stats.release import Record
 
-    approvals = tuple(name for name in manifest.names if name not in manifest.optional)
-    record = Record(
-        parameters.title, parameters.period, (), manifest.sha256(), approvals, manifest.measurement
-    )
+    record = record_of(manifest, parameters)
     if isinstance(parameters, GreenFinanceTerms):
         return green_finance.published(parameters.protocol, record, public, opened)
     if isinstance(parameters, RelatedLoansTerms):
