@@ -172,8 +172,9 @@ class ArrayOperations(RuntimeBase):
         """One round: fn(*shares), a sharing of degree 2t, truncated by `shift` bits to degree t.
 
         With `elementwise` the inputs have the result's shape and are processed in pieces, so that
-        computation and network overlap. Cost: one round, 16 ((2t + 1)(active - 1)) n bytes in all
-        (24 n per party on average for m = 4, t = 1).
+        computation and network overlap. `work` is a rough number of element operations of
+        `fn` (`Operation.compute`), 4 n unless told. Cost: one round, 16 (2t + 1)(holders - 1) n
+        bytes in all (24 n per party on average for m = 4, t = 1).
         """
         shape = tuple(shape)
         op = Operation(self, name, shape)

@@ -125,10 +125,9 @@ def hand_over(n: int, m: int, t: int, old: tuple[int, ...] | None = None,
     return _prediction(m, 1, ELEMENT * n * sent)
 
 
-def permute(n: int, m: int, t: int, holders: int | None = None) -> Prediction:
-    """Two holders have a common key; among more the first one sends a 16-byte seed."""
-    holders = t + 1 if holders is None else holders
-    return Prediction(0, 0) if holders <= 2 else _prediction(m, 1, 16 * (holders - 1))
+def permute(n: int, m: int, t: int) -> Prediction:
+    """Two holders have a common key; among t + 1 > 2 the first one sends a 16-byte seed."""
+    return Prediction(0, 0) if t < 2 else _prediction(m, 1, 16 * t)
 
 
 def shuffle(n: int, m: int, t: int) -> Prediction:

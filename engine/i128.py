@@ -153,14 +153,3 @@ def reduce3(typingctx, a0, a1, a2):
         s = b.add(b.add(b.and_(low, p), b.lshr(low, ir.Constant(_I128, 127))), top)
         return _limbs(context, b, sig, _reduce_once(b, s), 2)
     return sig, codegen
-
-
-@intrinsic
-def bit_reverse(typingctx, x):
-    """The 64 bits of x in opposite order."""
-    sig = _U64(_U64)
-
-    def codegen(context, b, sig, args):
-        fn = b.module.declare_intrinsic('llvm.bitreverse', [_I64])
-        return b.call(fn, args)
-    return sig, codegen

@@ -64,8 +64,11 @@ async def _published(bases, exponents) -> asyncoro.Future:
     own = _product(group, bases, [int(s.value) for s in shares])
     shown = await runtime.transfer(own)
     points = tuple(range(1, g.t + 2))
-    if not all(type(power) is group for power in shown):
-        raise RemoteProtocolError('bad-value', 'a power that is not in the group')
+    for party, power in enumerate(shown):
+        if type(power) is not group:
+            raise RemoteProtocolError(
+                'bad-value', 'repeat_public: a value that is no power of the base', party=party,
+                step=runtime.step, remedy='install the same SEPC version at all parties')
 
     def implied(at):
         weights = _thresha._recombination_vector(field, points, at)

@@ -176,6 +176,23 @@ class NumericOperations(RuntimeBase):
         return self.product('multiply', [y, power], field.mul, y.shape, max(0, shift),
                             frac + min(0, shift), elementwise=True).with_frac(frac)
 
+    def clipped(self, x: SecureArray, bound: float, factor: int, shift: int,
+                frac: int) -> SecureArray:
+        """x, or ±bound where it is beyond, for |x| <= 2^62 units; in units times the integer
+        `factor`, truncated by `shift` bits: `frac` says what they mean.
+
+        12 rounds for t = 1; two comparisons and a product per element.
+        """
+        limit = round(bound * (1 << x.frac))
+        outside = self.negative(self.stack([x + bound, bound - x]))
+
+        def clip(below, above, x):
+            # Exact before the truncation: below and above are never both 1.
+            z = field.add(field.mul(below, field.affine(x, -1, -limit)),
+                          field.mul(above, field.affine(x, -1, limit)))
+            return field.affine(field.add(z, x), factor)
+        return self.product('clip', [outside[0], outside[1], x], clip, x.shape, shift, frac)
+
     @_blockwise
     def sigmoid(self, x: SecureArray, frac: int | None = None) -> SecureArray:
         """1/(1 + exp(-x)) for |x| <= 2^62 units; absolute error 8e-6 plus one truncation.
@@ -184,18 +201,8 @@ class NumericOperations(RuntimeBase):
         products per element.
         """
         frac = self.frac if frac is None else frac
-        bound = SIGMOID_BOUND
-        limit = round(bound * (1 << x.frac))
-        outside = self.negative(self.stack([x + bound, bound - x]))
-        shift = x.frac + 4
-        inverse = round((1 << (WORK + 4)) / bound)
-
-        def clip(below, above, x):
-            # Exact before the truncation: below and above are never both 1.
-            z = field.add(field.mul(below, field.affine(x, -1, -limit)),
-                          field.mul(above, field.affine(x, -1, limit)))
-            return field.affine(field.add(z, x), inverse)
-        s = self.product('clip', [outside[0], outside[1], x], clip, x.shape, shift, WORK)
+        inverse = round((1 << (WORK + 4)) / SIGMOID_BOUND)
+        s = self.clipped(x, SIGMOID_BOUND, inverse, x.frac + 4, WORK)
         return self.chebyshev(s, _coefficients('sigmoid'), frac) + 0.5
 
     def tanh(self, x: SecureArray, frac: int | None = None) -> SecureArray:

@@ -65,16 +65,6 @@ def inverse(order: np.ndarray) -> np.ndarray:
     return back
 
 
-@njit(inline='always')
-def _plus(lo, hi, dl, dh):
-    """x + d mod p for x < p and d <= p. The sum s is p or more exactly if s + 1 has bit 127."""
-    dl += lo
-    dh += hi + uint64(dl < lo)
-    wrapped = (dh + uint64(dl == _ALL)) >> uint64(63)
-    lo = dl + wrapped
-    return lo, (dh + uint64(lo < dl)) & _TOP
-
-
 @njit(cache=True, nogil=True)
 def _move(rows, order, out):
     n = order.size

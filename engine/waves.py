@@ -30,6 +30,8 @@ from engine.i128 import f_mul, mac_small, reduce3
 from engine.opening import Opening
 from engine.operation import Operation
 
+FRAC = 16
+"""Fractional bits of the sines and cosines that are multiplied."""
 _RADIANS = math.pi / 2 / 2.0**62
 _SINE = tuple((-1)**k / math.factorial(2 * k + 1) for k in range(8))[::-1]
 _COSINE = tuple((-1)**k / math.factorial(2 * k) for k in range(8))[::-1]
@@ -48,13 +50,13 @@ def waves_cost(n: int, terms: int, m: int, t: int) -> costs.Prediction:
 
 
 def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
-          frac: int = 16, work=None) -> SecureArray:
-    """A sharing *of degree 2t* of Σ_k c_k sin(2πkx / P), with 2·`frac` fractional bits.
+          work=None) -> SecureArray:
+    """A sharing *of degree 2t* of Σ_k c_k sin(2πkx / P), with 2·`FRAC` fractional bits.
 
     Only as a factor in what is opened or brought back: `Runtime.product` takes it as it is,
     `engine.query.collapse` times one more factor. x = fn(*shares) is a local expression of degree
     2t, an integer of magnitude below 2^83 (m = 4), and P = 2^places units of it, places <= 64.
-    `coefficients` {k: c_k}, |c_k| < 8. Sines are computed with `frac` fractional bits, at most 24.
+    `coefficients` {k: c_k} with ascending k and |c_k| < 8; `work` as in `Runtime.product`.
     Two rounds; bytes: `waves_cost`, 32 + 64 K in all per number for m = 4. Raises ValueError where
     `can_wave` is false.
     """
@@ -72,7 +74,7 @@ def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
     async def body(op, *shares):
         op.multiplications = n
         word = await _word(op, opening, lambda: fn(*shares), n, work or 4 * n)
-        mine = await op.compute(8 * terms * n, _factors, word, coefficients, places, frac,
+        mine = await op.compute(8 * terms * n, _factors, word, coefficients, places,
                                 mpc.pid == dealer)
         if mpc.pid == dealer:
             await _deal(op, dealer, roles, mine, 2 * terms * n)
@@ -84,7 +86,7 @@ def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
         await op.compute(4 * terms * n, _inner, dealt.reshape(n, 2 * terms, 2), mine,
                          field.table([g.set_value(others, mpc.pid)]), out)
         return out.reshape(*shape, 2)
-    return mpc.issue(op, inputs, body, SecureArray(mpc, shape, 2 * frac))
+    return mpc.issue(op, inputs, body, SecureArray(mpc, shape, 2 * FRAC))
 
 
 async def _word(op, opening, expression, n, work):
@@ -133,11 +135,11 @@ async def _deal(op, dealer, roles, values, count):
     return out
 
 
-def _factors(word, coefficients, places, frac, dealer):
+def _factors(word, coefficients, places, dealer):
     """Per number the 2 K factors: the dealer's (c sin, c cos) as elements, or (cos, sin) as int64.
     """
     terms = np.array(list(coefficients), np.int64)
-    unit = float(1 << frac)
+    unit = float(1 << FRAC)
     turns = word << np.uint64(64 - places)
     if dealer:
         out = np.empty((len(word) * 2 * len(terms), 2), np.uint64)

@@ -39,16 +39,8 @@ def sigmoid(mpc, odds, frac: int, *, fine: bool):
 
 
 def _cheap(mpc, x, frac):
-    outside = mpc.negative(mpc.stack([x + BOUND, BOUND - x]))
-    limit = round(BOUND * (1 << x.frac))
     # Times 1 / 8, exact: the argument of the polynomial is in [-1, 1].
-    places = WORK - x.frac - 3
-
-    def clip(below, above, x):
-        z = field.add(field.mul(below, field.affine(x, -1, -limit)),
-                      field.mul(above, field.affine(x, -1, limit)))
-        return field.affine(field.add(z, x), 1 << places)
-    s = mpc.product('clip', [outside[0], outside[1], x], clip, x.shape, 0, WORK)
+    s = mpc.clipped(x, BOUND, 1 << WORK - x.frac - 3, 0, WORK)
     one = 1 << WORK
 
     def double(s):

@@ -178,7 +178,8 @@ def _squared(mpc, step):
 def fence(part: Problem) -> Action:
     """Note, before steps by the series, where they start and whether log-odds are moderate there.
 
-    They are when all but one in a thousand rows of the sample are well within its range. 14 rounds.
+    They are when all but one in a thousand rows of the sample are well within its range. 25 rounds
+    for t = 1: the rows are compared with the range, and then their number with the limit.
     """
     async def action(s):
         mpc, start, outside = part.mpc, target(part.mpc, s) if 'step' in s else s['base'], []

@@ -4,14 +4,13 @@ With `--json` a command prints exactly one JSON document on standard output, `{"
 it failed. The exit status is 0 only when it did what was asked.
 """
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from parties.cli_common import Json, answer
+from parties.cli_common import Businesses, Data, Id, Json, Label, Language, Whole, answer
 from parties.cli_job import job
 from parties.cli_model import app as model
 from parties.cli_node import audit, node
@@ -54,13 +53,6 @@ app.add_typer(study, name="study")
 app.add_typer(audit, name="audit")
 
 
-class Language(StrEnum):
-    """The languages of the report."""
-
-    EN = "en"
-    ZH = "zh"
-
-
 @app.callback()
 def _sepc() -> None:
     """SEPC: joint credit decisions on data that stays where it is."""
@@ -68,19 +60,14 @@ def _sepc() -> None:
 
 @app.command()
 def demo(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="A folder with one CSV or Parquet file per party; generated if absent."),
-    ] = None,
-    label: Annotated[str, typer.Option(help="The label column (1 = bad).")] = "default",
-    id_: Annotated[str, typer.Option("--id", help="The identifier column.")] = "company_id",
-    businesses: Annotated[
-        int, typer.Option(min=1, help="How many businesses to generate per party.")
-    ] = 10_000,
+    data: Data = None,
+    label: Label = "default",
+    id_: Id = "company_id",
+    businesses: Businesses = 10_000,
     out: Annotated[
         Path | None, typer.Option(help="An empty folder for the run and its report.")
     ] = None,
-    deadline: Annotated[int, typer.Option(min=1, help="Seconds for the whole run.")] = 600,
+    deadline: Whole = 600,
     language: Annotated[Language, typer.Option(help="Of the report.")] = Language.EN,
     parameters: Annotated[
         Path | None, typer.Option(help="Of the model: a JSON file, see docs/models.md.")

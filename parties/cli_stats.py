@@ -1,25 +1,17 @@
 """`sepc stats`: ask many institutions one question, and publish the answer."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from parties.cli_common import Home, Json, answer
+from parties.cli_common import Home, Json, Language, answer
 
 app = typer.Typer(
     help="Regulator statistics: many institutions, one table, nobody's records.",
     no_args_is_help=True,
 )
-
-
-class Language(StrEnum):
-    """The languages of the page."""
-
-    EN = "en"
-    ZH = "zh"
 
 
 Node = Annotated[Path | None, typer.Option("--home", help="The regulator's node.")]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from parties.cli_common import Json, answer
+from parties.cli_common import Businesses, Data, Id, Json, Label, Language, Whole, answer
 
 app = typer.Typer(
     help="What other parties' data would add, before it is bought.", no_args_is_help=True
@@ -19,31 +19,23 @@ def _study() -> None:
 
 @app.command()
 def uplift(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="A folder with one CSV or Parquet file per party; generated if absent."),
-    ] = None,
-    label: Annotated[str, typer.Option(help="The label column (1 = bad).")] = "default",
-    id_: Annotated[str, typer.Option("--id", help="The identifier column.")] = "company_id",
-    businesses: Annotated[
-        int, typer.Option(min=1, help="How many businesses to generate per party.")
-    ] = 10_000,
+    data: Data = None,
+    label: Label = "default",
+    id_: Id = "company_id",
+    businesses: Businesses = 10_000,
     out: Annotated[
         Path | None, typer.Option(help="An empty folder for the run and its page.")
     ] = None,
-    deadline: Annotated[int, typer.Option(min=1, help="Seconds for the whole run.")] = 900,
-    language: Annotated[str, typer.Option(help="Of page and table: en or zh.")] = "en",
+    deadline: Whole = 900,
+    language: Annotated[Language, typer.Option(help="Of page and table.")] = Language.EN,
     as_json: Json = False,
 ) -> None:
     """AUC and KS of every subset of partners, and what each of them adds."""
 
     def work() -> dict[str, Any]:
         from parties.demo import Options
-        from parties.errors import LocalError
         from parties.study import run_study
 
-        if language not in ("en", "zh"):
-            raise LocalError("language", f"language {language!r}", "choose en or zh")
         return run_study(
             Options(
                 data=data,
@@ -52,7 +44,7 @@ def uplift(
                 businesses=businesses,
                 out=out,
                 deadline=deadline,
-                language=language,
+                language=language.value,
             )
         )
 
@@ -61,6 +53,6 @@ def uplift(
 
         from parties.study.page import print_study
 
-        print_study(document, Console(), language)
+        print_study(document, Console(), language.value)
 
     answer(work, as_json, show)

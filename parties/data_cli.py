@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from parties.errors import LocalError, PartiesError
+from parties.cli_common import Json, Language, reported
+from parties.errors import LocalError
 
 app = typer.Typer(help="The tables that a node brings to jobs.", no_args_is_help=True)
 
 Home = Annotated[Path, typer.Option(help="The node's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Key = Annotated[
     str | None, typer.Option(help="The identifier's column, or several: COLUMN[,COLUMN].")
 ]
@@ -32,13 +28,6 @@ Aggregate = Annotated[
 Schema = Annotated[Path | None, typer.Option(help="The agreed standard, a TOML file.")]
 Label = Annotated[str | None, typer.Option(help="The label column (1 = bad).")]
 Memory = Annotated[int, typer.Option(min=64, help="What reading may hold in memory, in MiB.")]
-
-
-class Language(StrEnum):
-    """The languages of the page."""
-
-    EN = "en"
-    ZH = "zh"
 
 
 @app.command("add")
@@ -58,7 +47,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Register a table: a CSV or Parquet file, or DIALECT://…/DATABASE#TABLE."""
-    with _reported(as_json):
+    with reported(as_json):
         from parties.data.aggregate import parse
         from parties.data.check import DataError, Finding
         from parties.data.location import Location
@@ -102,7 +91,7 @@ def add(
 @app.command("list")
 def list_tables(home: Home, as_json: Json = False) -> None:
     """The registered tables, without passwords."""
-    with _reported(as_json):
+    with reported(as_json):
         from parties.data.registry import Registry
 
         tables = [{"name": n, **e.shown()} for n, e in Registry.load(home).tables.items()]
@@ -119,7 +108,7 @@ def list_tables(home: Home, as_json: Json = False) -> None:
 @app.command("remove")
 def remove(name: Annotated[str, typer.Argument()], home: Home, as_json: Json = False) -> None:
     """Forget a registered table; the table itself stays as it is."""
-    with _reported(as_json):
+    with reported(as_json):
         from parties.data.registry import Registry, without_table
 
         without_table(Registry.load(home), name).save(home)
@@ -139,7 +128,7 @@ def offer(
     as_json: Json = False,
 ) -> None:
     """What a proposer may say about a table, for --offer of sepc job propose; never a value."""
-    with _reported(as_json):
+    with reported(as_json):
         from parties.offers import make_offer
 
         wanted = None if features in (None, "all") else () if features == "none" else _names(
@@ -169,7 +158,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a table before any job. Status 1 if a job would refuse it or the standard is broken."""
-    with _reported(as_json):
+    with reported(as_json):
         from parties.data.prepare import Terms
         from parties.data.quality import check_table
         from parties.data.registry import Registry
@@ -232,30 +221,3 @@ def _names(text: str) -> tuple[str, ...]:
     if not all(names):
         raise LocalError("data_option", "a name between commas is empty", "write COLUMN[,COLUMN]")
     return names
-
-
-@contextmanager
-def _reported(as_json: bool) -> Iterator[None]:
-    """Say what went wrong and exit with status 1."""
-    from parties.data.check import DataError
-
-    try:
-        yield
-        return
-    except typer.Exit:
-        raise
-    except DataError as exc:
-        fields = {"party": None, "step": "data", "cause": str(exc), "remedy": "correct the data"}
-        error, text = {**fields, **exc.as_dict()}, str(exc)
-    except PartiesError as exc:
-        error, text = exc.as_dict(), f"{exc.code}: {exc.cause}\n  remedy: {exc.remedy}"
-    except Exception as exc:
-        traceback.print_exc()
-        failure = LocalError(
-            "internal", type(exc).__name__, "this is a defect: please report it"
-        )
-        error, text = failure.as_dict(), f"{failure.code}: {failure.cause}"
-    if as_json:
-        print(json.dumps({"error": error}, ensure_ascii=False))
-    print(f"sepc: {text}", file=sys.stderr)
-    raise typer.Exit(1)

@@ -4,28 +4,14 @@ The sentences about who learns what (`parties.join_learned`) and the receivers o
 from the task alone, and nodes compare them with those of a proposed manifest.
 """
 
-from collections.abc import Mapping
-from typing import Any, Self
-
-from pydantic import ValidationError
-
 from engine.errors import EngineError
-from parties import canonical
-from parties.manifest import Inputs, Join, Manifest, Strict, explain, join_helpers
+from parties.manifest import Inputs, Join, Manifest, Parameters, join_helpers
 from parties.programs import COMMON
 from protocols.join_task import JoinTask
 
 
-class JoinParameters(Strict):
+class JoinParameters(Parameters):
     """There are none: a manifest says everything about a join in its section `join`."""
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The parameters of a manifest; ValueError that names the field and repeats no value."""
-        try:
-            return cls.model_validate_json(canonical.canonical(dict(document)))
-        except ValidationError as exc:
-            raise ValueError(explain(exc)) from None
 
 
 def task_of(manifest: Manifest) -> JoinTask:

@@ -14,6 +14,7 @@ from parties.manifest import (
     Output,
     Party,
     ProgramName,
+    highest_threshold,
 )
 from parties.programs import PROGRAMS, PUBLISH, QUERY, UPDATE
 
@@ -99,7 +100,7 @@ def _manifest(
         parties=tuple(
             Party(name=n, public_key=parties[n][0], host=parties[n][1], port=None) for n in names
         ),
-        threshold=(len(names) - 1) // (3 if verified else 2),
+        threshold=highest_threshold(len(names), verified),
         verified=verified,
         inputs={name: brings if name == initiator else Nothing() for name in names},
         outputs=outputs,

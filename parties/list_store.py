@@ -41,9 +41,16 @@ class ListStore:
         self._transaction = transaction
         known = {column for _, column, *_ in db.execute("pragma table_info(lists)")}
         if "threshold" not in known:
-            # Lists held by a node of before: four parties, in the only mode that there was.
-            db.execute("alter table lists add column threshold integer not null default 1")
+            self._add_mode()
+
+    def _add_mode(self) -> None:
+        """Lists held by a node of before were all published in the default mode."""
+        with self._transaction() as db:
+            db.execute("alter table lists add column threshold integer not null default 0")
             db.execute("alter table lists add column verified integer not null default 0")
+            db.execute(
+                "update lists set threshold = (json_array_length(cast(parties as text)) - 1) / 2"
+            )
 
     # -- versions -----------------------------------------------------------------------------
 
@@ -51,7 +58,9 @@ class ListStore:
         """This node holds its shares of a version."""
         with self._transaction() as db:
             db.execute(
-                "insert into lists values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                "insert into lists (owner, name, number, job_id, manifest, published_by, "
+                "published, terms, parties, threshold, verified) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     held.owner,
                     held.terms.name,

@@ -8,11 +8,10 @@ of a query compares that with what it holds.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from parties import canonical
 from parties.manifest import (
     Hex32,
     JobId,
@@ -20,9 +19,9 @@ from parties.manifest import (
     Keys,
     ListName,
     Manifest,
+    Parameters,
     PartyName,
     Strict,
-    explain,
 )
 from parties.programs import PUBLISH, QUERY, UPDATE
 
@@ -34,19 +33,6 @@ MAX_LISTS = 32
 """Lists that one owner may have at a node, and lists of one query."""
 
 Number = Annotated[int, Field(ge=1, le=2**53)]
-
-
-class Parameters(Strict):
-    """What a manifest says to a program, read from JSON."""
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The parameters of a manifest; ValueError that names the field and repeats no value."""
-        try:
-            # Lists of JSON are tuples here, which strict models only take from JSON itself.
-            return cls.model_validate_json(canonical.canonical(dict(document)))
-        except ValidationError as exc:
-            raise ValueError(explain(exc)) from None
 
 
 class PublishParameters(Parameters):

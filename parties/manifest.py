@@ -6,6 +6,7 @@ not known, or of another type, makes the manifest invalid, because a reader that
 does not understand would approve what it has not read.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -31,6 +32,19 @@ class Strict(BaseModel):
     """Base of everything that is read from a peer: exact types, no extra fields, immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Parameters(Strict):
+    """What a manifest says to a program, read from JSON."""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The parameters of a manifest; ValueError that names the field and repeats no value."""
+        try:
+            # Lists of JSON are tuples here, which strict models only take from JSON itself.
+            return cls.model_validate_json(canonical.canonical(dict(document)))
+        except ValidationError as exc:
+            raise ValueError(explain(exc)) from None
 
 
 class ProgramName(Strict):
@@ -348,17 +362,19 @@ def _check_join(join: Join, initiator: str, names: tuple[str, ...]) -> None:
             raise ValueError("a required owner or a receiver of the join is not a party of the job")
 
 
-def join_helpers(
-    names: tuple[str, ...], owners: tuple[str, ...] | None = None
-) -> dict[str, tuple[str, ...]]:
-    """Who helps in the join of the first party with each of the `owners` (None: all others)."""
+def join_helpers(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Who helps in the join of the first party with each of the others."""
     if len(names) not in (3, 4):
         return {}
-    chosen = names[1:] if owners is None else [name for name in names[1:] if name in owners]
     return {
-        owner: tuple(names[i] for i in helpers_of(names.index(owner), m=len(names)))
-        for owner in chosen
+        owner: tuple(names[i] for i in helpers_of(k, m=len(names)))
+        for k, owner in enumerate(names[1:], 1)
     }
+
+
+def highest_threshold(compute: int, verified: bool = False) -> int:
+    """The threshold of a job among so many compute parties; with 0 nothing is hidden from them."""
+    return (compute - 1) // (3 if verified else 2)
 
 
 def explain(exc: Exception) -> str:

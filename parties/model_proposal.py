@@ -13,6 +13,7 @@ from parties.manifest import (
     Output,
     Party,
     ProgramName,
+    highest_threshold,
     join_helpers,
 )
 from parties.model_terms import HeldModel
@@ -93,7 +94,7 @@ def _manifest(
         parties=tuple(
             Party(name=n, public_key=parties[n][0], host=parties[n][1], port=None) for n in names
         ),
-        threshold=(len(names) - 1) // 2,
+        threshold=highest_threshold(len(names)),
         inputs={name: brings if name == model.owner else Nothing() for name in names},
         created=int(now),
         expires=int(now) + seconds,

@@ -14,8 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from models.model_states import TRANSITIONS
-from parties.list_terms import Parameters
-from parties.manifest import Hex32, Manifest
+from parties.manifest import Hex32, Manifest, Parameters
 from parties.programs import CREDIT, SCORE, STATE
 
 MODELS = "models"

@@ -12,7 +12,7 @@ from parties.identity import Directory
 from parties.join_learned import disclosures, outputs_of
 from parties.join_terms import join_problem
 from parties.list_terms import Held, lists_problem
-from parties.manifest import Input, Inputs, Manifest
+from parties.manifest import Input, Inputs, Manifest, highest_threshold
 from parties.messages import Check
 from parties.model_terms import Models, models_problem
 from parties.programs import COMMON, Program, Programs, find, imported
@@ -124,9 +124,14 @@ def _roles(manifest: Manifest, own: Holdings) -> str | None:
 
 
 def _threshold(manifest: Manifest) -> str | None:
-    highest = (len(manifest.compute) - 1) // (3 if manifest.verified else 2)
+    parties = len(manifest.compute)
+    highest = highest_threshold(parties, manifest.verified)
     if manifest.threshold != highest:
         return f"threshold {manifest.threshold}, expected {highest}"
+    # Two owners may find what they have in common without shares; the check of the join says how.
+    if not highest and len(manifest.names) > 1 and manifest.program.name != COMMON:
+        least = 4 if manifest.verified else 3
+        return f"{parties} compute parties would see all data, expected {least} or more"
     return None
 
 

@@ -17,6 +17,7 @@ from parties.manifest import (
     Output,
     Party,
     ProgramName,
+    highest_threshold,
     join_helpers,
 )
 from parties.programs import COMMON, PROGRAMS
@@ -54,7 +55,7 @@ def credit_manifest(
         parameters=dict(parameters),
         initiator=names[0],
         parties=_parties(names, keys, hosts or {}, host),
-        threshold=_threshold(len(names), verified),
+        threshold=highest_threshold(len(names), verified),
         verified=verified,
         inputs=dict(inputs),
         outputs=_outputs(names, sum(len(i.features) for i in inputs.values()), parameters, named),
@@ -105,7 +106,7 @@ def common_manifest(
         parameters={},
         initiator=names[0],
         parties=_parties(names, keys, hosts or {}, host),
-        threshold=_threshold(len(names), verified),
+        threshold=highest_threshold(len(names), verified),
         verified=verified,
         inputs=dict(inputs),
         outputs={},
@@ -136,10 +137,6 @@ def refuse_too_few(parties: int) -> None:
             f"verified mode with {parties} compute parties",
             "compute among 4 at least, or leave out --verified",
         )
-
-
-def _threshold(parties: int, verified: bool) -> int:
-    return (parties - 1) // (3 if verified else 2)
 
 
 def _of_bins(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ def sums_up_to(mpc, values, rows, limits):
     """Shared (k, c): column sums of those `rows` (n, c) whose value is at most a limit.
 
     `values` (n,) are shared integers in ascending order, `limits` (k,) integers, shared or public.
-    Nothing opens. Two comparisons and three products, one after another; k (n / b + b) comparisons
-    for blocks of b = √n rows, as many products and k b c more.
+    Nothing opens. Rounds: a comparison, a product, a comparison, a product. For blocks of b = √n
+    rows k (n / b + b) comparisons and k (b + 2 b c + c) products. Raises ValueError for no rows.
     """
     (n, columns), k = rows.shape, limits.shape[0]
     size = math.isqrt(n - 1) + 1

@@ -31,7 +31,6 @@ with contextlib.suppress(OSError, AttributeError):
 
 MODE_OPRF, MODE_VOPRF = 0, 1
 ELEMENT_BYTES = SCALAR_BYTES = 32
-PROOF_BYTES = 64
 
 Elements = npt.NDArray[np.uint8]
 """Encoded group elements or scalars, one row of 32 bytes each."""

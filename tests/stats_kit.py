@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from engine import field, outside
 from engine.cluster import run_cluster
 from engine.shamir import Geometry
 from protocols.stats.forms import CellForm
+from protocols.stats.green_finance import INDICATORS
+from protocols.stats.programs import FRAC
 from protocols.stats.release import Record, release
 from protocols.stats.rules import REASONS, Rules
 from protocols.stats.spec import Dimension, Measure, TableSpec
@@ -68,3 +71,13 @@ def codes_of(document: dict[str, Any], spec: TableSpec) -> np.ndarray:
     """The statuses of a document as codes, in the shape of the extended table."""
     code = {name: number for number, name in REASONS.items()}
     return np.array([code[c["status"]] for c in document["cells"]]).reshape(spec.extended)
+
+
+def own_figures(shares: dict[int, Any], geometry: Geometry) -> dict[str, float] | None:
+    """At an institution: its own figures from the shares of the compute parties; None if these do
+    not fit each other."""
+    opened = outside.opened(shares, geometry)
+    if opened is None:
+        return None
+    values = field.decode_float(opened, FRAC)
+    return dict(zip((*INDICATORS, "score"), values.tolist(), strict=True))

@@ -26,6 +26,7 @@ from models.plain.credit import common_rows, plain_credit
 from models.plain.woe import woe_table
 from models.scorecard import Scorecard
 from parties.cli import app
+from parties.cli_job import Binning
 from parties.demo.document import _same_points
 from parties.learned import learned, learned_zh
 from parties.policy import Holdings, decide
@@ -287,6 +288,7 @@ def test_a_manifest_says_who_learns_where_bins_begin(method):
 
 
 def test_parameters_of_bins_are_checked():
+    assert tuple(Binning) == METHODS
     assert CreditParameters().max_bins == 10 and CreditParameters(binning="tree").max_bins == 8
     stated = CreditParameters(binning="given", breaks={"bank.a": [1, 2]}, special_values=[-1])
     assert CreditParameters.from_json(json.loads(json.dumps(stated.to_json()))) == stated

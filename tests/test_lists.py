@@ -199,16 +199,29 @@ def test_shares_fit_computations_with_their_threshold_only() -> None:
 
 
 def test_a_node_of_before_goes_on(tmp_path: Path) -> None:
+    keys = {**DIRECTORY, "fifth": identity("fifth").public_hex}
+    five = {"parties": {name: (key, "127.0.0.1") for name, key in keys.items()}}
+    of_five = held_after(publish_manifest(TERMS, 1, **{**common("telecom"), **five}), {})
+    assert of_five is not None
+    old = published()
     store = Store(tmp_path / "node.db")
-    store.lists.add(published())
+    store.lists.add(old)
+    store.lists.add(of_five)
     store.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "node.db")) as database:
         for column in ("threshold", "verified"):
             database.execute(f"alter table lists drop column {column}")
         database.commit()
     store = Store(tmp_path / "node.db")
-    [[version]] = store.lists.held().values()
-    assert (version.threshold, version.verified) == (1, False)
+    made = publish_manifest(TERMS, 2, **common("government", verified=True))
+    new = held_after(made, store.lists.held())
+    assert new is not None
+    store.lists.add(new)
+    # The new columns are the last ones here, which they are not in a database made now.
+    assert store.lists.held() == {
+        ("government", "fraud"): (old, new),
+        ("telecom", "fraud"): (of_five,),
+    }
     store.close()
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from fakes.consortium import NAMES, manifest
 
+from engine.shamir import largest_threshold
 from parties import canonical
 from parties.errors import LocalError, RemoteProtocolError
 from parties.identity import Directory, Identity, check_party_name
 from parties.learned import learned, learned_zh
-from parties.manifest import Manifest, join_helpers
+from parties.manifest import Manifest, highest_threshold, join_helpers
 from parties.measurement import measure, measurement
 
 
@@ -111,6 +112,12 @@ def test_a_refusal_repeats_no_value() -> None:
         Manifest.read(spoiled("inputs", "telecom", "rows", value="SECRET"))
     assert "inputs.telecom.table.rows" in caught.value.cause
     assert "SECRET" not in caught.value.cause
+
+
+@pytest.mark.parametrize("compute", range(4, 12))
+def test_thresholds_are_those_of_the_engine(compute: int) -> None:
+    for verified in (False, True):
+        assert highest_threshold(compute, verified) == largest_threshold(compute, verified)
 
 
 def test_every_join_has_the_two_others_as_helpers() -> None:

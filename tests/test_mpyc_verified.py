@@ -288,7 +288,7 @@ def test_a_published_power_must_be_that_of_the_share():
             payload = np.frombuffer(encode(group.generator), np.uint8)
             frame = frame._replace(length=len(payload))
         return [(frame, payload)]
-    assert {e.code for e in stopped(program, tap)[:2]} <= {"cheating-detected", "peer-stopped"}
+    assert "cheating-detected" in {e.code for e in stopped(program, tap)}
     assert run_mpyc(program, 4, tap=tap)[0] != group.generator^11
 
 

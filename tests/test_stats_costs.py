@@ -22,6 +22,7 @@ from protocols.stats.job_costs import (
     opened_cost,
     sort_cost,
 )
+from protocols.stats.perturb import Noise
 from protocols.stats.release import release
 from protocols.stats.rules import Rules
 from protocols.stats.submission import prepare
@@ -42,11 +43,14 @@ def metered(body, prepared=None):
     return Prediction(max(r for r, _ in spent), sum(b for _, b in spent))
 
 
-@pytest.mark.parametrize("sizes, measures, rules", [
-    ((3,), (LOANS,), Rules()), ((3, 2), (LOANS, FLAGGED), Rules(zeros=False)),
-    ((2, 3), (LOANS,), Rules(dominance=(4, 90))), ((1,), (FLAGGED,), Rules()),
+@pytest.mark.parametrize("sizes, measures, rules, noise", [
+    ((3,), (LOANS,), Rules(), None), ((3, 2), (LOANS, FLAGGED), Rules(zeros=False), None),
+    ((2, 3), (LOANS,), Rules(dominance=(4, 90)), None), ((1,), (FLAGGED,), Rules(), None),
+    ((3,), (LOANS, FLAGGED), Rules(rounding=5), None),
+    ((2, 2), (LOANS,), Rules(rounding=10), Noise("laplace", epsilon=1.0)),
+    ((3,), (LOANS, FLAGGED), Rules(), Noise("gaussian", rho=0.5)),
 ])
-def test_a_release_costs_what_the_formula_says(sizes, measures, rules):
+def test_a_release_costs_what_the_formula_says(sizes, measures, rules, noise):
     spec = spec_of(*sizes, measures=measures)
     cell, values = random_loans(spec, 60, 1)
 
@@ -56,9 +60,9 @@ def test_a_release_costs_what_the_formula_says(sizes, measures, rules):
         return found
 
     async def body(mpc, found):
-        await release(mpc, spec, rules, found, RECORD, receivers=0)
+        await release(mpc, spec, rules, found, RECORD, receivers=0, perturbation=noise)
 
-    first = decided_cost(spec, rules, 4, 1)
+    first = decided_cost(spec, rules, 4, 1, perturbation=noise)
     last = opened_cost(spec, 4, 1, 1 + len(measures))
     assert metered(body, cells) == Prediction(first.rounds + last.rounds,
                                               first.total_bytes + last.total_bytes)

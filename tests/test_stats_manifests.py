@@ -36,6 +36,20 @@ def test_a_proposed_manifest_is_what_follows_from_its_parameters(program, comput
     assert set(learned_zh(manifest)) == set(manifest.names)
 
 
+@pytest.mark.parametrize(("compute", "verified", "least"), [
+    (COMPUTE[:3], True, 4), (COMPUTE[:2], False, 3), (COMPUTE[:1], False, 3),
+])  # fmt: skip
+def test_nobody_shares_data_among_too_few_compute_parties(compute, verified, least) -> None:
+    """With threshold 0 a share is the number itself."""
+    proposed = changed(manifest_of(compute=compute), verified=verified, threshold=0)
+    for party in ("c-one", "bank-a"):
+        own = Holdings(party, DIRECTORY, "ab" * 32, proposed.inputs[party], PROGRAMS)
+        [failed] = decide(proposed, "regulator", own, NOW).failed
+        assert failed.name == "threshold"
+        assert failed.reason == f"{len(compute)} compute parties would see all data, " \
+                                f"expected {least} or more"
+
+
 def test_the_bank_that_draws_the_key_is_needed() -> None:
     manifest = manifest_of("fund-tracing", groups={})
     assert set(manifest.optional) == {*BANKS[1:]} and "registry" not in manifest.names

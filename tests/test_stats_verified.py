@@ -12,7 +12,7 @@ import test_stats_related as related
 import tracing_kit
 from adversary import Attack, attacked, frames_of
 from fakes.statistics_jobs import manifest_of
-from stats_kit import RECORD
+from stats_kit import RECORD, own_figures
 from test_stats_programs import green, loans_of
 
 from engine import frames
@@ -24,7 +24,7 @@ from parties.stats import outside
 from protocols.stats import suppression
 from protocols.stats.fund_flow import FundFlowParameters, bank_cells, fund_flow
 from protocols.stats.fund_flow import published as release_of
-from protocols.stats.green_finance import green_finance, own_result
+from protocols.stats.green_finance import green_finance
 from protocols.stats.handed import pack, put_together
 from protocols.stats.plain.programs import green_indicators
 from protocols.stats.plain.related_loans import RelatedTwin
@@ -108,7 +108,7 @@ def test_green_finance():
     indicators, scores, bands = green_indicators(parameters, sums, loans, intensities)
     assert list(results[3]["outputs"]["bands"].values()) == bands.tolist()
     for k, name in enumerate(parameters.institutions):
-        own = own_result({p: r["own"][name] for p, r in enumerate(results)}, GEOMETRY)
+        own = own_figures({p: r["own"][name] for p, r in enumerate(results)}, GEOMETRY)
         np.testing.assert_allclose(list(own.values()), [*indicators[k], scores[k]], atol=1e-4)
 
 
@@ -191,6 +191,16 @@ def test_manifests_in_verified_mode():
     assert five.threshold == 1
     with pytest.raises(LocalError, match="too_few_parties"):
         manifest_of(compute=("c-one", "c-two", "c-three"), verified=True)
+
+
+def test_the_key_of_tags_is_for_institutions_alone():
+    """Not for the regulator, where it does not compute."""
+    manifest = manifest_of("fund-tracing")
+    told = [SimpleNamespace(name=n, certificate="AAAA") for n in manifest.names
+            if manifest.role(n) != "compute"]
+    assert "regulator" in {peer.name for peer in told}
+    job = SimpleNamespace(party="registry", outside=told)
+    assert set(outside._others(manifest, job)) == {"bank-a", "bank-b", "bank-c"}
 
 
 def test_a_receiver_does_not_wait_for_ever(monkeypatch):

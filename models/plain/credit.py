@@ -44,7 +44,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         initiator.ids, initiator.label, parameters.test_share, parameters.split_seed
     )[own]
     label = initiator.label[own]
-    _check_classes(label, train)
+    check_classes(label, train)
 
     rules = parameters.bin_rules
     information: dict[str, float] = {}
@@ -165,7 +165,8 @@ def _initiator(tables: Sequence[PartyTable]) -> PartyTable:
     return owners[0]
 
 
-def _check_classes(label: npt.NDArray[np.int8], train: npt.NDArray[np.bool_]) -> None:
+def check_classes(label: npt.NDArray[np.int8], train: npt.NDArray[np.bool_]) -> None:
+    """ValueError where the training or the test part of the common rows lacks a class."""
     for part, name in ((label[train], "training"), (label[~train], "test")):
         if not 0 < part.sum() < part.size:
             raise ValueError(

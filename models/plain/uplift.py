@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from models.plain.credit import common_rows
+from models.plain.credit import check_classes, common_rows
 from models.plain.evaluation import ks
 from models.plain.logistic import fit_logistic
 from models.plain.woe import woe_table
@@ -36,9 +36,7 @@ def plain_uplift(tables: Sequence[PartyTable], parameters: UpliftParameters) -> 
         initiator.ids, initiator.label, parameters.test_share, parameters.split_seed
     )[own]
     label = initiator.label[own]
-    for part, name in ((label[train], "training"), (label[~train], "test")):
-        if not 0 < part.sum() < part.size:
-            raise ValueError(f"the {part.size} common {name} rows lack a class")
+    check_classes(label, train)
     encoded: dict[str, list[Floats]] = {}
     for table in tables:
         kept = encoded.setdefault(table.name, [])

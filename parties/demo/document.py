@@ -43,17 +43,12 @@ def build(
     receipts = {name: receipt for name, (_, receipt) in watch.receipts.items()}
     iv = dict(sorted(outputs.get("iv", {}).items(), key=lambda item: -item[1]))
     return {
-        "job_id": manifest.job_id,
-        "manifest_sha256": manifest.sha256(),
-        "measurement": manifest.measurement,
-        "parties": list(manifest.names),
-        "initiator": manifest.initiator,
+        **agreed(manifest),
         "rows": {name: inputs.rows for name, inputs in manifest.tables.items()},
         "rows_joint": outputs["rows_joint"],
         "rows_joint_train": outputs["rows_joint_train"],
         "rows_joint_test": outputs["rows_joint_test"],
         "features": {name: len(inputs.features) for name, inputs in manifest.tables.items()},
-        "parameters": manifest.parameters,
         "auc": {**outputs["auc"], "plaintext": plain["auc"]["joint"]},
         "ks": {**outputs["ks"], "plaintext": plain["ks"]["joint"]},
         "iv": iv,
@@ -68,17 +63,35 @@ def build(
         **{name: outputs[name] for name in _TABLES},
         "seconds": _in_order({**step_seconds(watch), **seconds}),
         "cost": _in_order(cost(receipts)),
-        "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
+        **signed(watch),
+    }
+
+
+def agreed(manifest: Manifest) -> dict[str, Any]:
+    """What was agreed."""
+    return {
+        "job_id": manifest.job_id,
+        "manifest_sha256": manifest.sha256(),
+        "measurement": manifest.measurement,
+        "parties": list(manifest.names),
+        "initiator": manifest.initiator,
+        "parameters": manifest.parameters,
+    }
+
+
+def signed(watch: Watch) -> dict[str, Any]:
+    """Who learned what, what every party signed for, and where it ran."""
+    manifest = watch.manifest
+    receipts = {name: watch.receipts[name] for name in manifest.names}
+    return {
+        "peak_rss_mb": {name: receipt.peak_rss_mb for name, (_, receipt) in receipts.items()},
         "learned": learned.learned(manifest),
         "learned_zh": learned.learned_zh(manifest),
         "nobody_learned": learned.nobody(manifest.parameters),
         "nobody_learned_zh": learned.nobody_zh(manifest.parameters),
         "receipts": {
-            name: {
-                "signature": watch.receipts[name][0].signature,
-                "outputs_sha256": receipts[name].outputs_sha256,
-            }
-            for name in manifest.names
+            name: {"signature": envelope.signature, "outputs_sha256": receipt.outputs_sha256}
+            for name, (envelope, receipt) in receipts.items()
         },
         "machine": machine(),
     }

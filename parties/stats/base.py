@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from parties import canonical
-from parties.manifest import PartyName, Strict, explain
+from parties.manifest import Parameters, PartyName, Strict
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
@@ -46,7 +45,7 @@ _NO_FIGURES = {"title", "delivery", "receiver", "submit_seconds", "quorum", "rul
 """Parameters on which no figure depends, or that a ledger's entry states by itself."""
 
 
-class Terms(Strict):
+class Terms(Parameters):
     """What all these programs have in common.
 
     `delivery` names a state of the institutions' data: an institution never submits other data
@@ -65,10 +64,7 @@ class Terms(Strict):
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The parameters of a manifest; ValueError that names the field and repeats no value."""
-        try:
-            found = cls.model_validate_json(canonical.canonical(dict(document)))
-        except ValidationError as exc:
-            raise ValueError(explain(exc)) from None
+        found = super().from_json(document)
         if found.quorum is not None and found.quorum > len(found.institutions):
             raise ValueError(f"a quorum of {found.quorum} of {len(found.institutions)}")
         for each in found.parts("").values():

@@ -46,6 +46,15 @@ def bring(
     return {"known": known, "before": before}
 
 
+def record_of(manifest: Manifest, parameters: Terms) -> Record:
+    """The record of a release, without what is known only when data has been taken in."""
+    # Who computes or receives approved, and so did all whose data counts.
+    approvals = tuple(name for name in manifest.names if name not in manifest.optional)
+    return Record(
+        parameters.title, parameters.period, (), manifest.sha256(), approvals, manifest.measurement
+    )
+
+
 def links(
     folder: Path, job: Job, manifest: Manifest, parameters: Terms, key: bytes
 ) -> dict[str, Any]:
@@ -54,11 +63,7 @@ def links(
     dial = Dial(key, own)
     expected = parameters.parts(manifest.job_id)
     peers = {peer.name: peer for peer in job.outside}
-    # Who computes or receives approved, and so did all whose data counts.
-    approvals = tuple(name for name in manifest.names if name not in manifest.optional)
-    record = Record(
-        parameters.title, parameters.period, (), manifest.sha256(), approvals, manifest.measurement
-    )
+    record = record_of(manifest, parameters)
 
     async def fetch() -> dict[str, dict[str, bytes | None]]:
         found: dict[str, dict[str, bytes | None]] = {part: {} for part in expected}

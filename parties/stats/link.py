@@ -92,8 +92,8 @@ class Dial:
 class Desk:
     """A party that does not compute: what it has for whom, and what has been handed to it.
 
-    `messages` are for the compute parties, `results` come from them; `key` is for all other parties
-    outside, and told to nobody that computes. `ready` is to be set when there are messages.
+    `messages` are for the compute parties, `results` come from them; `key` is for the parties
+    `outside`, and told to nobody that computes. `ready` is to be set when there are messages.
     """
 
     def __init__(

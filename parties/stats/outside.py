@@ -16,7 +16,7 @@ from engine.shamir import Geometry
 from parties.errors import LocalError
 from parties.manifest import Manifest
 from parties.stats.base import Terms
-from parties.stats.inside import as_json, joined
+from parties.stats.inside import as_json, joined, record_of
 from parties.stats.keeping import commit
 from parties.stats.link import KEY_BYTES, Absent, Desk, Dial
 from parties.stats.own import matrices
@@ -44,12 +44,11 @@ async def run(
     own = next(peer for peer in job.outside if peer.name == job.party)
     certificates = [base64.b64decode(text) for text in job.certificates]
     compute = dict(zip(manifest.compute, certificates, strict=True))
-    outside = {p.name: base64.b64decode(p.certificate) for p in job.outside if p != own}
     certificate = base64.b64decode(own.certificate)
     rows = sum(e.rows for each in parameters.parts("").values() for e in each
                if e.institution == job.party)  # fmt: skip
     limit = RELEASE_LIMIT if job.party == parameters.receiver else OWN_LIMIT + 16 * rows
-    desk = Desk(certificate, key, compute, outside, limit)
+    desk = Desk(certificate, key, compute, _others(manifest, job), limit)
     if job.party == parameters.tag_holder:
         desk.key = secrets.token_bytes(KEY_BYTES)
     steps: dict[str, dict[str, float]] = {}
@@ -85,6 +84,16 @@ async def run(
     else:
         outputs = _own(parameters, public, opened)
     return {"steps": steps, "outputs": outputs}
+
+
+def _others(manifest: Manifest, job: Job) -> dict[str, bytes]:
+    """Certificates of the other institutions, which may ask for the key of tags; not of a receiver.
+    """
+    return {
+        peer.name: base64.b64decode(peer.certificate)
+        for peer in job.outside
+        if peer.name != job.party and manifest.role(peer.name) == "input"
+    }
 
 
 async def _all_results(desk: Desk, manifest: Manifest) -> None:
@@ -167,12 +176,8 @@ def _release(
 ) -> dict[str, Any]:
     """The release at a regulator that only receives."""
     from protocols.stats import fund_flow, fund_tracing, green_finance, related_loans
-    from protocols.stats.release import Record
 
-    approvals = tuple(name for name in manifest.names if name not in manifest.optional)
-    record = Record(
-        parameters.title, parameters.period, (), manifest.sha256(), approvals, manifest.measurement
-    )
+    record = record_of(manifest, parameters)
     if isinstance(parameters, GreenFinanceTerms):
         return green_finance.published(parameters.protocol, record, public, opened)
     if isinstance(parameters, RelatedLoansTerms):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parties.errors import LocalError
-from parties.manifest import Manifest, Party, ProgramName, Role
+from parties.manifest import Manifest, Party, ProgramName, Role, highest_threshold
 from parties.programs import PROGRAMS
 from parties.proposal import refuse_too_few
 from parties.stats.stated import stated_inputs, stated_outputs
@@ -71,7 +71,7 @@ def statistics_manifest(
             Party(name=n, public_key=parties[n][0], host=parties[n][1], port=None, role=role)
             for n, role in roles.items()
         ),
-        threshold=(len(compute) - 1) // (3 if verified else 2),
+        threshold=highest_threshold(len(compute), verified),
         verified=verified,
         inputs=stated_inputs(terms, tuple(roles), approve_seconds),
         outputs=stated_outputs(terms),

@@ -11,6 +11,7 @@ from parties.manifest import (
     Output,
     Party,
     ProgramName,
+    highest_threshold,
     join_helpers,
 )
 from parties.programs import PROGRAMS, UPLIFT
@@ -36,7 +37,7 @@ def uplift_manifest(
         parameters=dict(parameters),
         initiator=names[0],
         parties=tuple(Party(name=n, public_key=keys[n], host=host, port=None) for n in names),
-        threshold=(len(names) - 1) // 2,
+        threshold=highest_threshold(len(names)),
         inputs=dict(inputs),
         outputs={
             name: Output(receivers=(names[0],), meaning=f"{names[0]} learns {meaning}.")

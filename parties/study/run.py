@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from parties import learned
-from parties.demo.document import cost, machine, step_seconds
+from parties.demo.document import agreed, cost, signed, step_seconds
 from parties.demo.drive import Options, Program, run_demo
 from parties.demo.watch import Watch
 from parties.study.proposal import uplift_manifest
@@ -57,12 +56,7 @@ def build(
     table = uplift_table(manifest.initiator, manifest.names[1:], opened)
     receipts = {name: receipt for name, (_, receipt) in watch.receipts.items()}
     return {
-        "job_id": manifest.job_id,
-        "manifest_sha256": manifest.sha256(),
-        "measurement": manifest.measurement,
-        "parties": list(manifest.names),
-        "initiator": manifest.initiator,
-        "parameters": manifest.parameters,
+        **agreed(manifest),
         **{k: outputs[k] for k in ("rows_joint", "rows_joint_train", "rows_joint_test")},
         "bad": outputs["bad"],
         **table,
@@ -70,19 +64,7 @@ def build(
         "opened": {k: outputs[k] for k in _KEYS},
         "seconds": {**seconds, **step_seconds(watch)},
         "cost": cost(receipts),
-        "peak_rss_mb": {name: receipts[name].peak_rss_mb for name in manifest.names},
-        "learned": learned.learned(manifest),
-        "learned_zh": learned.learned_zh(manifest),
-        "nobody_learned": learned.nobody(manifest.parameters),
-        "nobody_learned_zh": learned.nobody_zh(manifest.parameters),
-        "receipts": {
-            name: {
-                "signature": watch.receipts[name][0].signature,
-                "outputs_sha256": receipts[name].outputs_sha256,
-            }
-            for name in manifest.names
-        },
-        "machine": machine(),
+        **signed(watch),
     }
 
 

@@ -17,9 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine import field as elements
 from engine.array import constant
-from engine.outside import opened as put_together
 from protocols.stats.cells import Amount, Cells
 from protocols.stats.forms import Claimed
 from protocols.stats.handed import handed_over, sealed
@@ -133,8 +131,8 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
     its holder. `taken` is told which institutions count, before anything of their data opens, and
     may raise. Returns {"steps", "outputs", "own", "public"}. `outputs` at a receiver is that of
     `published`; with `outside` nothing opens, and `sealed` holds shares for a receiver outside.
-    `own` maps each institution to this party's shares of its result, to be sent to it and put
-    together by `own_result`.
+    `own` maps each institution to this party's shares of its `INDICATORS` and score, with 20
+    fractional bits, to be sent to it.
     """
     steps = Steps(mpc, progress)
     p = parameters
@@ -244,17 +242,3 @@ async def _table(mpc, p, names, figures):
     loans, contributions = spread('loans'), {m.name: spread(m.name) for m in spec.measures}
     cells = Cells(loans.sum(0), {name: Amount(x.sum(0)) for name, x in contributions.items()})
     return await decided(mpc, spec, p.rules, cells, contributions=contributions)
-
-
-def own_result(shares: dict[int, npt.NDArray[np.uint64]], geometry, frac: int = 20
-               ) -> dict[str, float]:
-    """At an institution: its indicators and score from the shares {party: array} that the compute
-    parties sent it. Raises ValueError if they are not on one polynomial, that is, if one lies."""
-    if len(shares) <= geometry.t:
-        raise ValueError(f'shares of {len(shares)} parties, expected {geometry.t + 1} or more')
-    opened = put_together(shares, geometry)
-    if opened is None:
-        raise ValueError('the shares of the compute parties do not agree')
-    values = elements.decode_float(opened, frac)
-    return dict(zip((*INDICATORS, 'score'), values.tolist(), strict=True))
-

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from engine import costs
 from engine.costs import Prediction, sequence
 from engine.scan import scan_sizes
@@ -18,6 +16,7 @@ from engine.shamir import Geometry
 from protocols.stats.costs import after_sort_cost, described_cost, intake_cost, move_cost
 from protocols.stats.forms import CellForm
 from protocols.stats.fund_flow import FundFlowParameters
+from protocols.stats.perturb import Noise, noise_cost, rounded_cost
 from protocols.stats.rules import Rules
 from protocols.stats.spec import TableSpec
 from protocols.stats.suppression import boxes, turns
@@ -31,7 +30,7 @@ def fund_flow_cost(p: FundFlowParameters, m: int, t: int, outside: bool = False)
     spec = p.joint(p.institutions)
     contributors = None if p.by_institution else count
     return sequence(m, taken, decided_cost(spec, p.rules, m, t, contributors=contributors,
-                                           concentration=p.concentrated),
+                                           concentration=p.concentrated, perturbation=p.noise),
                     opened_cost(spec, m, t, _figures(spec, p.concentrated), outside))
 
 
@@ -114,8 +113,12 @@ def trace_cost(n: int, k: int, hops: int, rule: str, m: int, t: int) -> Predicti
 
 
 def decided_cost(spec: TableSpec, rules: Rules, m: int, t: int, *,
-                 contributors: int | None = None, concentration: bool = False) -> Prediction:
-    """`decided` on cells whose contributors are their rows, or so many contributors of all."""
+                 contributors: int | None = None, concentration: bool = False,
+                 perturbation: Noise | None = None) -> Prediction:
+    """`decided` on cells whose contributors are their rows, or so many contributors of all.
+
+    Without any amount rounds are at most these: boxes are chosen sooner.
+    """
     cells, amounts = math.prod(spec.extended), len(spec.amounts)
     parts, beside = [], 0
     if contributors is None:
@@ -129,9 +132,23 @@ def decided_cost(spec: TableSpec, rules: Rules, m: int, t: int, *,
     parts += [_primary_cost(spec, rules, m, t)]
     if spec.extended != spec.shape:
         parts += [secondary_cost(spec, m, t)]
-    parts += [costs.product(_figures(spec, concentration and contributors is not None) * cells, m,
-                            t)]
-    return sequence(m, *parts)
+    figures = _figures(spec, concentration and contributors is not None) * cells
+    chain, drawn = sequence(m, *parts), _perturbed_cost(spec, rules, figures, perturbation, m, t)
+    last = costs.product(figures, m, t)
+    # Noise and rounding do not wait for what the rules decide.
+    return Prediction(max(chain.rounds, drawn.rounds) + last.rounds,
+                      chain.total_bytes + drawn.total_bytes + last.total_bytes)
+
+
+def _perturbed_cost(spec, rules, figures, perturbation, m, t):
+    """Noise for the cells, measure by measure at the same time, then rounding of all figures."""
+    drawn = []
+    if perturbation:
+        changes = (1, *[measure.sensitivity for measure in spec.measures])
+        drawn = [noise_cost(spec.cells, most, perturbation, m, t) for most in changes]
+    last = rounded_cost(figures, rules.rounding, m, t)
+    return Prediction(max((d.rounds for d in drawn), default=0) + last.rounds,
+                      sum(d.total_bytes for d in drawn) + last.total_bytes)
 
 
 def opened_cost(spec: TableSpec, m: int, t: int, figures: int,
@@ -217,4 +234,4 @@ def _cell_claims(form: CellForm) -> tuple[int, int]:
     cells, amounts = form.spec.cells, len(form.spec.amounts)
     counts = len(form.spec.measures) - amounts
     each = 2 + 2 * counts + amounts * (2 + form.largest - 1 + 1 + 1)
-    return int(np.int64(each) * cells), amounts * cells
+    return each * cells, amounts * cells

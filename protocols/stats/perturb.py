@@ -15,6 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from engine import costs
 from engine.array import SecureArray
 
 _COIN_BITS = 40
@@ -55,17 +56,45 @@ def noise(mpc, shape, sensitivity: int, spec: Noise) -> SecureArray:
     1,700 bytes per party each. Gaussian: about 2,500 bytes and up to 1,040 comparisons per number.
     """
     if spec.kind == 'laplace':
-        return laplace(mpc, shape, Fraction(spec.epsilon).limit_denominator(10**6) / sensitivity)
-    sigma = sensitivity / math.sqrt(2 * spec.rho)
-    grid = 1
+        return laplace(mpc, shape, _rate(sensitivity, spec))
+    sigma, grid = _on_grid(sensitivity, spec)
+    return gaussian(mpc, shape, sigma) * grid
+
+
+def noise_cost(n: int, sensitivity: int, spec: Noise, m: int, t: int) -> costs.Prediction:
+    """`noise` for n numbers."""
+    if spec.kind == 'laplace':
+        coins = 2 * n * _digits(_rate(sensitivity, spec))
+        return costs.sequence(m, costs.random_bits(coins * _COIN_BITS, m, t),
+                              costs.less_than(coins, m, t))
+    sigma, _ = _on_grid(sensitivity, spec)
+    return costs.sequence(m, costs.random_bits(n * _UNIFORM_BITS, m, t),
+                          costs.less_than(2 * _reach(sigma) * n, m, t))
+
+
+def _rate(sensitivity, spec):
+    return Fraction(spec.epsilon).limit_denominator(10**6) / sensitivity
+
+
+def _on_grid(sensitivity, spec):
+    """(standard deviation in steps of the grid, width of the grid)."""
+    sigma, grid = sensitivity / math.sqrt(2 * spec.rho), 1
     while sigma / grid > _LARGEST_SIGMA:
         grid *= 2
-    return gaussian(mpc, shape, sigma / grid) * grid
+    return sigma / grid, grid
+
+
+def _digits(rate):
+    return max(1, math.ceil(math.log2(_COIN_BITS / float(rate))))
+
+
+def _reach(sigma):
+    return math.ceil(8 * sigma) + 1
 
 
 def laplace(mpc, shape, rate: Fraction) -> SecureArray:
     """P(k) proportional to exp(-rate |k|). 13 rounds; numbers up to about 40 / rate."""
-    digits = max(1, math.ceil(math.log2(_COIN_BITS / float(rate))))
+    digits = _digits(rate)
     if digits > 55:
         raise ValueError(f'noise of rate {float(rate)}: expected at least 2^-50')
     # Digit j of a geometric number is one with odds exp(-rate 2^j).
@@ -80,7 +109,7 @@ def gaussian(mpc, shape, sigma: float) -> SecureArray:
     """P(k) proportional to exp(-k² / (2 sigma²)), sigma at most 64. 13 rounds."""
     if not 0 < sigma <= _LARGEST_SIGMA:
         raise ValueError(f'sigma {sigma}: expected up to {_LARGEST_SIGMA}')
-    reach = math.ceil(8 * sigma) + 1
+    reach = _reach(sigma)
     weights = [math.exp(-k * k / (2 * sigma * sigma)) for k in range(-reach, reach + 1)]
     upto = np.cumsum(weights) / math.fsum(weights)
     bounds = np.array([min(1 << _UNIFORM_BITS, round(x * (1 << _UNIFORM_BITS)))
@@ -115,3 +144,10 @@ def quotient(mpc, x: SecureArray, base: int) -> SecureArray:
     steps = np.arange(-3, 5) * base
     reached = 1 - ((x - found * base).reshape(*x.shape, 1) < steps)
     return found + reached.sum(x.ndim) - 4
+
+
+def rounded_cost(n: int, base: int, m: int, t: int) -> costs.Prediction:
+    """`rounded` of n numbers."""
+    if base < 2:
+        return costs.Prediction(0, 0)
+    return costs.sequence(m, *[costs.truncate(n, m, t)] * 3, costs.less_than(8 * n, m, t))

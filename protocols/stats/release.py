@@ -167,10 +167,8 @@ def _figures(mpc, spec, rules, cells, extended, perturbation):
     if perturbation:
         # Drawn for the cells; totals are sums of noisy cells, so the table adds up.
         inner = [cells.rows + noise(mpc, spec.shape, 1, perturbation)]
-        for m in spec.measures:
-            sensitivity = 1 if m.kind == 'count' else (1 << m.bits) - 1
-            inner.append(cells.measures[m.name].total
-                         + noise(mpc, spec.shape, sensitivity, perturbation))
+        inner += [cells.measures[m.name].total
+                  + noise(mpc, spec.shape, m.sensitivity, perturbation) for m in spec.measures]
         shown = [extend(mpc, Cells(x, {}), spec.extended).rows for x in inner]
     else:
         shown = [extended.rows, *[extended.measures[m.name].total for m in spec.measures],

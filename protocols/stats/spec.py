@@ -66,6 +66,11 @@ class Measure:
             raise ValueError(f'measure {self.name}: {self.bits} bits, expected 1 to 40; '
                              'use a larger unit')
 
+    @property
+    def sensitivity(self) -> int:
+        """By how much a row changes a cell at most."""
+        return 1 if self.kind == 'count' else (1 << self.bits) - 1
+
 
 @dataclass(frozen=True)
 class TableSpec:
