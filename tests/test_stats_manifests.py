@@ -85,7 +85,8 @@ def test_a_manifest_cannot_say_other_than_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("changes, code", [
-    ({"banks": ["nobody"], "quorum": 1}, "unknown_party"), ({"periods": []}, "config"),
+    ({"banks": ["nobody"], "quorum": 1}, "unknown_party"),
+    ({"banks": [f"b{k}" for k in range(61)], "quorum": 1}, "config"), ({"periods": []}, "config"),
     ({"banks": ["bank-a", "c-one"], "quorum": 1}, "config"), ({"rules": {"floor": 0}}, "config"),
 ])
 def test_proposals_that_cannot_be(changes: dict[str, Any], code: str, tmp_path: Path) -> None:
