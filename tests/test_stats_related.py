@@ -50,7 +50,7 @@ def period(parameters, seed):
         count = parameters.loans - 1
         rows["loans"][bank] = np.column_stack([
             rng.integers(0, n, count), rng.integers(0, 900, count), rng.integers(0, 90, count)])
-        rows["guarantees"][bank] = rng.integers(0, n, (parameters.guarantees - 1, 2))
+        rows["guarantees"][bank] = rng.integers(0, n, (max(0, parameters.guarantees - 1), 2))
     for holder, terms in parameters.edges.items():
         edges = rng.integers(0, n, (terms.rows - 1, 3))
         edges[:, 2] = rng.integers(30, terms.largest + 1, len(edges))
