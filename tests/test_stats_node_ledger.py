@@ -40,6 +40,23 @@ def test_the_ledger_refuses_differencing_and_lets_the_same_table_pass(tmp_path: 
     assert Home(tmp_path, "c-two").admit(manifest_of(by_institution=True)) == {"ledger": False}
 
 
+@pytest.mark.parametrize("budget, tables", [({}, 2), ({"epsilon": 0.5}, 1), ({"epsilon": 0.3}, 0)])
+def test_tables_with_noise_end_with_the_nodes_budget(
+    budget: dict[str, float], tables: int, tmp_path: Path
+) -> None:
+    """Four figures of 0.1 each; the same table again has other noise, and costs as much."""
+    home, allowed = Home(tmp_path, "c-two", **budget), 0
+    while True:
+        asked = manifest_of(noise={"kind": "laplace", "epsilon": 0.1}, threshold=1.0 + allowed % 2)
+        if not home.admit(asked)["ledger"]:
+            break
+        home.end(asked, committed=True)
+        allowed += 1
+    assert allowed == tables
+    exact = home.admit(manifest_of())["ledger"]
+    assert exact is (tables == 0), "an exact table would undo the noise of others"
+
+
 @pytest.mark.parametrize("program, changes", [
     ("fund-tracing", {"percent": [10, 11]}), ("fund-tracing", {"hops": 4}),
     ("fund-tracing", {"rule": "latest"}), ("fund-tracing", {"start": "2025-01-02"}),
