@@ -71,7 +71,8 @@ def same(document, twin, spec):
 @pytest.mark.parametrize("by_institution", [True, False])
 def test_fund_flow(by_institution):
     parameters = FundFlowParameters(("a", "b", "c", "d"), ("north", "south"), ("2020", "2021"),
-                                    by_institution=by_institution, amount_bits=30, quorum=3)
+                                    by_institution=by_institution, amount_bits=30, quorum=3,
+                                    periods_per_year=1)
     loans = loans_of(parameters, 120, 1)
     found = run_fund_flow(parameters, loans, missing=("c",))
     del loans["c"]
@@ -83,7 +84,12 @@ def test_fund_flow(by_institution):
         assert (share is None) == (cell["status"] != "shown")
         if share is not None:
             assert share == cell["values"]["flagged"] / cell["values"]["outstanding"]
-    assert ("concentration" in found["derived"]) == (not by_institution)
+    ratios = found["derived"]
+    assert ratios["year_change"] == ratios["change"] and any(ratios["region_share"])
+    assert ("concentration" in ratios) == ("largest_share" in ratios) == (not by_institution)
+    if not by_institution:
+        # Of three institutions the four largest have everything.
+        assert {c for c in ratios["largest_share"] if c is not None} == {1.0}
 
 
 @pytest.mark.skipif(not INVOICES.exists(), reason="the invoices are not here")
@@ -178,11 +184,14 @@ def test_green_finance(missing):
             wrong[2][0, 0] ^= np.uint64(1)
             own_result(wrong, GEOMETRY)
     kinds = [parameters.kinds[n] for n in names]
-    for cell in outputs["table"]["cells"][:2]:
+    table = outputs["table"]
+    for cell, share in zip(table["cells"][:2], table["derived"]["green_share"], strict=False):
         members = [k for k, kind in enumerate(kinds) if kind == cell["place"]["kind"]]
         if cell["status"] == "shown":
-            assert cell["values"]["green_balance"] == sum(
-                sums[kept[k]][FIGURES.index("green_balance")] for k in members)
+            green_, all_ = (sum(sums[kept[k]][FIGURES.index(name)] for k in members)
+                            for name in ("green_balance", "all_balance"))
+            assert cell["values"]["green_balance"] == green_
+            assert share == green_ / all_
 
 
 def test_dominant_institutions_are_withheld_from_the_table_of_kinds():

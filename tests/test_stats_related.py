@@ -100,6 +100,9 @@ def same(outputs, twin):
     for cell, rows, owed in zip(outputs["table"]["cells"], table.rows, table.totals["owed"],
                                 strict=True):
         assert not cell["values"] or cell["values"] == {"rows": rows, "owed": owed}
+    shares = [s for s in outputs["table"]["derived"]["owed_share"][:-1] if s is not None]
+    if len(shares) == len(outputs["table"]["cells"]) - 1:
+        assert sum(shares) == pytest.approx(1)
 
 
 def bits_of(results, bank):

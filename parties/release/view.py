@@ -236,14 +236,20 @@ class View:
 
     @property
     def rules(self) -> list[tuple[str, Both, int]]:
-        """(mark, rule in words, number of cells) of every rule that withholds something."""
+        """(mark, rule in words, number of cells) of every rule that can withhold something."""
         rules = self.record["rules"]
         n, k = rules["dominance"]
         words = {"minimum": rules["minimum"], "n": n, "k": k, "p": rules["p_ratio"]}
+        zeros, withheld = rules["zeros"], self.record["withheld"]
+        idle = {
+            "minimum-cell": not rules["minimum"] and not zeros,
+            "dominance": k >= 100,
+            "p-ratio": not rules["p_ratio"] and not zeros,
+        }
         return [
-            (mark, self.t(f"rule_{name}", **words), self.record["withheld"][name])
+            (mark, self.t(f"rule_{name}", **words), withheld[name])
             for name, mark in MARKS.items()
-            if self.record["withheld"].get(name)
+            if withheld[name] or not idle.get(name)
         ]
 
     @property

@@ -31,6 +31,7 @@ class FundFlowTerms(Terms):
     largest_cell: Rows = 1 << 20
     noise: NoiseTerms | None = None
     unit: Name = "yuan"
+    periods_per_year: Annotated[int, Field(ge=0, le=366)] = 0
 
     @property
     def institutions(self) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ class FundFlowTerms(Terms):
         return FundFlowParameters(
             self.banks, self.regions, self.periods, self.by_institution, weights=self.weights,
             threshold=self.threshold, largest_cell=self.largest_cell, noise=noise, unit=self.unit,
-            **self._common(),
+            periods_per_year=self.periods_per_year, **self._common(),
         )  # fmt: skip
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from engine import field as elements
 from engine.array import constant
 from engine.outside import opened as put_together
+from protocols.stats import derived
 from protocols.stats.cells import Amount, Cells
 from protocols.stats.forms import Claimed
 from protocols.stats.handed import handed_over, sealed
@@ -166,10 +167,13 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
 
 def published(parameters: GreenParameters, record: Record, public: dict[str, Any],
               opened) -> dict[str, Any]:
-    """At the receiver: `table`, the document of `release`, and `bands` {institution: 0 is best}."""
+    """At the receiver: `table`, the document of `release` with `derived` (`green_share`), and
+    `bands` {institution: 0 is best}."""
     names = public['institutions']
     table = assembled(table_of(parameters, names), parameters.rules, about(record, public),
                       public['figures'], (), opened)
+    table['derived'] = {
+        'green_share': derived.ratio(table, 'green_balance', 'all_balance')}
     return {'table': table,
             'bands': {i: int(b) for i, b in zip(names, opened['bands'], strict=True)}}
 
