@@ -194,6 +194,52 @@ def test_green_finance(missing):
             assert share == green_ / all_
 
 
+def test_many_small_institutions_at_once():
+    """Sixty cases: few loans or none, nothing to divide by, companies that nobody knows."""
+    rng, key, count = np.random.default_rng(11), b"q" * 32, 60
+    names = [f"case {k}" for k in range(count)]
+    parameters = GreenParameters(dict.fromkeys(names, "bank"), 3, 6, "h", amount_bits=20)
+    companies = np.array([f"C{k}" for k in range(12)], dtype=object)
+    intensities = dict(zip(companies[:6], rng.integers(0, 600, 6).tolist(), strict=True))
+    sums, loans = [], []
+    for _ in names:
+        balance = rng.integers(1, 1 << 20, int(rng.integers(0, 4))).tolist()
+        loans.append([(companies[c], b) for c, b in
+                      zip(rng.integers(0, 12, len(balance)), balance, strict=True)])
+        every, before, new = (int(x) for x in rng.integers(1, 1 << 24, 3) * rng.integers(0, 2, 3))
+        sums.append([9, sum(balance) + every, sum(balance), before, new,
+                     int(new * rng.random()), int(sum(balance) * rng.random())])
+    first, second, third = parameters.expected("job")
+    messages = {
+        "sums": {e.institution: prepare(np.array([s]), e, GEOMETRY)
+                 for e, s in zip(first, sums, strict=True)},
+        "loans": {e.institution: prepare(loan_rows(
+            parameters, company_tags(np.array([c for c, _ in own], dtype=object), key)
+            if own else [], [b for _, b in own]), e, GEOMETRY)
+            for e, own in zip(second, loans, strict=True)},
+        "carbon": {"h": prepare(reference(company_tags(companies[:6], key), [
+            intensities[c] for c in companies[:6]]), third[0], GEOMETRY)},
+    }
+
+    async def program(mpc):
+        return await green_finance(
+            mpc, parameters=parameters, job="job", record=RECORD,
+            messages={kind: {name: m[mpc.pid] for name, m in each.items()}
+                      for kind, each in messages.items()})
+
+    results = run_cluster(program)
+    indicators, scores, _ = green_indicators(parameters, sums, loans, intensities)
+    own = [list(own_result({p: r["own"][name] for p, r in enumerate(results)}, GEOMETRY).values())
+           for name in names]
+    np.testing.assert_allclose([o[:5] for o in own], indicators, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose([o[5] for o in own], scores, atol=1e-4)
+    nothing = [k for k, lent in enumerate(loans) if not any(c in intensities for c, _ in lent)]
+    assert len(nothing) > 10 and (indicators[nothing, 4] == 0).all()
+    bare = [k for k, s in enumerate(sums) if not any(s[1:])]
+    assert bare and all(abs(own[k][5]) < 1e-4 for k in bare), "nothing gives no points"
+    assert 60 > len(set(scores)) > 20
+
+
 def test_dominant_institutions_are_withheld_from_the_table_of_kinds():
     parameters, *_, messages = green(3)
     strict = GreenParameters(**{**vars(parameters), "rules": Rules()})

@@ -52,10 +52,11 @@ def green_finance_cost(p: GreenParameters, m: int, t: int, outside: bool = False
     scaled = [s for s in p.scales.values() if not (1.0 / (s.best - s.worst)).is_integer()]
     clipped = [costs.less_than(count, m, t), costs.product(count, m, t)]
     parts += [divide(count, m, t), *[costs.truncate(len(scaled) * k, m, t)] * bool(scaled),
-              *clipped, *clipped, costs.truncate(k, m, t), costs.less_than(k * k, m, t),
-              costs.less_than(k * (len(p.bands) - 1), m, t)]
-    # Beside the bands: each institution's own indicators and score.
-    parts += [Prediction(0, costs.product((len(INDICATORS) + 1) * k, m, t).total_bytes)]
+              *clipped, *clipped, costs.product(count, m, t), costs.truncate(k, m, t),
+              costs.less_than(k * k, m, t), costs.less_than(k * (len(p.bands) - 1), m, t)]
+    # Beside these: whether there was something to divide by, and each institution's own figures.
+    beside = costs.equal(count, m, t), costs.product(count + k, m, t)
+    parts += [Prediction(0, sum(c.total_bytes for c in beside))]
     spec = table_of(p, p.institutions)
     last = costs.product(k, m, t) if outside else costs.open_all(k, m, t, 1)
     parts += [decided_cost(spec, p.rules, m, t, contributors=k), Prediction(0, last.total_bytes),
