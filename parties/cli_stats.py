@@ -120,6 +120,16 @@ def trace(
 
 
 @app.command()
+def table(
+    home: Node = None, config: Config = None, out: Out = None, demo: Demo = False,
+    banks: Banks = None,
+    language: Speech = Language.EN, verified: Verified = False, as_json: Json = False,
+) -> None:  # fmt: skip
+    """A table of any dimensions: sums, means, percentiles, numbers of different companies."""
+    _release("joint-table", home, config, out, demo, language, as_json, None, verified, banks)
+
+
+@app.command()
 def own(
     home: Home,
     job_id: Annotated[str, typer.Argument(help="As sepc job list shows it.")],

@@ -22,6 +22,7 @@ from parties.programs import (
     FUND_FLOW,
     FUND_TRACING,
     GREEN_FINANCE,
+    JOINT_TABLE,
     PUBLISH,
     QUERY,
     RELATED_LOANS,
@@ -63,7 +64,7 @@ def estimate(
     work = {
         COMMON: _common, PUBLISH: _publish, UPDATE: _publish, QUERY: _query,
         FUND_FLOW: _fund_flow, FUND_TRACING: _fund_tracing, GREEN_FINANCE: _green_finance,
-        RELATED_LOANS: _related_loans,
+        RELATED_LOANS: _related_loans, JOINT_TABLE: _joint_table,
     }  # fmt: skip
     if manifest.program.name not in work:
         raise LocalError(
@@ -71,7 +72,7 @@ def estimate(
             f"there is no formula for jobs of {manifest.program.name}",
             f"estimate a job of {', '.join(work)}",
         )
-    statistics = (FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS)
+    statistics = (FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS, JOINT_TABLE)
     if manifest.verified and manifest.program.name in statistics:
         raise LocalError("no_estimate", "this program has formulas for the default mode only")
     found = work[manifest.program.name](manifest, lists)
@@ -204,6 +205,19 @@ def _related_loans(manifest: Manifest, lists: Any) -> _Work:
     memory = _WORKER_MB + 2 * _ROW_MB * (max(edges, count * parameters.loans) + n)
     early = parameters.stop_early and not parameters.public
     return _Work(cost, _RELEASE_SECONDS, memory, bound=early, average=True)
+
+
+def _joint_table(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.stats.table_costs import joint_table_cost
+
+    if manifest.parameters.get("percentiles"):
+        raise LocalError(
+            "no_estimate", "there is no formula for percentiles", "estimate it without them"
+        )
+    parameters, cost = _statistics(manifest, joint_table_cost)
+    rows = len(parameters.institutions) * parameters.rows
+    rows += parameters.attribute.companies if parameters.attribute else 0
+    return _Work(cost, _RELEASE_SECONDS, _WORKER_MB + 2 * _ROW_MB * rows, average=True)
 
 
 def _statistics(manifest: Manifest, formula: Any) -> tuple[Any, Prediction]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import test_stats_related as related
+import test_stats_table as tables
 from engine_kit import secret as input_of
 from fakes.statistics_jobs import COMPUTE, manifest_of
 from stats_kit import FLAGGED, GEOMETRY, LOANS, RECORD, random_loans, shared_cells, spec_of
@@ -33,11 +34,13 @@ from protocols.stats.job_costs import (
     opened_cost,
     sort_cost,
 )
+from protocols.stats.joint_table import joint_table
 from protocols.stats.related_costs import related_loans_cost
 from protocols.stats.related_loans import Edges, related_loans
 from protocols.stats.release import release
 from protocols.stats.rules import Rules
 from protocols.stats.submission import prepare
+from protocols.stats.table_costs import joint_table_cost
 
 
 def metered(body, prepared=None):
@@ -165,6 +168,25 @@ def test_related_loans_cost_what_the_formula_says(changes, outside, sorts, monke
         before = results
 
 
+@pytest.mark.parametrize("changes", [
+    {}, {"variance": True, "by_institution": True}, {"distinct": True},
+    {"attribute": tables.INDUSTRY, "distinct": True, "variance": True},
+])
+@pytest.mark.parametrize("outside", [False, True])
+def test_joint_tables_cost_what_the_formula_says(changes, outside, sorts):
+    p = tables.consortium(rows=5, **changes)
+    known = dict.fromkeys((f"C{k}" for k in range(9)), "mill") if p.attribute else None
+    shared = tables.messages_of(p, tables.rows_of(p, 1), known)
+
+    async def body(mpc, _):
+        own = {part: {name: m[mpc.pid] for name, m in each.items()}
+               for part, each in shared.items()}
+        await joint_table(mpc, parameters=p, job="job", messages=own, record=RECORD, receivers=0,
+                          outside=outside)
+
+    assert metered(body) == joint_table_cost(p, 4, 1, outside) and not sorts
+
+
 @pytest.mark.parametrize("n, bits", [(400, 20), (400, 61)])
 def test_a_sort_costs_about_what_the_formula_says(n, bits):
     async def body(mpc, keys):
@@ -211,6 +233,15 @@ def test_a_job_of_statistics_can_be_estimated(program, formula, compute):
     assert slow["seconds"]["network"] > found["seconds"]["network"]
     with pytest.raises(LocalError, match="default mode only"):
         estimate(manifest_of(program, COMPUTE, verified=True), {}, Network())
+
+
+def test_tables_are_estimated_without_percentiles():
+    found = estimate(manifest_of("joint-table", percentiles=[]), {}, Network())
+    cost = joint_table_cost(terms_of(manifest_of("joint-table", percentiles=[])).protocol, 4, 1,
+                            True)
+    assert (found["rounds"], found["bytes"]) == (cost.rounds, cost.total_bytes)
+    with pytest.raises(LocalError, match="no formula for percentiles"):
+        estimate(manifest_of("joint-table"), {}, Network())
 
 
 def test_a_period_that_follows_and_one_that_stops_early_are_estimated():

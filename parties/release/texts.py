@@ -45,6 +45,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Change of the flagged amount against the period before",
         "违规金额较上期的变化",
     ),
+    "percentile": ("{figure}: percentile {level}", "{figure}：第 {level} 百分位数"),
+    "derived_mean": ("Mean", "均值"),
+    "derived_variance": ("Variance", "方差"),
+    "derived_share": (
+        "Part of the total over the first dimension that has one",
+        "占首个有合计的维度合计的比例",
+    ),
+    "derived_amount_change": ("Change against the period before", "较上期的变化"),
+    "derived_amount_year_change": (
+        "Change against the same period a year before",
+        "同比变化",
+    ),
     "derived_year_change": (
         "Change of the flagged amount against the same period a year before",
         "违规金额同比变化",
@@ -87,6 +99,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "derived_lent_loans": ("Loans, of all loans", "笔数占全部贷款笔数"),
     "name_region": ("region", "地区"),
     "name_institution": ("institution", "机构"),
+    "name_industry": ("industry", "行业"),
+    "name_companies": ("companies", "企业数"),
+    "name_balance": ("balance", "余额"),
     "name_period": ("period", "时期"),
     "name_kind": ("kind", "机构类别"),
     "name_exposure": ("exposure", "授信规模"),

@@ -14,7 +14,7 @@ from typing import Any
 from parties.demo.fleet import Fleet
 from parties.demo.setup import Run, make_homes, new_folder
 from parties.errors import LocalError
-from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS
+from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, JOINT_TABLE, RELATED_LOANS
 from parties.stats import orders, world, world_tracing
 from parties.stats.base import MAX_SECONDS
 
@@ -23,10 +23,12 @@ OTHERS = {
     GREEN_FINANCE: ("environment",),
     RELATED_LOANS: ("registry",),
     FUND_TRACING: ("registry",),
+    JOINT_TABLE: ("registry",),
 }
 BANKS, MOST_BANKS = 6, 50
-_NODE_MB, _WORKER_MB, _COMPUTE_MB = 60, 165, 250
-"""Memory of a node, of a worker, and what a worker takes besides that computes."""
+_NODE_MB, _WORKER_MB, _COMPUTE_MB = 75, 110, 250
+"""Memory of a node, of a worker, and what a worker takes besides that computes; what processes have
+in common is not counted for each."""
 
 
 def run_demo(
@@ -94,6 +96,8 @@ def _prepare(program: str, run: Run, banks: tuple[str, ...]) -> list[Path]:
         terms = [world.green_finance(run.homes, banks)]
     elif program == FUND_TRACING:
         terms = [world_tracing.fund_tracing(run.homes, banks)]
+    elif program == JOINT_TABLE:
+        terms = [world.joint_table(run.homes, banks)]
     else:
         terms = [world.fund_flow(run.homes, banks)]
     paths = []

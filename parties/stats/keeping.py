@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMITTED_FILE = "committed.json"
 EARLIER_FILE = "earlier.json"
-STATISTICS = ("fund-flow", "green-finance", "related-loans", "fund-tracing")
+STATISTICS = ("fund-flow", "green-finance", "related-loans", "fund-tracing", "joint-table")
 
 
 def data_folder(home: Path, program: str, delivery: str) -> Path:

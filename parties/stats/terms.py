@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from parties.manifest import Hex32, Manifest, PartyName, Strict
-from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS
+from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, JOINT_TABLE, RELATED_LOANS
 from parties.stats.base import Amount, Name, Names, NoiseTerms, Rows, Terms
+from parties.stats.table_terms import JointTableTerms
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
@@ -310,6 +311,7 @@ TERMS: dict[str, type[Terms]] = {
     GREEN_FINANCE: GreenFinanceTerms,
     RELATED_LOANS: RelatedLoansTerms,
     FUND_TRACING: FundTracingTerms,
+    JOINT_TABLE: JointTableTerms,
 }
 
 

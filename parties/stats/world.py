@@ -141,3 +141,35 @@ def related_loans(
         "stop_early": True,
         "rules": {"minimum": 3},
     }
+
+
+def joint_table(homes: Mapping[str, Path], names: tuple[str, ...]) -> dict[str, Any]:
+    """Loans of each bank, companies at several banks, and the industries of a registry."""
+    rng, industries = np.random.default_rng([SEED, 300]), ("farming", "milling", "retail")
+    companies = [f"J{number:05d}" for number in range(COMPANIES_PER_BANK * len(names))]
+    write_table(homes["registry"] / "data" / "joint-table" / "attribute.csv", {
+        "company": companies, "industry": rng.choice(industries, len(companies), p=(0.1, 0.3, 0.6)),
+    })  # fmt: skip
+    for k, bank in enumerate(names):
+        rng = np.random.default_rng([SEED, 301, k])
+        n = 300 + 50 * (k % 4)
+        write_table(homes[bank] / "data" / "joint-table" / "loans.csv", {
+            "company": rng.choice(companies, n),
+            "region": rng.choice(REGIONS, n, p=(0.3, 0.3, 0.2, 0.15, 0.05)),
+            "balance": np.minimum(rng.lognormal(13, 1.2, n), 10**9).astype(int),
+        })  # fmt: skip
+    industry = {"name": "industry", "categories": industries}
+    return {
+        "title": "Loans by industry and region",
+        "delivery": "2025-annual",
+        "period": "2025",
+        "banks": names,
+        "file": "loans",
+        "dimensions": [{"name": "region", "categories": REGIONS}],
+        "amount": "balance",
+        "rows": 512,
+        "attribute": {"holder": "registry", "dimension": industry, "companies": len(companies)},
+        "distinct": True,
+        "percentiles": [50],
+        "quorum": len(names) - 1,
+    }

@@ -40,8 +40,15 @@ TRACING = {
     "banks": [*BANKS], "quorum": 2, "regions": ["east", "west"], "start": "2025-01-01", "days": 90,
     "payments": 4, "loans": 2, "accounts": 3, "groups": {"registry": 2}, "own": True,
 }  # fmt: skip
+TABLE = {
+    "title": "Loans", "delivery": "d1", "receiver": "regulator", "period": "2025", "quorum": 2,
+    "banks": [*BANKS], "file": "loans", "amount": "balance", "rows": 5, "distinct": True,
+    "dimensions": [{"name": "region", "categories": ["east", "west"]}], "percentiles": [50],
+    "attribute": {"holder": "registry", "companies": 4, "dimension": {
+        "name": "industry", "categories": ["farm", "mill"]}},
+}  # fmt: skip
 ALL = {"fund-flow": FUND_FLOW, "green-finance": GREEN, "related-loans": RELATED,
-       "fund-tracing": TRACING}  # fmt: skip
+       "fund-tracing": TRACING, "joint-table": TABLE}  # fmt: skip
 
 
 def manifest_of(
