@@ -19,6 +19,13 @@ class BrokerAccount(Strict):
     password: str
 
 
+class NoiseBudget(Strict):
+    """(ε, δ) of differential privacy that tables with noise may spend together on the same rows."""
+
+    epsilon: Annotated[float, Field(ge=0, le=100)] = 1.0
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-6
+
+
 class NodeConfig(Strict):
     """The node's name, its bus account, everybody's public keys, and its own data.
 
@@ -27,7 +34,7 @@ class NodeConfig(Strict):
     approves it (`policy`), or waits for its operator's word (`person`). `host` is the address at
     which its workers are met, `hosts` those of others where they differ from it. With
     `spare_worker` a node that holds lists or a live model keeps an idle worker for the next query
-    or applicant (about 200 MB).
+    or applicant (about 200 MB). `noise_budget` is what its ledger of statistics lets pass.
     `observers` are bus users that receive a copy of what the node sends about jobs, such as an
     operator's console; they can send nothing.
     """
@@ -43,6 +50,7 @@ class NodeConfig(Strict):
     host: str = "127.0.0.1"
     hosts: dict[PartyName, str] = Field(default_factory=dict)
     spare_worker: bool = True
+    noise_budget: NoiseBudget = NoiseBudget()
     presence_grace: Annotated[float, Field(ge=0)] = 2.0
     connect_deadline: Annotated[float, Field(gt=0)] = 60.0
 

@@ -8,6 +8,7 @@ processor time as measured (`docs/benchmarks.md`, two cores).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine.costs import Prediction
@@ -16,7 +17,17 @@ from parties.errors import LocalError
 from parties.join_terms import task_of
 from parties.list_terms import QueryParameters
 from parties.manifest import KeyedList, Keys, Manifest
-from parties.programs import COMMON, FUND_FLOW, FUND_TRACING, PUBLISH, QUERY, UPDATE
+from parties.programs import (
+    COMMON,
+    FUND_FLOW,
+    FUND_TRACING,
+    GREEN_FINANCE,
+    JOINT_TABLE,
+    PUBLISH,
+    QUERY,
+    RELATED_LOANS,
+    UPDATE,
+)
 
 _WORKER_MB = 180.0
 _LINE_SECONDS, _GROUP_SECONDS, _PLACE_SECONDS = 0.3e-6, 150e-6, 1e-6
@@ -52,7 +63,8 @@ def estimate(
     name. Raises LocalError for a job whose program has no formula."""
     work = {
         COMMON: _common, PUBLISH: _publish, UPDATE: _publish, QUERY: _query,
-        FUND_FLOW: _fund_flow, FUND_TRACING: _fund_tracing,
+        FUND_FLOW: _fund_flow, FUND_TRACING: _fund_tracing, GREEN_FINANCE: _green_finance,
+        RELATED_LOANS: _related_loans, JOINT_TABLE: _joint_table,
     }  # fmt: skip
     if manifest.program.name not in work:
         raise LocalError(
@@ -60,7 +72,8 @@ def estimate(
             f"there is no formula for jobs of {manifest.program.name}",
             f"estimate a job of {', '.join(work)}",
         )
-    if manifest.verified and manifest.program.name in (FUND_FLOW, FUND_TRACING):
+    statistics = (FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS, JOINT_TABLE)
+    if manifest.verified and manifest.program.name in statistics:
         raise LocalError("no_estimate", "this program has formulas for the default mode only")
     found = work[manifest.program.name](manifest, lists)
     parties = len(manifest.compute)
@@ -167,6 +180,43 @@ def _fund_tracing(manifest: Manifest, lists: Any) -> _Work:
 
     parameters, cost = _statistics(manifest, fund_tracing_cost)
     rows = len(parameters.banks) * sum(form.shape[0] for form in parameters.forms.values())
+    return _Work(cost, _RELEASE_SECONDS, _WORKER_MB + 2 * _ROW_MB * rows, average=True)
+
+
+def _green_finance(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.stats.job_costs import green_finance_cost
+
+    parameters, cost = _statistics(manifest, green_finance_cost)
+    count = len(parameters.institutions)
+    rows = count * parameters.loans + parameters.companies
+    # Rows of loans have a column for each institution, and are there two or three times at once.
+    memory = _WORKER_MB + _ROW_MB * rows + 48e-6 * rows * (5 + count)
+    return _Work(cost, _RELEASE_SECONDS, memory, average=True)
+
+
+def _related_loans(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.stats.related_costs import related_loans_cost
+
+    follows = manifest.parameters.get("follows") is not None
+    parameters, cost = _statistics(manifest, partial(related_loans_cost, follows=follows))
+    count, n = len(parameters.banks), parameters.companies
+    edges = sum(each.rows for each in parameters.edges.values()) + n * follows
+    edges = 0 if parameters.public else 2 * (edges + count * parameters.guarantees)
+    memory = _WORKER_MB + 2 * _ROW_MB * (max(edges, count * parameters.loans) + n)
+    early = parameters.stop_early and not parameters.public
+    return _Work(cost, _RELEASE_SECONDS, memory, bound=early, average=True)
+
+
+def _joint_table(manifest: Manifest, lists: Any) -> _Work:
+    from protocols.stats.table_costs import joint_table_cost
+
+    if manifest.parameters.get("percentiles"):
+        raise LocalError(
+            "no_estimate", "there is no formula for percentiles", "estimate it without them"
+        )
+    parameters, cost = _statistics(manifest, joint_table_cost)
+    rows = len(parameters.institutions) * parameters.rows
+    rows += parameters.attribute.companies if parameters.attribute else 0
     return _Work(cost, _RELEASE_SECONDS, _WORKER_MB + 2 * _ROW_MB * rows, average=True)
 
 

@@ -26,6 +26,7 @@ TableName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 ProfileName = Annotated[str, Field(pattern=r"^[a-z-]{1,64}$")]
 ListName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Role = Literal["compute", "input", "output"]
+MAX_PARTIES = 64
 
 
 class Strict(BaseModel):
@@ -234,7 +235,7 @@ class Manifest(Strict):
     measurement: Hex32
     parameters: dict[str, JsonValue]
     initiator: PartyName
-    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=64)]
+    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=MAX_PARTIES)]
     threshold: Annotated[int, Field(ge=0)]
     verified: bool = False
     inputs: dict[PartyName, Input]

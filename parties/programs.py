@@ -87,7 +87,7 @@ PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 UPLIFT = "uplift-study"
 
 FUND_FLOW, GREEN_FINANCE, RELATED_LOANS = "fund-flow", "green-finance", "related-loans"
-FUND_TRACING = "fund-tracing"
+FUND_TRACING, JOINT_TABLE = "fund-tracing", "joint-table"
 
 
 def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
@@ -201,6 +201,7 @@ PROGRAMS: Programs = {
         "related_loans_program", "RelatedLoansTerms", "parties.list_work:keep_shares"
     ),
     FUND_TRACING: _statistics("fund_tracing_program", "FundTracingTerms"),
+    JOINT_TABLE: _statistics("joint_table_program", "JointTableTerms"),
 }
 
 

@@ -130,7 +130,9 @@ class Runner:
                 admit_scores(node.store.scores, models, manifest, today()),
             )
             checks = [quota for quota in quotas if quota is not None]
-            checks += admit_release(node.store, self._jobs, config.name, manifest)
+            checks += admit_release(
+                node.store, self._jobs, config.name, manifest, config.noise_budget
+            )
             decision = replace(decision, checks=(*decision.checks, *checks))
         if decision.approved:
             foreign = manifest.initiator != config.name

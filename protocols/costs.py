@@ -6,7 +6,16 @@ bytes over all parties for n numbers among m parties with threshold t.
 
 from __future__ import annotations
 
-from engine.costs import Prediction, exponent, product, sequence, signed_exponent, truncate
+from engine.costs import (
+    Prediction,
+    exponent,
+    less_than,
+    product,
+    sequence,
+    signed_exponent,
+    truncate,
+)
+from engine.shamir import Geometry
 
 
 def log(n: int, m: int, t: int) -> Prediction:
@@ -19,6 +28,15 @@ def reciprocal(n: int, m: int, t: int) -> Prediction:
     """A reciprocal."""
     return _rounds(9, sequence(m, signed_exponent(n, m, t), product(15 * n, m, t)),
                    signed_exponent(n, m, t))
+
+
+def divide(n: int, m: int, t: int, frac: int = 20) -> Prediction:
+    """Integers divided by integers, with so many fractional bits."""
+    places = 48 - frac + 47 + 2
+    early = places > Geometry(m, t).product_bits - 1
+    whole = sequence(m, signed_exponent(n, m, t), product((18 + 2 * early) * n, m, t),
+                     truncate(n, m, t), less_than(2 * n, m, t))
+    return _rounds(9, whole, signed_exponent(n, m, t))
 
 
 def rsqrt(n: int, m: int, t: int) -> Prediction:

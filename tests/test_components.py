@@ -55,6 +55,21 @@ def test_random_graphs(seed):
     assert_same_groups(grouped(edges, nodes, stop_early=True), edges, nodes)
 
 
+def test_a_thousand_small_graphs_at_once():
+    """Side by side in one graph: every labelled graph of three nodes and many random ones."""
+    rng = np.random.default_rng(7)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    edges = [(3 * k + a, 3 * k + b) for k in range(8) for j, (a, b) in enumerate(pairs)
+             if k >> j & 1]
+    nodes = 24
+    for _ in range(992):
+        size = int(rng.integers(2, 6))
+        edges += (nodes + rng.integers(0, size, (int(rng.integers(0, size + 1)), 2))).tolist()
+        nodes += size
+    edges = np.array(edges)
+    assert_same_groups(grouped(edges, nodes, stop_early=True), edges, nodes)
+
+
 @pytest.mark.parametrize("m, t", SIZES[1:])
 def test_every_deployment_without_an_opened_bit(m, t):
     edges = np.array([[0, 3], [3, 1], [2, 2]])

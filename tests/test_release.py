@@ -17,7 +17,7 @@ import pytest
 from parties.release import render_html, write_release
 from parties.release.texts import TEXTS, text
 from parties.release.view import View
-from parties.release.write import render_csv
+from parties.release.write import render_csv, render_record
 from protocols.stats.release import Record, document
 from protocols.stats.rules import Rules
 from protocols.stats.spec import Dimension, Measure, TableSpec
@@ -125,10 +125,42 @@ def test_the_spreadsheet_has_a_line_per_cell_and_no_formula():
 def test_files_are_written_and_an_unknown_language_is_refused(tmp_path):
     paths = write_release(table(), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "release.json").read_text(encoding="utf-8"))["cells"]
-    assert sorted(paths) == ["csv", "html", "json"]
-    assert (tmp_path / "out" / "release.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert sorted(paths) == ["csv", "html", "json", "record"]
+    for name in ("release.csv", "record.csv"):
+        assert (tmp_path / "out" / name).read_bytes().startswith(b"\xef\xbb\xbf")
     with pytest.raises(ValueError, match="'fr', expected one of en, zh"):
         render_html(table(), "fr")
+
+
+def test_the_record_is_a_spreadsheet_too():
+    record = {"institutions": ("Bank A", "=Bank B"), "refused": {"+Bank X": "-1 rows"}}
+    found = table(**record)["record"]
+    lines = list(csv.reader(io.StringIO(render_record({"record": found}))))
+    assert lines[0] == ["field", "of", "value"]
+    said = {(field, of, value) for field, of, value in lines[1:]}
+    for line in [
+        ("what", "", "Use of credit"), ("period", "", "2025"), ("institutions", "", "Bank A"),
+        ("institutions", "", "'=Bank B"), ("refused", "'+Bank X", "'-1 rows"),
+        ("rules", "version", "1"), ("rules", "dominance", "2 90"), ("rules", "zeros", "True"),
+        ("manifest_hash", "", "ab" * 32), ("measurement", "", "cd" * 32), ("noise", "", ""),
+        ("approvals", "", "regulator"), ("cells", "", str(found["cells"])),
+        *(("withheld", rule, str(count)) for rule, count in found["withheld"].items()),
+    ]:
+        assert line in said, line
+    assert ("institutions", "", "30") in set(map(tuple, csv.reader(io.StringIO(
+        render_record(table(institutions=30))))))
+
+
+def test_every_rule_that_can_withhold_is_on_the_page():
+    spec = TableSpec((Dimension("region", ("a", "b")),), (Measure("balance"),))
+    for rules, count, said in [
+        (Rules(), 4, "Zeros count as disclosive"),
+        (Rules(0, False, (2, 100), 0), 1, "Empty cells may be shown as zero"),
+    ]:
+        shown = document(spec, rules, Record("x", "y", 2), np.zeros(3),
+                         dict.fromkeys(("rows", "balance"), np.ones(3)))
+        assert len(View(shown).rules) == count and {n for *_, n in View(shown).rules} == {0}
+        assert said in render_html(shown)
 
 
 def test_lists_and_facts_of_a_release_are_shown_and_escaped():
@@ -193,6 +225,9 @@ def test_noise_is_said():
     found = table()
     found["record"]["noise"] = {"epsilon": 0.5}
     assert "ε = 0.5" in render_html(found)
+    found["record"]["noise"] = {"kind": "gaussian", "epsilon": 0.0, "rho": 0.25}
+    page = render_html(found)
+    assert "ρ = 0.25" in page and "ε = " not in page
     assert "0.5" in text("noise", "zh", epsilon=0.5)
 
 

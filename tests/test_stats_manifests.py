@@ -25,13 +25,14 @@ def test_a_proposed_manifest_is_what_follows_from_its_parameters(program, comput
     assert problem(manifest) is None
     assert (manifest.compute, manifest.threshold) == (compute, 1)
     assert manifest.role("regulator") == ("output" if compute == COMPUTE else "compute")
-    optional = set(BANKS) if program in ("fund-flow", "fund-tracing") else set()
+    optional = set(BANKS) if program in ("fund-flow", "fund-tracing", "joint-table") else set()
     assert set(manifest.optional) == optional
     own = Holdings("c-two", DIRECTORY, "ab" * 32, manifest.inputs["c-two"], PROGRAMS)
     decision = decide(manifest, "regulator", own, NOW)
     assert decision.approved, decision.failed
     for party, sentences in learned(manifest).items():
-        received = party == "regulator" or (party in BANKS and program != "fund-flow")
+        received = party == "regulator" or (
+            party in BANKS and program not in ("fund-flow", "joint-table"))
         assert sentences[0].startswith("Outputs:") == received
     assert set(learned_zh(manifest)) == set(manifest.names)
 
@@ -99,7 +100,8 @@ def test_a_manifest_cannot_say_other_than_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("changes, code", [
-    ({"banks": ["nobody"], "quorum": 1}, "unknown_party"), ({"periods": []}, "config"),
+    ({"banks": ["nobody"], "quorum": 1}, "unknown_party"),
+    ({"banks": [f"b{k}" for k in range(61)], "quorum": 1}, "config"), ({"periods": []}, "config"),
     ({"banks": ["bank-a", "c-one"], "quorum": 1}, "config"), ({"rules": {"floor": 0}}, "config"),
 ])
 def test_proposals_that_cannot_be(changes: dict[str, Any], code: str, tmp_path: Path) -> None:

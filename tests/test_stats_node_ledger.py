@@ -40,11 +40,29 @@ def test_the_ledger_refuses_differencing_and_lets_the_same_table_pass(tmp_path: 
     assert Home(tmp_path, "c-two").admit(manifest_of(by_institution=True)) == {"ledger": False}
 
 
+@pytest.mark.parametrize("budget, tables", [({}, 2), ({"epsilon": 0.5}, 1), ({"epsilon": 0.3}, 0)])
+def test_tables_with_noise_end_with_the_nodes_budget(
+    budget: dict[str, float], tables: int, tmp_path: Path
+) -> None:
+    """Four figures of 0.1 each; the same table again has other noise, and costs as much."""
+    home, allowed = Home(tmp_path, "c-two", **budget), 0
+    while True:
+        asked = manifest_of(noise={"kind": "laplace", "epsilon": 0.1}, threshold=1.0 + allowed % 2)
+        if not home.admit(asked)["ledger"]:
+            break
+        home.end(asked, committed=True)
+        allowed += 1
+    assert allowed == tables
+    exact = home.admit(manifest_of())["ledger"]
+    assert exact is (tables == 0), "an exact table would undo the noise of others"
+
+
 @pytest.mark.parametrize("program, changes", [
     ("fund-tracing", {"percent": [10, 11]}), ("fund-tracing", {"hops": 4}),
     ("fund-tracing", {"rule": "latest"}), ("fund-tracing", {"start": "2025-01-02"}),
     ("fund-tracing", {"groups": {}}), ("fund-flow", {"threshold": 0.5}),
     ("fund-flow", {"weights": [1.0, 1.0, 1.0, 0.0]}), ("related-loans", {"limit": 11}),
+    ("joint-table", {"distinct": False}), ("joint-table", {"percentiles": [25]}),
 ])  # fmt: skip
 def test_the_same_table_with_another_threshold_is_another_table(
     program: str, changes: dict[str, Any], tmp_path: Path
@@ -55,6 +73,16 @@ def test_the_same_table_with_another_threshold_is_another_table(
     assert home.admit(manifest_of(program, **changes))["ledger"] is False
     said = {"title": "Once more", "submit_seconds": 90}
     assert home.admit(manifest_of(program, **said))["ledger"] is True
+
+
+def test_tables_of_another_file_are_about_other_rows(tmp_path: Path) -> None:
+    home, first = Home(tmp_path, "c-two"), manifest_of("joint-table")
+    assert home.admit(first)["ledger"]
+    home.end(first, committed=True)
+    assert home.admit(manifest_of("joint-table", period="2026"))["ledger"] is True
+    assert home.admit(manifest_of("joint-table", file="deposits"))["ledger"] is True
+    coarser = [{"name": "region", "categories": ["east"]}]
+    assert home.admit(manifest_of("joint-table", dimensions=coarser))["ledger"] is False
 
 
 def test_days_that_were_traced_are_not_traced_again_under_another_name(tmp_path: Path) -> None:

@@ -96,6 +96,11 @@ def test_the_payments_of_a_bank_are_what_its_files_say(tmp_path: Path) -> None:
      "the register of companies is not the one"),
     ("related-loans", "registry", {"companies": {"company": REGISTER}, "edges": {
         "first": ["R1"], "second": ["R8"], "weight": [1]}}, "1 are not in the register"),
+    ("joint-table", "bank-a", {}, "there is no file loans.csv"),
+    ("joint-table", "bank-a", {"loans": {"region": ["up"], "company": ["A"], "balance": [1]}},
+     "1 values are none of"),
+    ("joint-table", "registry", {"attribute": {"company": ["A", "A"], "industry": ["farm"] * 2}},
+     "1 are repeated"),
     ("fund-tracing", "bank-a", {}, "there is no file payments.csv"),
     ("fund-tracing", "bank-a", {"payments": PAYMENT}, "there is no file accounts.csv"),
     ("fund-tracing", "bank-a", {"accounts": ACCOUNT, "payments": {**PAYMENT, "day": ["77"]}},

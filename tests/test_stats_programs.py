@@ -70,7 +70,8 @@ def same(document, twin, spec):
 @pytest.mark.parametrize("by_institution", [True, False])
 def test_fund_flow(by_institution):
     parameters = FundFlowParameters(("a", "b", "c", "d"), ("north", "south"), ("2020", "2021"),
-                                    by_institution=by_institution, amount_bits=30, quorum=3)
+                                    by_institution=by_institution, amount_bits=30, quorum=3,
+                                    periods_per_year=1)
     loans = loans_of(parameters, 120, 1)
     found = run_fund_flow(parameters, loans, missing=("c",))
     del loans["c"]
@@ -82,7 +83,12 @@ def test_fund_flow(by_institution):
         assert (share is None) == (cell["status"] != "shown")
         if share is not None:
             assert share == cell["values"]["flagged"] / cell["values"]["outstanding"]
-    assert ("concentration" in found["derived"]) == (not by_institution)
+    ratios = found["derived"]
+    assert ratios["year_change"] == ratios["change"] and any(ratios["region_share"])
+    assert ("concentration" in ratios) == ("largest_share" in ratios) == (not by_institution)
+    if not by_institution:
+        # Of three institutions the four largest have everything.
+        assert {c for c in ratios["largest_share"] if c is not None} == {1.0}
 
 
 @pytest.mark.skipif(not INVOICES.exists(), reason="the invoices are not here")
@@ -176,11 +182,60 @@ def test_green_finance(missing):
         wrong[2][0, 0] ^= np.uint64(1)
         assert own_figures(wrong, GEOMETRY) is None
     kinds = [parameters.kinds[n] for n in names]
-    for cell in outputs["table"]["cells"][:2]:
+    table = outputs["table"]
+    for cell, share in zip(table["cells"][:2], table["derived"]["green_share"], strict=False):
         members = [k for k, kind in enumerate(kinds) if kind == cell["place"]["kind"]]
         if cell["status"] == "shown":
-            assert cell["values"]["green_balance"] == sum(
-                sums[kept[k]][FIGURES.index("green_balance")] for k in members)
+            green_, all_ = (sum(sums[kept[k]][FIGURES.index(name)] for k in members)
+                            for name in ("green_balance", "all_balance"))
+            assert cell["values"]["green_balance"] == green_
+            assert share == green_ / all_
+
+
+def test_many_small_institutions_at_once():
+    """Sixty cases: few loans or none, nothing to divide by, companies that nobody knows."""
+    rng, key, count = np.random.default_rng(11), b"q" * 32, 60
+    names = [f"case {k}" for k in range(count)]
+    parameters = GreenParameters(dict.fromkeys(names, "bank"), 3, 6, "h", amount_bits=20)
+    companies = np.array([f"C{k}" for k in range(12)], dtype=object)
+    intensities = dict(zip(companies[:6], rng.integers(0, 600, 6).tolist(), strict=True))
+    sums, loans = [], []
+    for _ in names:
+        balance = rng.integers(1, 1 << 20, int(rng.integers(0, 4))).tolist()
+        loans.append([(companies[c], b) for c, b in
+                      zip(rng.integers(0, 12, len(balance)), balance, strict=True)])
+        every, before, new = (int(x) for x in rng.integers(1, 1 << 24, 3) * rng.integers(0, 2, 3))
+        sums.append([9, sum(balance) + every, sum(balance), before, new,
+                     int(new * rng.random()), int(sum(balance) * rng.random())])
+    first, second, third = parameters.expected("job")
+    messages = {
+        "sums": {e.institution: prepare(np.array([s]), e, GEOMETRY)
+                 for e, s in zip(first, sums, strict=True)},
+        "loans": {e.institution: prepare(loan_rows(
+            parameters, company_tags(np.array([c for c, _ in own], dtype=object), key)
+            if own else [], [b for _, b in own]), e, GEOMETRY)
+            for e, own in zip(second, loans, strict=True)},
+        "carbon": {"h": prepare(reference(company_tags(companies[:6], key), [
+            intensities[c] for c in companies[:6]]), third[0], GEOMETRY)},
+    }
+
+    async def program(mpc):
+        return await green_finance(
+            mpc, parameters=parameters, job="job", record=RECORD,
+            messages={kind: {name: m[mpc.pid] for name, m in each.items()}
+                      for kind, each in messages.items()})
+
+    results = run_cluster(program)
+    indicators, scores, _ = green_indicators(parameters, sums, loans, intensities)
+    own = [own_figures({p: r["own"][name] for p, r in enumerate(results)}, GEOMETRY)
+           for name in names]
+    np.testing.assert_allclose([o[:5] for o in own], indicators, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose([o[5] for o in own], scores, atol=1e-4)
+    nothing = [k for k, lent in enumerate(loans) if not any(c in intensities for c, _ in lent)]
+    assert len(nothing) > 10 and (indicators[nothing, 4] == 0).all()
+    bare = [k for k, s in enumerate(sums) if not any(s[1:])]
+    assert bare and all(abs(own[k][5]) < 1e-4 for k in bare), "nothing gives no points"
+    assert 60 > len(set(scores)) > 20
 
 
 def test_dominant_institutions_are_withheld_from_the_table_of_kinds():

@@ -50,7 +50,7 @@ def period(parameters, seed):
         count = parameters.loans - 1
         rows["loans"][bank] = np.column_stack([
             rng.integers(0, n, count), rng.integers(0, 900, count), rng.integers(0, 90, count)])
-        rows["guarantees"][bank] = rng.integers(0, n, (parameters.guarantees - 1, 2))
+        rows["guarantees"][bank] = rng.integers(0, n, (max(0, parameters.guarantees - 1), 2))
     for holder, terms in parameters.edges.items():
         edges = rng.integers(0, n, (terms.rows - 1, 3))
         edges[:, 2] = rng.integers(30, terms.largest + 1, len(edges))
@@ -100,6 +100,9 @@ def same(outputs, twin):
     for cell, rows, owed in zip(outputs["table"]["cells"], table.rows, table.totals["owed"],
                                 strict=True):
         assert not cell["values"] or cell["values"] == {"rows": rows, "owed": owed}
+    shares = [s for s in outputs["table"]["derived"]["owed_share"][:-1] if s is not None]
+    if len(shares) == len(outputs["table"]["cells"]) - 1:
+        assert sum(shares) == pytest.approx(1)
 
 
 def bits_of(results, bank):

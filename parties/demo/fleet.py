@@ -15,7 +15,8 @@ from parties.child import Child, describe_exit
 from parties.demo.setup import Run
 from parties.errors import LocalError, as_error
 
-START_DEADLINE = 30.0
+START_DEADLINE, START_EACH = 30.0, 3.0
+"""How long nodes may take to come online: altogether at least, and for each."""
 STOP_GRACE = 5.0
 BROKER = (sys.executable, "-m", "parties.broker")
 NODE = (sys.executable, "-m", "parties.node_process")
@@ -53,15 +54,16 @@ class Fleet:
         for name, home in self._run.homes.items():
             await self._start(name, [*self._node, "--home", str(home), "--supervised"])
         online = asyncio.create_task(self._all_online())
+        seconds = max(START_DEADLINE, START_EACH * len(self._online))
         try:
-            async with asyncio.timeout(START_DEADLINE):
+            async with asyncio.timeout(seconds):
                 both: set[asyncio.Future[Any]] = {online, self._failed}
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             late = [name for name, event in self._online.items() if not event.is_set()]
             raise LocalError(
                 "start",
-                f"the node of {', '.join(late)} did not come online in {START_DEADLINE:.0f} s",
+                f"the node of {', '.join(late)} did not come online in {seconds:.0f} s",
                 "see node.log in its folder",
                 party=late[0],
                 step="start",

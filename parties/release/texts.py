@@ -45,6 +45,33 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Change of the flagged amount against the period before",
         "违规金额较上期的变化",
     ),
+    "percentile": ("{figure}: percentile {level}", "{figure}：第 {level} 百分位数"),
+    "derived_mean": ("Mean", "均值"),
+    "derived_variance": ("Variance", "方差"),
+    "derived_share": (
+        "Part of the total over the first dimension that has one",
+        "占首个有合计的维度合计的比例",
+    ),
+    "derived_amount_change": ("Change against the period before", "较上期的变化"),
+    "derived_amount_year_change": (
+        "Change against the same period a year before",
+        "同比变化",
+    ),
+    "derived_year_change": (
+        "Change of the flagged amount against the same period a year before",
+        "违规金额同比变化",
+    ),
+    "derived_region_share": (
+        "Flagged amount, of that of all regions",
+        "违规金额占各地区合计",
+    ),
+    "derived_green_share": ("Green loans, of all loans", "绿色贷款占贷款余额"),
+    "derived_owed_share": ("Owed, of what all groups owe", "授信余额占全部关联企业组"),
+    "derived_groups_share": ("Groups, of all groups", "组数占全部关联企业组"),
+    "derived_largest_share": (
+        "Part of the four largest institutions in the outstanding amount (C4)",
+        "授信余额中前四大机构的占比（C4）",
+    ),
     "derived_concentration": (
         "Concentration of the outstanding amount among institutions (HHI)",
         "授信余额在机构间的集中度（HHI）",
@@ -72,6 +99,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "derived_lent_loans": ("Loans, of all loans", "笔数占全部贷款笔数"),
     "name_region": ("region", "地区"),
     "name_institution": ("institution", "机构"),
+    "name_industry": ("industry", "行业"),
+    "name_companies": ("companies", "企业数"),
+    "name_balance": ("balance", "余额"),
     "name_period": ("period", "时期"),
     "name_kind": ("kind", "机构类别"),
     "name_exposure": ("exposure", "授信规模"),
@@ -132,9 +162,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     "rounding": ("Rounded to multiples of {base}.", "数值取整为 {base} 的倍数。"),
     "noise": (
         "Random noise was added to every figure on shares; no party knows it (differential "
-        "privacy, ε = {epsilon}).",
-        "每个数值都在份额上加入了随机噪声，任何一方都不知道其值（差分隐私，ε = {epsilon}）。",
+        "privacy, ε = {epsilon} for each figure).",
+        "每个数值都在份额上加入了随机噪声，任何一方都不知道其值"
+        "（差分隐私，每个数值 ε = {epsilon}）。",
     ),
+    "noise_gaussian": (
+        "Random noise was added to every figure on shares; no party knows it (zero-concentrated "
+        "differential privacy, ρ = {rho} for each figure).",
+        "每个数值都在份额上加入了随机噪声，任何一方都不知道其值"
+        "（零集中差分隐私，每个数值 ρ = {rho}）。",
+    ),
+    "zeros": (
+        "Zeros count as disclosive: an empty cell is withheld, too.",
+        "零值视为可泄密：空单元格同样不公布。",
+    ),
+    "no_zeros": ("Empty cells may be shown as zero.", "空单元格可以公布为零。"),
     "evidence": ("Evidence", "证据"),
     "evidence_note": (
         "Every party approved exactly this manifest and checked that its own code has exactly this "

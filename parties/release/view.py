@@ -20,6 +20,8 @@ TOTAL = "total"
 TIMES = ("period", "month", "quarter", "year", "date")
 FLOW = "flow"
 MARKS = {"minimum-cell": "m", "dominance": "d", "p-ratio": "p", "secondary": "s"}
+AMOUNTS = ("mean", "variance")
+"""Formed figures that are amounts; the others are parts of one."""
 _MOST_LINES = 5
 
 
@@ -93,12 +95,13 @@ class View:
 
     @property
     def figures(self) -> list[str]:
-        """Names of the figures that are sums: the number of records and the measures."""
-        return ["rows", *[m["name"] for m in self.document["measures"]]]
+        """Names of the figures that opened: the number of records, measures and percentiles."""
+        measures = [m["name"] for m in self.document["measures"]]
+        return ["rows", *measures, *self.document.get("percentiles", [])]
 
     @property
     def ratios(self) -> list[str]:
-        """Names of the figures that are formed from what is shown, as parts of one."""
+        """Names of the figures that are formed from what is shown."""
         return list(self._ratios)
 
     def figure(self, name: str) -> Both:
@@ -107,6 +110,9 @@ class View:
             return self.t(f"derived_{name}")
         if name == "rows":
             return self.t("rows")
+        measure, _, level = name.rpartition(".p")
+        if measure in self.units:
+            return self.t("percentile", figure=self.figure(measure), level=level)
         if name in self.units:
             return self.t("figure_in", figure=self.named(name), unit=self.units[name])
         return self.named(name)
@@ -165,7 +171,7 @@ class View:
             self.figure(figure),
             tuple(self.category(r, self.rows) for r in rows),
             named,
-            figure in self._ratios,
+            figure in self._ratios and figure not in AMOUNTS,
             cells,
         )
 
@@ -179,7 +185,7 @@ class View:
         """A figure of a shown cell; None where there is nothing to divide by."""
         if figure in self._ratios:
             return self._ratios[figure][id(cell)]
-        value: float = cell["values"][figure]
+        value: float | None = cell["values"].get(figure)
         return value
 
     def _shown(
@@ -189,7 +195,9 @@ class View:
             return Cell(None, MARKS[cell["status"]], 0.0, row, column)
         value = self._value(cell, figure)
         if value is None:
-            return Cell(None, "", 0.0, row, column)
+            # A percentile may be withheld where the cell's other figures are shown.
+            rule = cell.get("withheld", {}).get(figure)
+            return Cell(None, MARKS[rule] if rule else "", 0.0, row, column)
         heat = 0.0 if row or column else abs(value) / largest
         return Cell(value, "", heat, row, column)
 
@@ -236,14 +244,20 @@ class View:
 
     @property
     def rules(self) -> list[tuple[str, Both, int]]:
-        """(mark, rule in words, number of cells) of every rule that withholds something."""
+        """(mark, rule in words, number of cells) of every rule that can withhold something."""
         rules = self.record["rules"]
         n, k = rules["dominance"]
         words = {"minimum": rules["minimum"], "n": n, "k": k, "p": rules["p_ratio"]}
+        zeros, withheld = rules["zeros"], self.record["withheld"]
+        idle = {
+            "minimum-cell": not rules["minimum"] and not zeros,
+            "dominance": k >= 100,
+            "p-ratio": not rules["p_ratio"] and not zeros,
+        }
         return [
-            (mark, self.t(f"rule_{name}", **words), self.record["withheld"][name])
+            (mark, self.t(f"rule_{name}", **words), withheld[name])
             for name, mark in MARKS.items()
-            if self.record["withheld"].get(name)
+            if withheld[name] or not idle.get(name)
         ]
 
     @property

@@ -1,4 +1,4 @@
-"""``release.html``, ``release.json`` and ``release.csv`` from a published table."""
+"""``release.html``, ``release.json``, ``release.csv`` and ``record.csv`` from a published table."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_release(
     document: Mapping[str, Any], folder: str | Path, language: str = "en"
 ) -> dict[str, str]:
-    """Write the three files into ``folder``; returns their paths by "html", "json", "csv"."""
+    """Write the files into ``folder``; returns their paths by "html", "json", "csv", "record"."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "html": render_html(document, language),
         "json": as_json(document),
         "csv": render_csv(document),
+        "record": render_record(document),
     }
     paths = {}
     for kind, content in texts.items():
-        path = folder / f"release.{kind}"
+        path = folder / ("record.csv" if kind == "record" else f"release.{kind}")
         # The mark of UTF-8 makes spreadsheet programs read Chinese names in CSV files.
-        path.write_text(content, encoding="utf-8-sig" if kind == "csv" else "utf-8", newline="")
+        table = path.suffix == ".csv"
+        path.write_text(content, encoding="utf-8-sig" if table else "utf-8", newline="")
         paths[kind] = str(path)
     return paths
 
@@ -47,6 +49,26 @@ def render_csv(document: Mapping[str, Any]) -> str:
     for cell in document["cells"]:
         places = [_text(cell["place"][n]) for n in names]
         writer.writerow([*places, cell["status"], *[cell["values"].get(f, "") for f in figures]])
+    return out.getvalue()
+
+
+def render_record(document: Mapping[str, Any]) -> str:
+    """The release record, one line per fact: what it is, of what (a rule, an institution), value.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["field", "of", "value"])
+    for name, value in document["record"].items():
+        if isinstance(value, Mapping):
+            parts = [(str(key), each) for key, each in value.items()]
+        elif isinstance(value, (list, tuple)):
+            parts = [("", each) for each in value]
+        else:
+            parts = [("", value)]
+        for of, each in parts:
+            # A pair, such as the dominance rule's, stays one value.
+            words = " ".join(map(str, each)) if isinstance(each, (list, tuple)) else str(each)
+            writer.writerow([name, _text(of), _text("" if each is None else words)])
     return out.getvalue()
 
 

@@ -41,8 +41,10 @@ class NoiseTerms(Strict):
     rho: float = 0.0
 
 
-_NO_FIGURES = {"title", "delivery", "receiver", "submit_seconds", "quorum", "rules"}
-"""Parameters on which no figure depends, or that a ledger's entry states by itself."""
+_NO_FIGURES = {
+    "title", "delivery", "receiver", "submit_seconds", "quorum", "rules", "periods_per_year",
+}  # fmt: skip
+"""Parameters on which nothing depends that opens, or that a ledger's entry states by itself."""
 
 
 class Terms(Parameters):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 class _Release(Strict):
-    program: Literal["fund-flow", "green-finance", "related-loans", "fund-tracing"]
+    program: Literal[
+        "fund-flow", "green-finance", "related-loans", "fund-tracing", "joint-table"
+    ]
     parameters: dict[str, JsonValue]
     compute: Annotated[tuple[PartyName, ...], Field(min_length=3, max_length=16)]
     seconds: Annotated[int, Field(ge=10, le=24 * 3600)]

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parties.config import NoiseBudget
 from parties.lifecycle import TERMINAL
 from parties.list_keeping import SHARES_FILE
 from parties.list_terms import members
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMITTED_FILE = "committed.json"
 EARLIER_FILE = "earlier.json"
-STATISTICS = ("fund-flow", "green-finance", "related-loans", "fund-tracing")
+STATISTICS = ("fund-flow", "green-finance", "related-loans", "fund-tracing", "joint-table")
 
 
 def data_folder(home: Path, program: str, delivery: str) -> Path:
@@ -42,7 +43,9 @@ def commit(folder: Path, institutions: tuple[str, ...] | None) -> None:
     os.replace(unfinished, folder / COMMITTED_FILE)
 
 
-def admit_release(store: "Store", jobs: Path, party: str, manifest: Manifest) -> list[Check]:
+def admit_release(
+    store: "Store", jobs: Path, party: str, manifest: Manifest, budget: NoiseBudget
+) -> list[Check]:
     """Enter a release into the ledger, if that lets it pass; no checks for other jobs."""
     if manifest.program.name not in STATISTICS:
         return []
@@ -51,7 +54,7 @@ def admit_release(store: "Store", jobs: Path, party: str, manifest: Manifest) ->
 
     remember(store, jobs)
     terms, role = terms_of(manifest), manifest.role(party)
-    checks = [_ledger(store, jobs, manifest, terms)]
+    checks = [_ledger(store, manifest, terms, budget)]
     if role == "input":
         same = store.releases.delivered(
             manifest.program.name, terms.delivery, digest(jobs.parent, manifest)
@@ -77,8 +80,8 @@ def remember(store: "Store", jobs: Path) -> None:
             store.releases.bind(job_id, committed.read_text(encoding="utf-8"))
 
 
-def _ledger(store: "Store", jobs: Path, manifest: Manifest, terms: Any) -> Check:
-    from protocols.stats.ledger import decide, parse
+def _ledger(store: "Store", manifest: Manifest, terms: Any, budget: NoiseBudget) -> Check:
+    from protocols.stats.ledger import Budget, decide, parse
 
     line, binding = terms.query().line(), []
     for job_id, earlier, counted in store.releases.entries():
@@ -91,7 +94,7 @@ def _ledger(store: "Store", jobs: Path, manifest: Manifest, terms: Any) -> Check
             return Check(name="ledger", passed=False, reason=reason)
         if still_open or counted is not None:
             binding.append(earlier)
-    decision = decide(parse(binding), terms.query())
+    decision = decide(parse(binding), terms.query(), Budget(budget.epsilon, budget.delta))
     return Check(name="ledger", passed=decision.allowed, reason=decision.reason[:500])
 
 

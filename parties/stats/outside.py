@@ -20,7 +20,12 @@ from parties.stats.inside import as_json, joined, record_of
 from parties.stats.keeping import commit
 from parties.stats.link import KEY_BYTES, Absent, Desk, Dial
 from parties.stats.own import matrices
-from parties.stats.terms import FundTracingTerms, GreenFinanceTerms, RelatedLoansTerms
+from parties.stats.terms import (
+    FundTracingTerms,
+    GreenFinanceTerms,
+    JointTableTerms,
+    RelatedLoansTerms,
+)
 from parties.worker import Job
 from protocols.stats.handed import put_together
 
@@ -175,7 +180,7 @@ def _release(
     parameters: Terms, manifest: Manifest, public: dict[str, Any], opened: dict[str, Any]
 ) -> dict[str, Any]:
     """The release at a regulator that only receives."""
-    from protocols.stats import fund_flow, fund_tracing, green_finance, related_loans
+    from protocols.stats import fund_flow, fund_tracing, green_finance, joint_table, related_loans
 
     record = record_of(manifest, parameters)
     if isinstance(parameters, GreenFinanceTerms):
@@ -184,4 +189,6 @@ def _release(
         return related_loans.published(parameters.protocol, record, public, opened)
     if isinstance(parameters, FundTracingTerms):
         return fund_tracing.published(parameters.protocol, record, public, opened)
+    if isinstance(parameters, JointTableTerms):
+        return joint_table.published(parameters.protocol, record, public, opened)
     return fund_flow.published(parameters.protocol, record, public, opened)

@@ -22,6 +22,7 @@ from parties.stats.terms import (
     FundFlowTerms,
     FundTracingTerms,
     GreenFinanceTerms,
+    JointTableTerms,
     RelatedLoansTerms,
     terms_of,
 )
@@ -63,6 +64,8 @@ def matrices(terms: Terms, party: str, folder: Path, key: bytes) -> Matrices:
             return _green(terms, party, folder, key)
         if isinstance(terms, FundTracingTerms):
             return _tracing(terms, party, folder, key)
+        if isinstance(terms, JointTableTerms):
+            return _table(terms, party, folder, key)
         assert isinstance(terms, RelatedLoansTerms)
         return _related(terms, party, folder)
     except ValueError as exc:
@@ -178,6 +181,25 @@ def _tracing(terms: FundTracingTerms, party: str, folder: Path, key: bytes) -> M
             **names(accounts, "account", "company"), "restricted": accounts.bits("restricted"),
         },
     )  # fmt: skip
+
+
+def _table(terms: JointTableTerms, party: str, folder: Path, key: bytes) -> Matrices:
+    from protocols.stats.joint_table import attribute_rows, institution_rows
+
+    found: Matrices = {}
+    if terms.attribute is not None and party == terms.attribute.holder:
+        name = terms.attribute.dimension.name
+        known = File(folder, "attribute")
+        ids, categories = known.identifiers("company"), known.texts(name)
+        found["attribute"] = attribute_rows(terms.protocol, key, ids, categories)
+    if party in terms.banks:
+        file, p = File(folder, terms.file), terms.protocol
+        found["rows"] = institution_rows(
+            p, key, columns={d.name: file.texts(d.name) for d in p.dimensions},
+            amount=file.whole(terms.amount),
+            companies=file.identifiers("company", repeated=True) if p.tagged else (),
+        )  # fmt: skip
+    return found
 
 
 def register(terms: RelatedLoansTerms, folder: Path) -> dict[str, int]:

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parties.errors import LocalError
-from parties.manifest import Manifest, Party, ProgramName, Role, highest_threshold
+from parties.manifest import (
+    MAX_PARTIES,
+    Manifest,
+    Party,
+    ProgramName,
+    Role,
+    highest_threshold,
+)
 from parties.programs import PROGRAMS
 from parties.proposal import refuse_too_few
 from parties.stats.stated import stated_inputs, stated_outputs
@@ -33,8 +40,8 @@ def statistics_manifest(
 ) -> Manifest:
     """`parties` gives public key and host by name. The initiator computes if `compute` names it.
 
-    Raises LocalError for parameters that do not fit, for a party that nobody knows, and for too few
-    compute parties.
+    Raises LocalError for parameters that do not fit, for a party that nobody knows, for too few
+    compute parties, and for too many parties.
     """
     if verified:
         refuse_too_few(len(compute))
@@ -53,6 +60,12 @@ def statistics_manifest(
             )
         roles[name] = "input"
     roles.setdefault(initiator, "output")
+    if len(roles) > MAX_PARTIES:
+        raise LocalError(
+            "config",
+            f"{len(roles)} parties would take part, and a manifest has at most {MAX_PARTIES}",
+            "have institutions bring their data together, or ask fewer of them",
+        )
     unknown = sorted(set(roles) - set(parties))
     if unknown:
         raise LocalError(

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from parties.manifest import Hex32, Manifest, PartyName, Strict
-from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS
+from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, JOINT_TABLE, RELATED_LOANS
 from parties.stats.base import Amount, Name, Names, NoiseTerms, Rows, Terms
+from parties.stats.table_terms import JointTableTerms
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
@@ -31,6 +32,7 @@ class FundFlowTerms(Terms):
     largest_cell: Rows = 1 << 20
     noise: NoiseTerms | None = None
     unit: Name = "yuan"
+    periods_per_year: Annotated[int, Field(ge=0, le=366)] = 0
 
     @property
     def institutions(self) -> tuple[str, ...]:
@@ -47,7 +49,7 @@ class FundFlowTerms(Terms):
         return FundFlowParameters(
             self.banks, self.regions, self.periods, self.by_institution, weights=self.weights,
             threshold=self.threshold, largest_cell=self.largest_cell, noise=noise, unit=self.unit,
-            **self._common(),
+            periods_per_year=self.periods_per_year, **self._common(),
         )  # fmt: skip
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:
@@ -309,6 +311,7 @@ TERMS: dict[str, type[Terms]] = {
     GREEN_FINANCE: GreenFinanceTerms,
     RELATED_LOANS: RelatedLoansTerms,
     FUND_TRACING: FundTracingTerms,
+    JOINT_TABLE: JointTableTerms,
 }
 
 

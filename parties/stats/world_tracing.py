@@ -14,8 +14,9 @@ import numpy as np
 from parties.stats import world
 
 START, DAYS = date(2025, 1, 1), 90
-COMPANIES, RESTRICTED = 300, 20
-"""Companies, of which the first have no account of a restricted sector, and the last so many do."""
+COMPANIES_PER_BANK = 50
+"""Companies that have no account of a restricted sector; for every 15 of them there is one that has
+one."""
 LOANS, TRADE = 60, 250
 """Loans of each bank, and payments out of its accounts that have nothing to do with them."""
 _WAYS = ("supplier", "restricted", "detour", "back", "kept")
@@ -27,27 +28,29 @@ Rows = list[tuple[Any, ...]]
 class _Economy:
     """Companies with an account each, at a random bank, and the payments between them."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, banks: tuple[str, ...]) -> None:
         self.rng = np.random.default_rng([seed, 300])
-        self.bank = self.rng.integers(0, len(world.BANKS), COMPANIES + RESTRICTED)
-        self.payments: dict[str, Rows] = {bank: [] for bank in world.BANKS}
+        self.banks, self.companies = banks, COMPANIES_PER_BANK * len(banks)
+        self.restricted = self.companies // 15
+        self.bank = self.rng.integers(0, len(banks), self.companies + self.restricted)
+        self.payments: dict[str, Rows] = {bank: [] for bank in banks}
 
     def pay(self, payer: int, payee: int, day: int, amount: int) -> None:
         """A payment, if its day is one of those asked about."""
         if day < DAYS:
-            self.payments[world.BANKS[self.bank[payer]]].append(
-                (account(payer), world.BANKS[self.bank[payee]], account(payee), text(day), amount)
+            self.payments[self.banks[self.bank[payer]]].append(
+                (account(payer), self.banks[self.bank[payee]], account(payee), text(day), amount)
             )
 
     def others(self, count: int) -> list[int]:
         """Companies of no restricted sector."""
-        return [int(c) for c in self.rng.choice(COMPANIES, count, replace=False)]
+        return [int(c) for c in self.rng.choice(self.companies, count, replace=False)]
 
     def spend(self, borrower: int, day: int, amount: int) -> None:
         """What a borrower does with a loan."""
         way = str(self.rng.choice(_WAYS, p=_ODDS))
         first, second = (day + int(d) for d in np.cumsum(self.rng.integers(1, 8, 2)))
-        broker = COMPANIES + int(self.rng.integers(RESTRICTED))
+        broker = self.companies + int(self.rng.integers(self.restricted))
         part = int(amount * self.rng.uniform(0.4, 1))
         friend = next(c for c in self.others(2) if c != borrower)
         if way == "supplier":
@@ -69,12 +72,12 @@ def text(day: int) -> str:
     return (START + timedelta(days=day)).isoformat()
 
 
-def fund_tracing(homes: Mapping[str, Path]) -> dict[str, Any]:
+def fund_tracing(homes: Mapping[str, Path], banks: tuple[str, ...]) -> dict[str, Any]:
     """Payments, loans and accounts of each bank, and groups of a registry; the configuration."""
-    economy = _Economy(world.SEED)
+    economy = _Economy(world.SEED, banks)
     rng, loans = economy.rng, {}
-    for k, bank in enumerate(world.BANKS):
-        clients = np.flatnonzero(economy.bank[:COMPANIES] == k)
+    for k, bank in enumerate(banks):
+        clients = np.flatnonzero(economy.bank[: economy.companies] == k)
         made: Rows = []
         for borrower, amount in zip(
             rng.choice(clients, LOANS).tolist(), rng.lognormal(13, 0.6, LOANS).tolist(), strict=True
@@ -84,16 +87,18 @@ def fund_tracing(homes: Mapping[str, Path]) -> dict[str, Any]:
             made.append((account(borrower), region, text(day), int(amount), name(borrower)))
             economy.spend(borrower, day, int(amount))
         loans[bank] = made
-    for _ in range(TRADE * len(world.BANKS)):
+    for _ in range(TRADE * len(banks)):
         payer, payee = economy.others(2)
         economy.pay(payer, payee, int(rng.integers(0, DAYS)), int(rng.lognormal(11, 1)))
-    for k, bank in enumerate(world.BANKS):
+    held = []
+    for k, bank in enumerate(banks):
         folder = homes[bank] / "data" / "fund-tracing"
         _write(folder, "loans", ("account", "region", "day", "amount", "company"), loans[bank])
         columns = ("payer", "payee_bank", "payee", "day", "amount")
         _write(folder, "payments", columns, economy.payments[bank])
         clients = np.flatnonzero(economy.bank == k)
-        told = [(account(c), name(c), int(c >= COMPANIES)) for c in clients.tolist()]
+        told = [(account(c), name(c), int(c >= economy.companies)) for c in clients.tolist()]
+        held.append(len(told))
         _write(folder, "accounts", ("account", "company", "restricted"), told)
     pairs = [(name(c), f"group-{c // 2}") for c in range(60)]
     _write(homes["registry"] / "data" / "fund-tracing", "groups", ("company", "group"), pairs)
@@ -101,15 +106,15 @@ def fund_tracing(homes: Mapping[str, Path]) -> dict[str, Any]:
         "title": "Where credit funds went",
         "delivery": "2025Q1",
         "period": "2025Q1",
-        "banks": world.BANKS,
+        "banks": banks,
         "regions": world.REGIONS,
         "start": START.isoformat(),
         "days": DAYS,
         "hops": 3,
         "window": 30,
-        "payments": 512,
+        "payments": max(512, *map(len, economy.payments.values())),
         "loans": 64,
-        "accounts": 128,
+        "accounts": max(128, *held),
         "groups": {"registry": 64},
         "own": True,
         "rules": {"minimum": 3},

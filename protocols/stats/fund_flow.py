@@ -39,7 +39,8 @@ class FundFlowParameters:
     With `by_institution` the table has a dimension of institutions, and a contributor is a loan.
     Without, the contributors of a cell are the institutions, and the table shows their
     concentration (HHI). A loan is flagged if the scores of its indicators, with the weights given,
-    add up to `threshold` at least. `periods` are balances and are not added up.
+    add up to `threshold` at least. `periods` are balances and are not added up; with so many
+    `periods_per_year` the change against the same period a year before is formed, too.
     """
 
     institutions: tuple[str, ...]
@@ -54,6 +55,7 @@ class FundFlowParameters:
     quorum: int | None = None
     noise: Noise | None = None
     unit: str = 'yuan'
+    periods_per_year: int = 0
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -154,8 +156,9 @@ def published(parameters: FundFlowParameters, record: Record, public: dict[str, 
               opened) -> dict[str, Any]:
     """At the receiver: the document of `release` with `derived`.
 
-    Derived are `flagged_share` (of outstanding credit), `loans_share`, `change` (against the
-    period before) and, where institutions are the contributors, `concentration`.
+    Derived are `flagged_share` (of outstanding credit), `loans_share`, `region_share` (of the
+    flagged amount of all regions), `change` (against the period before), `year_change` and, where
+    institutions are the contributors, `concentration` and `largest_share` (HHI and C4).
     """
     names = tuple(public['institutions'])
     found = assembled(parameters.joint(names), parameters.rules, about(record, public),
@@ -163,7 +166,12 @@ def published(parameters: FundFlowParameters, record: Record, public: dict[str, 
     found['derived'] = {
         'flagged_share': derived.ratio(found, 'flagged', 'outstanding'),
         'loans_share': derived.ratio(found, 'flagged_loans', 'rows'),
+        'region_share': derived.share_of(found, 'flagged', 'region'),
         'change': derived.change(found, 'flagged', 'period')}
+    if 0 < parameters.periods_per_year < len(parameters.periods):
+        found['derived']['year_change'] = derived.change(found, 'flagged', 'period',
+                                                         parameters.periods_per_year)
     if parameters.concentrated:
         found['derived']['concentration'] = derived.concentration(found, 'outstanding')
+        found['derived']['largest_share'] = derived.largest_share(found, 'outstanding')
     return found

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.array import constant
+from protocols.stats import derived
 from protocols.stats.cells import Amount, Cells
 from protocols.stats.forms import Claimed
 from protocols.stats.handed import handed_over, sealed
@@ -144,8 +145,8 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
     with steps.step('carbon'):
         emission, covered = await _carbon(mpc, found.values['loans'], carbon.values[0])
     with steps.step('indicators'):
-        indicators = _indicators(mpc, figures, emission, covered)
-        score = _score(mpc, p, indicators)
+        indicators, there = _indicators(mpc, figures, emission, covered)
+        score = _score(mpc, p, indicators, there)
         bands = _bands(mpc, p, score)
         await bands.ready()
         own = mpc.concatenate([indicators, score.reshape(-1, 1).with_frac(indicators.frac)], 1)
@@ -164,10 +165,13 @@ async def green_finance(mpc, *, parameters: GreenParameters, job: str,
 
 def published(parameters: GreenParameters, record: Record, public: dict[str, Any],
               opened) -> dict[str, Any]:
-    """At the receiver: `table`, the document of `release`, and `bands` {institution: 0 is best}."""
+    """At the receiver: `table`, the document of `release` with `derived` (`green_share`), and
+    `bands` {institution: 0 is best}."""
     names = public['institutions']
     table = assembled(table_of(parameters, names), parameters.rules, about(record, public),
                       public['figures'], (), opened)
+    table['derived'] = {
+        'green_share': derived.ratio(table, 'green_balance', 'all_balance')}
     return {'table': table,
             'bands': {i: int(b) for i, b in zip(names, opened['bands'], strict=True)}}
 
@@ -195,7 +199,8 @@ async def _carbon(mpc, rows, companies):
 
 
 def _indicators(mpc, figures, emission, covered):
-    """(institutions, 5) in fixed point; 0 where there is nothing to divide by."""
+    """(institutions, 5) in fixed point, the quotients 0 where there is nothing to divide by; and
+    bits, whether there is something."""
     column = {name: figures[:, j] for j, name in enumerate(FIGURES)}
     over = mpc.stack([column['green_balance'], column['green_balance'] - column['green_before'],
                       column['new_green'], column['green_overdue'], emission], 1)
@@ -203,16 +208,18 @@ def _indicators(mpc, figures, emission, covered):
                        column['green_balance'], covered], 1)
     found = over / under
     quality = 1 - found[:, 3]
-    return mpc.stack([found[:, 0], found[:, 1], found[:, 2], quality, found[:, 4]], 1)
+    indicators = mpc.stack([found[:, 0], found[:, 1], found[:, 2], quality, found[:, 4]], 1)
+    return indicators, 1 - mpc.equal(under, 0)
 
 
-def _score(mpc, p, indicators):
-    """Σ weight · points, each point clipped to [0, 1]."""
+def _score(mpc, p, indicators, there):
+    """Σ weight · points, each point clipped to [0, 1]; none for an indicator of nothing: without
+    green loans, or with companies that nobody knows, quality and carbon would be the best."""
     scales = [p.scales[name] for name in INDICATORS]
     points = mpc.stack([(indicators[:, j] - s.worst) * (1.0 / (s.best - s.worst))
                         for j, s in enumerate(scales)], 1)
     points = mpc.minimum(mpc.maximum(points, 0.0), 1.0)
-    return points @ np.array([s.weight for s in scales])
+    return (points * there) @ np.array([s.weight for s in scales])
 
 
 def _bands(mpc, p, score):

@@ -1,4 +1,4 @@
-"""Predicted costs of whole programs: fund flow, and fund tracing.
+"""Predicted costs of whole programs: fund flow, green finance, and fund tracing.
 
 Rounds are those of the longest chain of steps that wait for each other. Sorts take as many
 comparisons and levels as a random order lets expect (`sort_cost`), so programs with sorts are
@@ -13,9 +13,11 @@ from engine import costs
 from engine.costs import Prediction, sequence
 from engine.scan import scan_sizes
 from engine.shamir import Geometry
+from protocols.costs import divide
 from protocols.stats.costs import after_sort_cost, described_cost, intake_cost, move_cost
 from protocols.stats.forms import CellForm
 from protocols.stats.fund_flow import FundFlowParameters
+from protocols.stats.green_finance import INDICATORS, GreenParameters, table_of
 from protocols.stats.perturb import Noise, noise_cost, rounded_cost
 from protocols.stats.rules import Rules
 from protocols.stats.spec import TableSpec
@@ -32,6 +34,33 @@ def fund_flow_cost(p: FundFlowParameters, m: int, t: int, outside: bool = False)
     return sequence(m, taken, decided_cost(spec, p.rules, m, t, contributors=contributors,
                                            concentration=p.concentrated, perturbation=p.noise),
                     opened_cost(spec, m, t, _figures(spec, p.concentrated), outside))
+
+
+def green_finance_cost(p: GreenParameters, m: int, t: int, outside: bool = False) -> Prediction:
+    """`green_finance` over all institutions, for a receiver that computes or one `outside`; its one
+    sort on average."""
+    k = len(p.institutions)
+    sums, loans, carbon = p.forms
+    parts = [intake_cost(form, count, Geometry(m, t), 2 * form.shape[0] * form.shape[1])
+             for form, count in ((sums, k), (loans, k), (carbon, 1))]
+    # Loans get the intensities of their companies, and are added up by institution.
+    rows, one = k * p.loans + p.companies, costs.product(k * p.loans + p.companies, m, t)
+    parts += [sort_cost(rows, 2, m, t, table=5 + k), costs.equal(rows, m, t), one,
+              Prediction(one.rounds, 2 * one.total_bytes), one, costs.product(2 * k, m, t)]
+    count = len(INDICATORS) * k
+    scaled = [s for s in p.scales.values() if not (1.0 / (s.best - s.worst)).is_integer()]
+    clipped = [costs.less_than(count, m, t), costs.product(count, m, t)]
+    parts += [divide(count, m, t), *[costs.truncate(len(scaled) * k, m, t)] * bool(scaled),
+              *clipped, *clipped, costs.product(count, m, t), costs.truncate(k, m, t),
+              costs.less_than(k * k, m, t), costs.less_than(k * (len(p.bands) - 1), m, t)]
+    # Beside these: whether there was something to divide by, and each institution's own figures.
+    beside = costs.equal(count, m, t), costs.product(count + k, m, t)
+    parts += [Prediction(0, sum(c.total_bytes for c in beside))]
+    spec = table_of(p, p.institutions)
+    last = costs.product(k, m, t) if outside else costs.open_all(k, m, t, 1)
+    parts += [decided_cost(spec, p.rules, m, t, contributors=k), Prediction(0, last.total_bytes),
+              opened_cost(spec, m, t, _figures(spec, False), outside)]
+    return sequence(m, *parts)
 
 
 def fund_tracing_cost(p: TracingParameters, m: int, t: int, outside: bool = False) -> Prediction:
@@ -74,16 +103,22 @@ def sort_cost(n: int, columns: int, m: int, t: int, *, table: int = 0) -> Predic
     """
     moved = (table + 1 if table else 2) * n
     start = costs.shuffle(moved, m, t)
-    if n < 2:
-        return start
+    return start if n < 2 else sequence(m, start, compared_cost(n, columns, m, t))
+
+
+def compared_cost(n: int, columns: int, m: int, t: int) -> Prediction:
+    """The comparisons of such a sort, on average."""
     harmonic = math.log(n) + 0.5772 + 1 / (2 * n)
     compared = round(2 * (n + 1) * harmonic - 4 * n)
     levels = max(1, round(4.311 * math.log(n) - 1.953 * math.log(max(1.0, math.log(n))) - 4))
-    level = [costs.open_negative(compared, m, t)]
-    if columns > 1:
-        level += [costs.less_than(compared, m, t)]
-    rounds = start.rounds + levels * sum(c.rounds for c in level)
-    return Prediction(rounds, start.total_bytes + sum(c.total_bytes for c in level))
+    each = level_cost(compared, columns, m, t)
+    return Prediction(levels * each.rounds, each.total_bytes)
+
+
+def level_cost(compared: int, columns: int, m: int, t: int) -> Prediction:
+    """One batch of comparisons of a sort."""
+    first = [costs.less_than(compared, m, t)] if columns > 1 else []
+    return sequence(m, *first, costs.open_negative(compared, m, t))
 
 
 def trace_cost(n: int, k: int, hops: int, rule: str, m: int, t: int) -> Prediction:

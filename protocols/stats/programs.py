@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from protocols.stats import fund_flow, fund_tracing, green_finance, related_loans
+from protocols.stats import fund_flow, fund_tracing, green_finance, joint_table, related_loans
 from protocols.stats.handed import pack
 from protocols.stats.release import Record
 from protocols.stats.submission import Expected
@@ -65,6 +65,12 @@ async def fund_tracing_program(mpc, *, parties: list[str], parameters: Any, prog
                                exchange: Exchange) -> dict[str, Any]:
     """`fund_tracing`; a bank gets the flags of its loans, if the manifest says so."""
     return await _run(mpc, fund_tracing.fund_tracing, parties, parameters, progress, exchange)
+
+
+async def joint_table_program(mpc, *, parties: list[str], parameters: Any, progress: Progress,
+                              exchange: Exchange) -> dict[str, Any]:
+    """`joint_table`; nothing but the table opens to anybody."""
+    return await _run(mpc, joint_table.joint_table, parties, parameters, progress, exchange)
 
 
 async def _run(mpc, program, parties, parameters, progress, exchange, part=None, **more):

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from engine.array import SecureArray, constant
 from protocols.components import components, public_components, with_edges
 from protocols.related import counting, exposure, largest_groups
+from protocols.stats import derived
 from protocols.stats.forms import Claimed
 from protocols.stats.grouping import group_rows, keys
 from protocols.stats.handed import handed_over, sealed
@@ -185,11 +186,14 @@ async def related_loans(mpc, *, parameters: RelatedParameters, job: str,
 
 def published(parameters: RelatedParameters, record: Record, public: dict[str, Any],
               opened) -> dict[str, Any]:
-    """At the receiver: `table`, the document of `release`; `top_over_limit`, whether the largest
-    groups together exceed their limit, or None; and `groups`, those over the limit as {companies:
+    """At the receiver: `table`, the document of `release` with `derived` (what part of all groups
+    and of all they owe a band has); `top_over_limit`, whether the largest groups together exceed
+    their limit, or None; and `groups`, those over the limit as {companies:
     numbers in the register, owed}, or None where the manifest does not grant the list."""
     table = assembled(parameters.spec, parameters.rules, about(record, public), public['figures'],
                       (), opened)
+    table['derived'] = {'owed_share': derived.share_of(table, 'owed', 'exposure'),
+                        'groups_share': derived.share_of(table, 'rows', 'exposure')}
     groups: Any = None
     if parameters.listed:
         group = opened['groups'].astype(np.int64)

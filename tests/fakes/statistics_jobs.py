@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.consortium import NOW, identity
+from parties.config import NoiseBudget
 from parties.identity import Directory
 from parties.lifecycle import State
 from parties.manifest import Manifest
@@ -39,8 +40,15 @@ TRACING = {
     "banks": [*BANKS], "quorum": 2, "regions": ["east", "west"], "start": "2025-01-01", "days": 90,
     "payments": 4, "loans": 2, "accounts": 3, "groups": {"registry": 2}, "own": True,
 }  # fmt: skip
+TABLE = {
+    "title": "Loans", "delivery": "d1", "receiver": "regulator", "period": "2025", "quorum": 2,
+    "banks": [*BANKS], "file": "loans", "amount": "balance", "rows": 5, "distinct": True,
+    "dimensions": [{"name": "region", "categories": ["east", "west"]}], "percentiles": [50],
+    "attribute": {"holder": "registry", "companies": 4, "dimension": {
+        "name": "industry", "categories": ["farm", "mill"]}},
+}  # fmt: skip
 ALL = {"fund-flow": FUND_FLOW, "green-finance": GREEN, "related-loans": RELATED,
-       "fund-tracing": TRACING}  # fmt: skip
+       "fund-tracing": TRACING, "joint-table": TABLE}  # fmt: skip
 
 
 def manifest_of(
@@ -57,12 +65,15 @@ def manifest_of(
 class Home:
     """A node's home with a database, in which jobs can be proposed and ended."""
 
-    def __init__(self, path: Path, party: str) -> None:
+    def __init__(self, path: Path, party: str, **budget: float) -> None:
         self.path, self.party, self.store = path, party, Store(path / "node.db")
+        self.budget = NoiseBudget(**budget)
 
     def admit(self, manifest: Manifest) -> dict[str, bool]:
         self.store.add_job(manifest.job_id, manifest.sha256(), manifest.document())
-        checks = admit_release(self.store, self.path / "jobs", self.party, manifest)
+        checks = admit_release(
+            self.store, self.path / "jobs", self.party, manifest, self.budget
+        )
         return {check.name: check.passed for check in checks}
 
     def end(self, manifest: Manifest, committed: bool, state: State = State.FINISHED) -> None:

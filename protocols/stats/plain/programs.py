@@ -39,11 +39,13 @@ def green_indicators(parameters: GreenParameters, sums, loans, intensities: dict
 
     `sums` are the figures per institution, `loans` its green loans as (company, balance) pairs.
     """
-    rows = []
+    rows, there = [], []
     for own, lent in zip(sums, loans, strict=True):
         f = dict(zip(FIGURES, own, strict=True))
         known = [(balance, intensities[c]) for c, balance in lent if c in intensities]
         covered = sum(b for b, _ in known)
+        there.append([bool(below) for below in (
+            f['all_balance'], f['green_before'], f['new_loans'], f['green_balance'], covered)])
         rows.append([_over(f['green_balance'], f['all_balance']),
                      _over(f['green_balance'] - f['green_before'], f['green_before']),
                      _over(f['new_green'], f['new_loans']),
@@ -54,7 +56,7 @@ def green_indicators(parameters: GreenParameters, sums, loans, intensities: dict
     for j, name in enumerate(INDICATORS):
         s = parameters.scales[name]
         points = (indicators[:, j] - s.worst) / (s.best - s.worst)
-        scores += s.weight * np.clip(points, 0, 1)
+        scores += s.weight * np.clip(points, 0, 1) * np.array(there)[:, j]
     higher = (scores[None, :] > scores[:, None]).sum(1)
     ends = np.ceil(np.array(parameters.bands[:-1]) * len(rows) - 1e-9)
     return indicators, scores, (higher[:, None] >= ends).sum(1)
