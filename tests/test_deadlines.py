@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from engine_kit import free_addresses
+from engine_kit import base_port, free_addresses
 
 from engine.cluster import run_cluster
 from engine.credentials import write_authority
@@ -349,7 +349,7 @@ def family(tmp_path, *arguments):
     keys.mkdir()
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(FAMILY))
-    port = free_addresses(1)[0][1]
+    port = base_port(3)
     done = subprocess.run(
         [sys.executable, program, "-M3", "-B", str(port), "--no-log", "--idle-deadline", SILENCE,
          *arguments], cwd=tmp_path, timeout=100, capture_output=True, text=True,

@@ -8,6 +8,7 @@ from hashlib import blake2b, sha256
 import numpy as np
 import pytest
 from adversary import KINDS, Attack, attacked, frames_of
+from engine_kit import OF_PROGRAMS
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
@@ -232,7 +233,8 @@ def traffic(sets, plan):
     shapes, wire = {}, bytearray()
 
     def tap(source, target, frame, payload):
-        shapes.setdefault((source, target), []).append((frame.kind, len(payload)))
+        if frame.kind in OF_PROGRAMS:
+            shapes.setdefault((source, target), []).append((frame.kind, len(payload)))
         wire.extend(payload.tobytes())
         return [(frame, payload)]
     run(sets, plan, tap=tap)

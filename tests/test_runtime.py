@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from engine_kit import free_addresses
+from engine_kit import base_port, free_addresses
 
 from engine._mpyc import mpyc_runtime
 from engine.cluster import run_cluster
@@ -134,7 +134,7 @@ def test_local_parties_are_started_by_one_command(tmp_path):
             await mpc.shutdown()
         mpc.run(main())
     """))
-    port = free_addresses(1)[0][1]
+    port = base_port(3)
     done = subprocess.run([sys.executable, program, "-M3", "-T1", "-B", str(port), "--no-log"],
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, timeout=100,
                           capture_output=True)
