@@ -172,6 +172,22 @@ def test_addresses_from_a_configuration_file(tmp_path, monkeypatch):
     assert sys.argv == ["program.py", "own", "--flag"]
 
 
+def test_workers_compute_without_scipy():
+    """It would be half of what they load; the twins in the clear have it, workers have none."""
+    code = textwrap.dedent("""
+        import sys
+        import models.credit, models.serving, protocols.pir_program, protocols.stats.programs
+        from engine.warm import compile_all
+        compile_all()
+        assert models.logistic_inference._tail().size
+        print(sorted({"scipy.linalg", "scipy.sparse", "scipy.stats", "sklearn", "pandas"}
+                     & set(sys.modules)))
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 def test_parties_with_different_programs_do_not_start(tmp_path):
     program = """
         from engine import mpc
