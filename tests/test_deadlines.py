@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import base_port, free_addresses
+from forked_kit import start
 
 from engine.cluster import run_cluster
 from engine.credentials import write_authority
@@ -97,15 +98,13 @@ class Parties:
         path = folder / "program.py"
         path.write_text(textwrap.dedent(program))
         hosts = [part for host, port in free_addresses(m) for part in ("-P", f"{host}:{port}")]
-        self.processes = [subprocess.Popen(
-            [sys.executable, path, *hosts, "-I", str(i), "--no-log", *options, *each(i),
-             *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.processes = [
+            start(path, [*hosts, "-I", str(i), "--no-log", *options, *each(i), *arguments], folder)
             for i in range(m)]
 
     def __enter__(self):
         for process in self.processes:
-            assert process.stdout.readline() == "ready\n", process.stderr.read()
+            assert process.stdout.readline() == "ready\n", process.communicate()
         for process in self.processes:
             process.stdin.write("\n")
             process.stdin.flush()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 from engine_kit import base_port, free_addresses
+from forked_kit import start
 
 from engine._mpyc import mpyc_runtime
 from engine.cluster import run_cluster
@@ -44,12 +45,9 @@ def run_parties(folder: Path, *programs: str, options=(), arguments=()) -> list[
         for i, program in enumerate(programs):
             path = folder / f"party{i}.py"
             path.write_text(textwrap.dedent(program))
-            processes.append(subprocess.Popen(
-                [sys.executable, str(path), *hosts, "-I", str(i), *options, *arguments],
-                env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=folder, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-        return [Outcome(p.returncode, out, err) for p in processes
-                for out, err in [p.communicate(timeout=100)]]
+            processes.append(start(path, [*hosts, "-I", str(i), *options, *arguments], folder))
+        said = [p.communicate(timeout=100) for p in processes]
+        return [Outcome(p.returncode, *both) for p, both in zip(processes, said, strict=True)]
     finally:
         for process in processes:
             process.kill()
