@@ -9,10 +9,15 @@ import pytest
 from engine import warm
 
 LONG = (
-    "test_resume",
-    "test_stats_node",
+    # without nodes
+    "test_stats_tracing", "test_verified", "test_credit_options", "test_credit_binning",
+    "test_stats_verified", "test_stats_release", "test_logistic", "test_mpyc_programs",
+    "test_pir_verified", "test_numeric", "test_bench", "test_deadlines", "test_memory",
+    # with nodes
+    "test_resume", "test_stats_node", "test_pir_node", "test_node", "test_demo_kill",
+    "test_stats_demo", "test_demo_bus", "test_stats_trace_node",
 )
-"""Files in the order in which they begin, the longest first; all others follow by name."""
+"""Files that begin before all others, the longest first."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
