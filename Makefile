@@ -14,8 +14,8 @@ demo: $(VENV)/.installed
 	$(BIN)/sepc demo
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not live"
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m live
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not live"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m live
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

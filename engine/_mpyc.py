@@ -13,6 +13,7 @@ error is passed on as well, to whatever awaits the result.
 
 import argparse
 import asyncio
+import functools
 import os
 import sys
 
@@ -43,13 +44,19 @@ def argument_parser() -> argparse.ArgumentParser:
     return mpyc._get_arg_parser()
 
 
+@functools.cache
+def _defaults() -> dict:
+    """The options of an empty command line; the parser takes longer to make than a runtime."""
+    return vars(argument_parser().parse_args([]))
+
+
 def make_options(threshold: int, options: argparse.Namespace | None = None) -> argparse.Namespace:
     """MPyC's options with those values that the engine relies on.
 
     `mix32_64bit` selects MPyC's portable byte format for arrays instead of pickles.
     """
     if options is None:
-        options = argument_parser().parse_args([])
+        options = argparse.Namespace(**_defaults())
     options.threshold = threshold
     options.no_prss = False
     options.no_async = False

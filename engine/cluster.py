@@ -8,14 +8,15 @@
 
     results = run_cluster(program, m=4)        # one result per party
 
-The parties are the real ones: the same runtime, operations and frames, on links in memory. `tap`
-sees every frame (source, target, frame, payload) and returns the list to deliver, so a test can
-record, change, drop or repeat traffic.
+The parties are the real ones: the same runtime, operations, frames and event loop, on links in
+memory. `tap` sees every frame (source, target, frame, payload) and returns the list to deliver, so
+a test can record, change, drop or repeat traffic.
 """
 
 import asyncio
 import os
 
+from engine import event_loop
 from engine.runtime import Runtime
 from engine.shamir import Geometry, largest_threshold
 from engine.transport import MemoryLink
@@ -66,4 +67,4 @@ def run_cluster(program, m: int = 4, t: int | None = None, *, tap=None,
         async with asyncio.timeout(deadline):
             return await asyncio.gather(*[party(rt) for rt in runtimes],
                                         return_exceptions=raw_errors)
-    return asyncio.run(main())
+    return event_loop.run(main())

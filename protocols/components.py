@@ -18,8 +18,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from protocols.secret_index import SecretIndex
 
@@ -103,6 +101,10 @@ def _swapped(mpc, values, count):
 
 def public_components(edges: npt.ArrayLike, nodes: int) -> npt.NDArray[np.int64]:
     """For each node the lowest number in its component; edges (m, 2) known to all. Local."""
+    # Here, because no other program of a worker needs SciPy, which takes long to load.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     pairs = np.asarray(edges, np.int64).reshape(-1, 2)
     if len(pairs) and not (pairs.min() >= 0 and pairs.max() < nodes):
         raise ValueError(f'public_components: an edge leaves the nodes 0..{nodes - 1}')

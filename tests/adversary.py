@@ -9,6 +9,7 @@ frames, to whomever they go) and, with `onwards`, to all that follow it.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +76,9 @@ class Attack:
         return [(frame, changed)]
 
 
+@functools.cache
 def frames_of(program, cheater: int, m: int = 4, **options) -> int:
-    """How many array frames the cheater sends when it is honest."""
+    """How many array frames the cheater sends when it is honest. A program is run once for it."""
     attack = Attack("wrong", at=-1)
     run_cluster(program, m, tap=attack.tap(cheater), **options)
     return attack.count

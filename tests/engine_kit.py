@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 from collections.abc import Callable
@@ -10,10 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from engine import frames
 from engine.cluster import run_cluster
 
 SIZES = [(1, 0), (3, 1), (4, 1), (5, 2)]
 """(m, t) of the deployments that the product states."""
+
+OF_PROGRAMS = (frames.ARRAY, frames.SCALAR)
+"""Kinds of frames that a program causes. The others say that a party has ended or, on a machine
+that is busy long enough, ask whether it is there."""
+
+# Below the ports that the product reserves; a block of its own for each of the processes that run
+# tests beside each other, as a port is free until somebody listens.
+_BLOCK = 1000
+_BLOCKS = 10
+_FIRST = 10_000 + _BLOCK * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _BLOCKS)
 
 
 def secret(mpc: Any, values: Any, owner: int = 0, frac: int | None = None) -> Any:
@@ -54,14 +66,20 @@ async def primitives(mpc: Any, x: Any) -> None:
 
 
 def free_addresses(count: int) -> list[tuple[str, int]]:
-    """Loopback addresses that nobody listens at, outside of the range that dialling draws from."""
-    found: list[tuple[str, int]] = []
-    while len(found) < count:
-        address = ("127.0.0.1", random.randrange(20_000, 32_000))
-        with contextlib.suppress(OSError), socket.create_server(address):
-            if address not in found:
-                found.append(address)
-    return found
+    """Loopback addresses at consecutive ports that nobody listens at, outside of the range that
+    dialling draws from."""
+    while True:
+        first = random.randrange(_FIRST, _FIRST + _BLOCK - count)
+        found = [("127.0.0.1", first + i) for i in range(count)]
+        with contextlib.suppress(OSError), contextlib.ExitStack() as listening:
+            for address in found:
+                listening.enter_context(socket.create_server(address))
+            return found
+
+
+def base_port(parties: int) -> int:
+    """What `-B` may be given for so many local parties."""
+    return free_addresses(parties)[0][1]
 
 
 def measured(

@@ -7,6 +7,7 @@ runtime of whichever party's task is running, so that several parties fit in one
 from __future__ import annotations
 
 import contextvars
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ def run_mpyc(
     return run_cluster(at_party(program), m, t, **options)
 
 
+@functools.cache
 def at_party(program: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """`program` as a cluster runs it: MPyC's types refer to the runtime of the party's own task."""
 

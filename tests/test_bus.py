@@ -36,7 +36,7 @@ PASSWORDS = {name: secrets.token_hex(32) for name in NAMES}
 async def running_broker() -> AsyncIterator[Callable[[str], Address]]:
     """A broker for the four parties; yields a party's address on it."""
     reserved = ReservedPort("127.0.0.1")
-    reserved.close()
+    reserved.lend()
     users = {name: password_digest(password) for name, password in PASSWORDS.items()}
     server = broker(BrokerConfig(host="127.0.0.1", port=reserved.port, users=users))
     await server.start()
@@ -44,6 +44,7 @@ async def running_broker() -> AsyncIterator[Callable[[str], Address]]:
         yield lambda name: Address("127.0.0.1", reserved.port, name, PASSWORDS.get(name, ""))
     finally:
         await server.shutdown()
+        reserved.close()
 
 
 class Guest:

@@ -6,10 +6,9 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from engine_kit import SIZES, secret
+from engine_kit import OF_PROGRAMS, SIZES, secret
 
 import protocols.components as module
-from engine import frames
 from engine.cluster import run_cluster
 from protocols.components import components, iterations, public_components, with_edges
 
@@ -137,7 +136,7 @@ def frames_of(edges, nodes):
     seen = defaultdict(list)
 
     def tap(source, target, frame, payload):
-        if frame.kind != frames.BYE:
+        if frame.kind in OF_PROGRAMS:
             seen[source, target].append((frame.operation, frame.tag, frame.length))
         return [(frame, payload)]
 

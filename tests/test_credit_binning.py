@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from adversary import Attack, attacked, frames_of
-from engine_kit import secret
+from engine_kit import OF_PROGRAMS, secret
 from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
 from typer.testing import CliRunner
 
@@ -158,7 +158,8 @@ def test_what_merging_sends_depends_on_public_shapes_alone():
         sent = []
 
         def tap(source, target, frame, payload):
-            sent.append((source, target, frame.kind, frame.tag, frame.operation, len(payload)))
+            if frame.kind in OF_PROGRAMS:
+                sent.append((source, target, frame.kind, frame.tag, frame.operation, len(payload)))
             return [(frame, payload)]
         return [own for own, *_ in encoded(tables(seed), parameters, tap=tap)], sorted(sent)
     (edges, first), (others, second) = captured(1), captured(5)

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from engine_kit import free_addresses
+from engine_kit import base_port, free_addresses
+from forked_kit import start
 
 from engine.cluster import run_cluster
 from engine.credentials import write_authority
@@ -97,15 +98,13 @@ class Parties:
         path = folder / "program.py"
         path.write_text(textwrap.dedent(program))
         hosts = [part for host, port in free_addresses(m) for part in ("-P", f"{host}:{port}")]
-        self.processes = [subprocess.Popen(
-            [sys.executable, path, *hosts, "-I", str(i), "--no-log", *options, *each(i),
-             *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.processes = [
+            start(path, [*hosts, "-I", str(i), "--no-log", *options, *each(i), *arguments], folder)
             for i in range(m)]
 
     def __enter__(self):
         for process in self.processes:
-            assert process.stdout.readline() == "ready\n", process.stderr.read()
+            assert process.stdout.readline() == "ready\n", process.communicate()
         for process in self.processes:
             process.stdin.write("\n")
             process.stdin.flush()
@@ -349,7 +348,7 @@ def family(tmp_path, *arguments):
     keys.mkdir()
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(FAMILY))
-    port = free_addresses(1)[0][1]
+    port = base_port(3)
     done = subprocess.run(
         [sys.executable, program, "-M3", "-B", str(port), "--no-log", "--idle-deadline", SILENCE,
          *arguments], cwd=tmp_path, timeout=100, capture_output=True, text=True,

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from fakes.runs import REAL, DemoRun, wait_until_none_left
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
 
 NAMES = {"bank", "fintech", "government", "telecom"}
 

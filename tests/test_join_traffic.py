@@ -7,9 +7,10 @@ from hashlib import blake2b, sha256
 
 import numpy as np
 import pytest
+from engine_kit import OF_PROGRAMS
 from join_kit import Case, names
 
-from engine import field, frames
+from engine import field
 from engine.cluster import run_cluster
 
 DEPLOYMENTS = {"four": (4, {}), "three": (3, {}), "verified": (4, {"verified": True})}
@@ -31,7 +32,7 @@ def traffic(case, m, **more):
     seen, wire = defaultdict(list), []
 
     def tap(source, target, frame, payload):
-        if frame.kind != frames.BYE:
+        if frame.kind in OF_PROGRAMS:
             seen[source, target].append((frame.operation, frame.kind, frame.tag, frame.length))
             wire.append(payload.tobytes())
         return [(frame, payload)]

@@ -61,7 +61,8 @@ def fields(name: str) -> dict[str, Any]:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, dict[str, Any]]]:
     """Four nodes after a credit job, and the job's outputs."""
     folder = tmp_path_factory.mktemp("models")
-    made = Fleet(folder / "run", {name: fields(name) for name in NAMES})
+    made = Fleet(folder / "run", {name: fields(name) for name in NAMES},
+                 modules={name: "fakes.same_day" for name in NAMES})  # fmt: skip
     write_tables(made.homes)
     with made as fleet:
         tables = {n: load_table(fleet.homes[n] / "data" / f"{n}.csv", "company_id", "default")

@@ -15,10 +15,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from engine_kit import free_addresses
+from engine_kit import base_port
 from mpyc_kit import run_mpyc
 
-from engine import warm
 from engine._mpyc import mpyc_runtime
 from engine.runtime import Runtime
 
@@ -37,15 +36,9 @@ VERIFIED = {"chains", "gifts", "ridge"}
 """Programs that run in verified mode; more of MPyC's types do in `test_mpyc_verified.py`."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled():
-    """The kernels are compiled before the first program runs, which would say so."""
-    warm.ensure()
-
-
 def run(path: Path, *options: str) -> str:
     """What the first party prints, after all parties have ended well."""
-    port = free_addresses(1)[0][1]
+    port = base_port(4)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", path, "--no-log", "-B", str(port), *options], text=True,
         capture_output=True, timeout=200, cwd=path.parent,

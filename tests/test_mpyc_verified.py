@@ -210,7 +210,8 @@ def test_every_wrong_share_of_a_product_is_found(program):
         results = attacked(at_party(program), Attack("wrong", at), 2, verified=True)
         assert all(isinstance(r, EngineError) or r == ATTACKED[program] for r in results)
         codes |= {r.code for r in results if isinstance(r, EngineError)}
-        if len(codes) > 1 or (program is products and at > 40):
+        # Of few bits, one more may also be no element of the field.
+        if "cheating-detected" in codes or (program is products and at > 40):
             break
     assert "cheating-detected" in codes
 

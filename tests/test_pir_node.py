@@ -37,7 +37,8 @@ def write(path: Path, records: dict[str, tuple[int, int, str, str]]) -> Path:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Four nodes and two lists of two owners; the quotas are those of the tests below."""
     folder = tmp_path_factory.mktemp("pir")
-    with Fleet(folder / "run", modules={"fintech": "fakes.dying"}) as fleet:
+    modules = {name: "fakes.same_day" for name in NAMES} | {"fintech": "fakes.dying"}
+    with Fleet(folder / "run", modules=modules) as fleet:
         fraud = write(folder / "fraud.csv", FRAUD)
         made = fleet.sepc(
             "government", "pir", "publish", "--list", "fraud", "--data", fraud,

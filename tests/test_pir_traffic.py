@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from engine_kit import SIZES
+from engine_kit import OF_PROGRAMS, SIZES
 from pir_kit import book_at, decide_some, lists_of, own, record, some_records
 
 from engine import frames
@@ -67,7 +67,7 @@ def frames_of(contents, keys, run):
     seen, wire = defaultdict(list), bytearray()
 
     def tap(source, target, frame, payload):
-        if frame.kind != frames.BYE:
+        if frame.kind in OF_PROGRAMS:
             seen[source, target].append((frame.operation, frame.tag, frame.length))
             wire.extend(payload.tobytes())
         return [(frame, payload)]

@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from engine_kit import free_addresses
+from engine_kit import base_port
 
 from engine.credentials import ENVIRONMENT, write_authority
 from engine.errors import LocalProtocolError
@@ -51,7 +51,7 @@ def run(program, *options, python=(), **environment):
 
 
 def base():
-    return "-B", str(free_addresses(1)[0][1])
+    return "-B", str(base_port(4))
 
 
 @pytest.mark.parametrize("options, expected", [
@@ -85,7 +85,7 @@ def test_options_of_python_reach_all_parties_and_output_goes_to_files(program):
 @pytest.mark.parametrize("kind", ["separate", "ini file"])
 def test_parties_that_are_started_one_by_one(program, kind):
     """-I (with -M, or with -C): no certificates in common, so TLS without proof."""
-    port = free_addresses(1)[0][1]
+    port = base_port(3)
     options = ["-M3", "-B", str(port)]
     if kind == "ini file":
         folder = program.parent / ".config"

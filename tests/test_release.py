@@ -7,12 +7,11 @@ import csv
 import io
 import json
 import re
-import shutil
-import subprocess
 from string import Formatter
 
 import numpy as np
 import pytest
+from browser_kit import assert_shown, needs_browser
 
 from parties.release import render_html, write_release
 from parties.release.texts import TEXTS, text
@@ -231,13 +230,7 @@ def test_noise_is_said():
     assert "0.5" in text("noise", "zh", epsilon=0.5)
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no headless browser here")
+@needs_browser
 def test_a_browser_shows_the_page(tmp_path):
     lists = [{"name": "bands", "columns": ["institution", "band"], "rows": [["Bank A", 1]]}]
-    page = write_release({**table(), "lists": lists}, tmp_path)["html"]
-    picture = tmp_path / "page.png"
-    subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,2400",
-         f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", f"file://{page}"],
-        check=True, capture_output=True, timeout=120)
-    assert picture.stat().st_size > 50_000
+    assert_shown(write_release({**table(), "lists": lists}, tmp_path)["html"], tmp_path)

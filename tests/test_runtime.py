@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from engine_kit import free_addresses
+from engine_kit import base_port, free_addresses
+from forked_kit import start
 
 from engine._mpyc import mpyc_runtime
 from engine.cluster import run_cluster
@@ -44,12 +45,9 @@ def run_parties(folder: Path, *programs: str, options=(), arguments=()) -> list[
         for i, program in enumerate(programs):
             path = folder / f"party{i}.py"
             path.write_text(textwrap.dedent(program))
-            processes.append(subprocess.Popen(
-                [sys.executable, str(path), *hosts, "-I", str(i), *options, *arguments],
-                env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=folder, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-        return [Outcome(p.returncode, out, err) for p in processes
-                for out, err in [p.communicate(timeout=100)]]
+            processes.append(start(path, [*hosts, "-I", str(i), *options, *arguments], folder))
+        said = [p.communicate(timeout=100) for p in processes]
+        return [Outcome(p.returncode, *both) for p, both in zip(processes, said, strict=True)]
     finally:
         for process in processes:
             process.kill()
@@ -134,7 +132,7 @@ def test_local_parties_are_started_by_one_command(tmp_path):
             await mpc.shutdown()
         mpc.run(main())
     """))
-    port = free_addresses(1)[0][1]
+    port = base_port(3)
     done = subprocess.run([sys.executable, program, "-M3", "-T1", "-B", str(port), "--no-log"],
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, timeout=100,
                           capture_output=True)
@@ -170,6 +168,22 @@ def test_addresses_from_a_configuration_file(tmp_path, monkeypatch):
     assert mpc.options.addresses == [("a.example", 7001), ("localhost", 11366),
                                      ("c.example", 11367)]
     assert sys.argv == ["program.py", "own", "--flag"]
+
+
+def test_workers_compute_without_scipy():
+    """It would be half of what they load; the twins in the clear have it, workers have none."""
+    code = textwrap.dedent("""
+        import sys
+        import models.credit, models.serving, protocols.pir_program, protocols.stats.programs
+        from engine.warm import compile_all
+        compile_all()
+        assert models.logistic_inference._tail().size
+        print(sorted({"scipy.linalg", "scipy.sparse", "scipy.stats", "sklearn", "pandas"}
+                     & set(sys.modules)))
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_parties_with_different_programs_do_not_start(tmp_path):

@@ -6,9 +6,9 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from engine_kit import secret
+from engine_kit import OF_PROGRAMS, secret
 
-from engine import arithmetic, field, frames
+from engine import arithmetic, field
 from engine.cluster import run_cluster
 from engine.runtime import Runtime
 
@@ -18,7 +18,7 @@ def traffic(program, data, m, t):
     seen = defaultdict(list)
 
     def tap(source, target, frame, payload):
-        if frame.kind != frames.BYE:
+        if frame.kind in OF_PROGRAMS:
             seen[source, target].append((frame.operation, frame.kind, frame.tag, frame.length))
         return [(frame, payload)]
 

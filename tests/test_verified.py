@@ -153,7 +153,8 @@ def seen_by(program, attack, cheater):
     async def watched(mpc):
         runtimes[mpc.pid] = mpc
         return await program(mpc)
-    outcome = attacked(watched, attack, cheater, verified=True)
+    # No frame is lost here, so that nobody needs to wait for any.
+    outcome = attacked(watched, attack, cheater, verified=True, idle_deadline=10)
     return outcome, [rt for pid, rt in runtimes.items() if pid != cheater]
 
 

@@ -28,13 +28,14 @@ BROKER_FILE = "broker.json"
 
 @dataclass(frozen=True)
 class Run:
-    """Where everything of one run is."""
+    """Where everything of one run is; the broker's port is held for it as long as this exists."""
 
     folder: Path
     homes: dict[str, Path]
     keys: dict[str, str]
     broker_file: Path
     console: Address
+    reserved: ReservedPort
 
 
 def new_folder(wanted: Path | None) -> Path:
@@ -102,7 +103,9 @@ def make_homes(folder: Path, nodes: Mapping[str, Mapping[str, Any]]) -> Run:
         (home / "data").mkdir(parents=True, mode=0o700)
     identities = {name: Identity.create(name, home) for name, home in homes.items()}
     keys = {name: identity.public_hex for name, identity in identities.items()}
-    port = _free_port()
+    reserved = ReservedPort(HOST)
+    reserved.lend()
+    port = reserved.port
     for name, fields in nodes.items():
         config = NodeConfig(
             name=name,
@@ -121,13 +124,8 @@ def make_homes(folder: Path, nodes: Mapping[str, Mapping[str, Any]]) -> Run:
         keys=keys,
         broker_file=folder / BROKER_FILE,
         console=Address(HOST, port, CONSOLE, passwords[CONSOLE]),
+        reserved=reserved,
     )
-
-
-def _free_port() -> int:
-    reserved = ReservedPort(HOST)
-    reserved.close()
-    return reserved.port
 
 
 def _write_private(path: Path, model: Strict) -> None:

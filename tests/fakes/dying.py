@@ -1,4 +1,7 @@
-"""A node whose worker is killed before it stores shares, while the file `die` is in its home."""
+"""A node whose worker is killed before it stores shares, while the file `die` is in its home.
+
+For it every day is the same, as in `same_day`.
+"""
 
 import os
 import signal
@@ -8,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fakes.same_day import stop_the_calendar
 from parties import node_process, worker
 from parties.list_work import keep_shares
 from parties.manifest import Manifest
@@ -28,5 +32,6 @@ DYING = {
 
 if __name__ == "__main__":
     if "--supervised" in sys.argv:
+        stop_the_calendar()
         sys.exit(node_process.main(worker=(sys.executable, "-m", "fakes.dying")))
     sys.exit(worker.main(programs=DYING))
