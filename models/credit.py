@@ -68,7 +68,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     Raises LocalProtocolError `too-few-common-rows`, `no-features`, `unknown-feature`.
     """
     steps = Steps(mpc, progress)
-    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join)
+    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join, checkpoints)
     job = _Job(mpc, joined, parameters, checkpoints)
     with steps.step('join'):
         await joined.match()
@@ -122,11 +122,9 @@ class _Job:
 
     async def select(self) -> tuple[Selection, _Card]:
         """Apply the rules; opens to everybody which features stay."""
-        joined, train = self.joined, self.joined.train
-        found = await select_features(
-            self.mpc, joined.columns[:train, :-1], joined.classes[:train, 0], joined.counts,
-            names=joined.features, missing=joined.rules.missing, weight=joined.columns[:train, -1],
-            rules=self.parameters.rules, terms=(joined.woe, joined.terms))
+        settled = self._decided() if self.checkpoints is None else \
+            self.checkpoints.settled(self.mpc, 'selection', self._decided)
+        found = Selection.of_arrays(self.joined.features, await settled)
         kept = np.asarray(await self.mpc.output(found.kept)).astype(np.int64)
         if not kept.any():
             raise LocalProtocolError(
@@ -136,6 +134,14 @@ class _Job:
         others = np.flatnonzero(kept == 0)[:most - kept.sum()]
         places = np.sort(np.append(np.flatnonzero(kept), others))
         return found, _Card(places, kept[places])
+
+    async def _decided(self) -> dict[str, Any]:
+        joined, train = self.joined, self.joined.train
+        found = await select_features(
+            self.mpc, joined.columns[:train, :-1], joined.classes[:train, 0], joined.counts,
+            names=joined.features, missing=joined.rules.missing, weight=joined.columns[:train, -1],
+            rules=self.parameters.rules, terms=(joined.woe, joined.terms))
+        return found.arrays()
 
     def useful(self, selection: Selection, places: np.ndarray) -> Any:
         """Shared bits: which of some features pass the screen of single variables."""
