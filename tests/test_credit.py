@@ -65,6 +65,7 @@ def test_figures_are_those_of_the_twin(job):
     for model in ("joint", "bank"):
         assert outputs["auc"][model] == pytest.approx(plain["auc"][model], abs=1e-6)
         assert outputs["ks"][model] == pytest.approx(plain["ks"][model], abs=1e-6)
+    assert outputs["converged"] == {"joint": True, "bank": True}
     assert outputs["stability"]["psi"] == pytest.approx(plain["psi"], abs=1e-4)
     bands = [row for row in plain["calibration"][::-1] if row[:2].sum()]
     assert [b["rows"] for b in outputs["calibration"]] == [row[:2].sum() for row in bands]
