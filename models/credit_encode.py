@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
+from models.logistic_design import Design
 from models.merging import merged_boundaries
 from models.own_bins import bins_of, first_breaks
 from models.store import Checkpoints
@@ -140,11 +141,13 @@ class CreditTable:
             await self._merge()
         training = self.classes[:train]
         totals = training.sum(0)
-        parts: dict[str, list[Any]] = {k: [] for k in ('columns', 'counts', 'woe', 'terms',
-                                                       'encoding', 'examples')}
-        own = 0
+        weight = self.classes.sum(1).reshape(-1, 1)
+        parts: dict[str, list[Any]] = {k: [] for k in ('counts', 'woe', 'terms', 'encoding',
+                                                       'examples')}
+        # Every block goes to its place at once: the matrix is in memory once, and blocks beside it.
+        design = Design(mpc, sum(self.slots), len(self.features) + 1)
+        first, before = 0, None
         for party, block in self._blocks(bins):
-            own += party == 0
             indicators = self._joined.columns(party, self._indicators(party, block),
                                               len(block) * bins)
             counts = bin_counts(indicators[:train], training).reshape(len(block), bins, 2)
@@ -155,22 +158,22 @@ class CreditTable:
             encoding = woe * (1 - (counts.sum(2) < self.parameters.min_bin_rows))
             if closed is not None:
                 encoding = encoding[:, :bins] + closed * encoding[:, bins:]
-            parts['columns'].append(encode_woe(mpc, indicators, encoding))
+            # Rows that some partner lacks must be zero throughout.
+            encoded = weight * encode_woe(mpc, indicators, encoding)
             parts['examples'].append(self._shown(party, indicators, len(block)))
             for key, value in (('counts', counts), ('woe', woe), ('terms', terms),
                                ('encoding', encoding)):
                 parts[key].append(value)
-            if len(parts['columns']) > 1:
-                await parts['columns'][-2].ready()
-        # Rows without weight must be zero throughout: the initiator's own columns are not yet.
-        weight = self.classes.sum(1).reshape(-1, 1)
-        encoded = [weight * x if k < own else x for k, x in enumerate(parts['columns'])]
-        masked = weight * mpc.concatenate(encoded[own:], axis=1)
-        self.columns = mpc.concatenate([*encoded[:own], masked, weight], axis=1)
+            if before is not None:
+                await design.put(*before)
+            first, before = first + len(block), (first, encoded)
+        if before is not None:
+            await design.put(*before)
+        await design.put(first, weight)
+        self.columns = design.block(slice(0, design.rows))
         self.examples = mpc.concatenate(parts['examples'], axis=1)
         self.counts, self.woe, self.terms, self.encoding = (
             mpc.concatenate(parts[key]) for key in ('counts', 'woe', 'terms', 'encoding'))
-        await self.columns.ready()
         await self.examples.ready()
 
     def _suppress(self, party, block, counts):
