@@ -6,10 +6,10 @@ must be supplied for every applicant; the card is then trained on as many column
 most, so that the traffic depends on public shapes alone. Where bins are merged by the label, each
 owner learns which edges of its own features stay. Bin tables of named features open to named
 parties, small cells closed. To the initiator open, besides: why each feature stayed or
-went, the number of joint rows, the figures of both models on the rows held out, calibration, PSI,
-the IV of every feature, the card and the card's weights with their errors if the parameters say so,
-and score and reason codes of a few of its rows. WOE, other counts and weights, and other scores
-never open. Shares of the model stay at each party.
+went, the number of joint rows, whether both trainings converged, the figures of both models on the
+rows held out, calibration, PSI, the IV of every feature, the card and the card's weights with their
+errors if the parameters say so, and score and reason codes of a few of its rows. WOE, other counts
+and weights, and other scores never open. Shares of the model stay at each party.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ from protocols.table import PartyTable
 
 STEPS = ('join', 'woe_iv', 'select', 'train_joint', 'train_bank', 'evaluate', 'scorecard', 'open')
 
+TOLERANCE = 1e-3
+"""Length of a training's last step, in standardised weights, below which it counts as converged:
+the next one would be a tenth of it with `sampled`, and shorter with Newton's."""
 _PASSES = 3
 """Passes of the solver `sampled` after those over the sample; the weights are then within 10^-4 of
 the optimum's."""
@@ -68,7 +71,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     Raises LocalProtocolError `too-few-common-rows`, `no-features`, `unknown-feature`.
     """
     steps = Steps(mpc, progress)
-    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join)
+    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join, checkpoints)
     job = _Job(mpc, joined, parameters, checkpoints)
     with steps.step('join'):
         await joined.match()
@@ -89,6 +92,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
         points = await job.scorecard(card, joint[0])
     with steps.step('open'):
         outputs = await job.open(selection, card, opened, points)
+        outputs |= await job.open_converged({'joint': joint[0], 'bank': bank[0]})
         if regression is not None:
             outputs |= await job.open_regression(card, regression)
     return {'steps': steps.costs, 'outputs': outputs,
@@ -122,11 +126,9 @@ class _Job:
 
     async def select(self) -> tuple[Selection, _Card]:
         """Apply the rules; opens to everybody which features stay."""
-        joined, train = self.joined, self.joined.train
-        found = await select_features(
-            self.mpc, joined.columns[:train, :-1], joined.classes[:train, 0], joined.counts,
-            names=joined.features, missing=joined.rules.missing, weight=joined.columns[:train, -1],
-            rules=self.parameters.rules, terms=(joined.woe, joined.terms))
+        settled = self._decided() if self.checkpoints is None else \
+            self.checkpoints.settled(self.mpc, 'selection', self._decided)
+        found = Selection.of_arrays(self.joined.features, await settled)
         kept = np.asarray(await self.mpc.output(found.kept)).astype(np.int64)
         if not kept.any():
             raise LocalProtocolError(
@@ -136,6 +138,14 @@ class _Job:
         others = np.flatnonzero(kept == 0)[:most - kept.sum()]
         places = np.sort(np.append(np.flatnonzero(kept), others))
         return found, _Card(places, kept[places])
+
+    async def _decided(self) -> dict[str, Any]:
+        joined, train = self.joined, self.joined.train
+        found = await select_features(
+            self.mpc, joined.columns[:train, :-1], joined.classes[:train, 0], joined.counts,
+            names=joined.features, missing=joined.rules.missing, weight=joined.columns[:train, -1],
+            rules=self.parameters.rules, terms=(joined.woe, joined.terms))
+        return found.arrays()
 
     def useful(self, selection: Selection, places: np.ndarray) -> Any:
         """Shared bits: which of some features pass the screen of single variables."""
@@ -153,7 +163,7 @@ class _Job:
         model = LogisticRegression(
             C=1 / parameters.l2, l1_ratio=parameters.l1_ratio, solver=parameters.solver,
             class_weight=parameters.class_weight, max_iter=parameters.iterations or passes,
-            monitor='none')
+            tol=TOLERANCE, monitor='none')
         await model.fit(self.mpc, columns[:joined.train], joined.classes[:joined.train, 0],
                         selected=selected,
                         checkpoint=self.checkpoints and self.checkpoints.of(name))
@@ -173,6 +183,13 @@ class _Job:
             return {}
         names = [self.joined.features[k] for k in card.kept]
         return {'inference': regression_table(names, opened)}
+
+    async def open_converged(self, models: Mapping[str, LogisticRegression]) -> dict[str, Any]:
+        """{"converged"} at the initiator, else empty: one bit per model."""
+        bits = await self.mpc.output(self.mpc.stack([m.converged_ for m in models.values()]), 0)
+        if bits is None:
+            return {}
+        return {'converged': dict(zip(models, bits.astype(bool).tolist(), strict=True))}
 
     async def evaluate(self, joint, bank) -> dict[str, Any]:
         """Shared figures of both models on the slots held out; calibration and PSI of the joint

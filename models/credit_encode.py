@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
+from models.logistic_design import Design
 from models.merging import merged_boundaries
 from models.own_bins import bins_of, first_breaks
+from models.store import Checkpoints
 from protocols.binning import kept_breaks, one_hot
 from protocols.binning_counts import counts_of_words, packed_words, packing
 from protocols.binning_merge import open_boundaries
@@ -31,7 +33,8 @@ _BLOCK_ELEMENTS = 3 << 20
 
 class CreditTable:
     """`match`, then `encode`; party 0 is the initiator and owns the label. `join` are options of
-    `SecureJoin` that keep its rows those of a left join.
+    `SecureJoin` that keep its rows those of a left join. With `checkpoints` a resumed job has the
+    bins, and the order of rows, of the interrupted one.
 
     After `match`: `classes` (n, 2) [bad, good] of rows that count, (0, 0) of others; the first
     `train` of the n slots are for training; `common_rows` [training, test] at the initiator.
@@ -46,7 +49,9 @@ class CreditTable:
 
     def __init__(self, mpc: Any, parties: list[str], table: PartyTable,
                  inputs: dict[str, list[str]], rows: dict[str, int],
-                 parameters: Any, join: Mapping[str, Any] | None = None) -> None:
+                 parameters: Any, join: Mapping[str, Any] | None = None,
+                 checkpoints: Checkpoints | None = None) -> None:
+        self.checkpoints = checkpoints
         self.mpc, self.parties, self.table = mpc, parties, table
         self.inputs, self.parameters, self.options = inputs, parameters, join or {}
         self.rows = [rows[p] for p in parties]
@@ -86,7 +91,7 @@ class CreditTable:
         if self.initiates:
             training = training_mask(table.ids, label, self.parameters.test_share,
                                      self.parameters.split_seed)
-            order = split_order(training, self.slots)
+            order = self._order(training)
             shown = order[self.train:][:self.parameters.examples]
             self.example_ids = [None if row < 0 else str(table.ids[row]) for row in shown]
         self._joined = SecureJoin(mpc, self.rows, sum(self.slots), **self.options)
@@ -97,6 +102,20 @@ class CreditTable:
         # A row counts when all three partners have it: (n, 2) indicators of bad and good.
         self.classes = classes * (match[0] * match[1] * match[2])
         await self._check_common_rows()
+
+    def _order(self, training):
+        """The secret order of the initiator's rows; that of the interrupted run if it fits them."""
+        kept = None if self.checkpoints is None else self.checkpoints.order()
+        if kept is not None and kept.dtype == np.int64 and kept.shape == (sum(self.slots),):
+            parts = (kept[:self.train], kept[self.train:])
+            rows = (np.flatnonzero(training), np.flatnonzero(~training))
+            if all(np.array_equal(np.sort(part[part >= 0]), own)
+                   for part, own in zip(parts, rows, strict=True)):
+                return kept
+        order = split_order(training, self.slots)
+        if self.checkpoints is not None:
+            self.checkpoints.keep_order(order)
+        return order
 
     async def _check_common_rows(self):
         train, test = self.classes[:self.train].sum(0), self.classes[self.train:].sum(0)
@@ -122,11 +141,13 @@ class CreditTable:
             await self._merge()
         training = self.classes[:train]
         totals = training.sum(0)
-        parts: dict[str, list[Any]] = {k: [] for k in ('columns', 'counts', 'woe', 'terms',
-                                                       'encoding', 'examples')}
-        own = 0
+        weight = self.classes.sum(1).reshape(-1, 1)
+        parts: dict[str, list[Any]] = {k: [] for k in ('counts', 'woe', 'terms', 'encoding',
+                                                       'examples')}
+        # Every block goes to its place at once: the matrix is in memory once, and blocks beside it.
+        design = Design(mpc, sum(self.slots), len(self.features) + 1)
+        first, before = 0, None
         for party, block in self._blocks(bins):
-            own += party == 0
             indicators = self._joined.columns(party, self._indicators(party, block),
                                               len(block) * bins)
             counts = bin_counts(indicators[:train], training).reshape(len(block), bins, 2)
@@ -137,22 +158,22 @@ class CreditTable:
             encoding = woe * (1 - (counts.sum(2) < self.parameters.min_bin_rows))
             if closed is not None:
                 encoding = encoding[:, :bins] + closed * encoding[:, bins:]
-            parts['columns'].append(encode_woe(mpc, indicators, encoding))
+            # Rows that some partner lacks must be zero throughout.
+            encoded = weight * encode_woe(mpc, indicators, encoding)
             parts['examples'].append(self._shown(party, indicators, len(block)))
             for key, value in (('counts', counts), ('woe', woe), ('terms', terms),
                                ('encoding', encoding)):
                 parts[key].append(value)
-            if len(parts['columns']) > 1:
-                await parts['columns'][-2].ready()
-        # Rows without weight must be zero throughout: the initiator's own columns are not yet.
-        weight = self.classes.sum(1).reshape(-1, 1)
-        encoded = [weight * x if k < own else x for k, x in enumerate(parts['columns'])]
-        masked = weight * mpc.concatenate(encoded[own:], axis=1)
-        self.columns = mpc.concatenate([*encoded[:own], masked, weight], axis=1)
+            if before is not None:
+                await design.put(*before)
+            first, before = first + len(block), (first, encoded)
+        if before is not None:
+            await design.put(*before)
+        await design.put(first, weight)
+        self.columns = design.block(slice(0, design.rows))
         self.examples = mpc.concatenate(parts['examples'], axis=1)
         self.counts, self.woe, self.terms, self.encoding = (
             mpc.concatenate(parts[key]) for key in ('counts', 'woe', 'terms', 'encoding'))
-        await self.columns.ready()
         await self.examples.ready()
 
     def _suppress(self, party, block, counts):
@@ -184,6 +205,22 @@ class CreditTable:
 
     async def _merge(self):
         """Merge the pre-bins of all features by the label, and keep the edges of the own ones."""
+        mpc = self.mpc
+        settled = self._boundaries() if self.checkpoints is None else \
+            self.checkpoints.settled(mpc, 'bins', self._boundaries)
+        boundaries = (await settled)['boundaries']
+        for party, name in enumerate(self.parties):
+            places = np.flatnonzero(np.array(self.owners) == party)
+            if not len(places):
+                continue
+            opened = await open_boundaries(mpc, boundaries.take(places, axis=0), party)
+            if mpc.pid == party:
+                for column, bits in zip(self.inputs[name], opened, strict=True):
+                    edges = np.array(self._breaks(party, column))
+                    self.breaks[column] = kept_breaks(edges, bits).tolist()
+
+    async def _boundaries(self):
+        """Which edges of the pre-bins stay, shared."""
         mpc, rules, training = self.mpc, self.rules, self.classes[:self.train]
         plan, tables = packing(self.train, rules.first_bins), []
         for party, block in self._blocks(plan.words):
@@ -195,16 +232,7 @@ class CreditTable:
             if len(tables) > 1:
                 await tables[-2].ready()
         counts = mpc.concatenate(tables)[:, :rules.first]
-        boundaries = await merged_boundaries(mpc, counts, rules)
-        for party, name in enumerate(self.parties):
-            places = np.flatnonzero(np.array(self.owners) == party)
-            if not len(places):
-                continue
-            opened = await open_boundaries(mpc, boundaries.take(places, axis=0), party)
-            if mpc.pid == party:
-                for column, bits in zip(self.inputs[name], opened, strict=True):
-                    edges = np.array(self.breaks[column])
-                    self.breaks[column] = kept_breaks(edges, bits).tolist()
+        return {'boundaries': await merged_boundaries(mpc, counts, rules)}
 
     def _blocks(self, columns: int) -> Iterator[tuple[int, list[str]]]:
         """(party, names) of features of which so many columns each are shared at a time."""
@@ -219,12 +247,16 @@ class CreditTable:
             return None
         found = []
         for column in block:
-            values = self.table.columns[column]
-            if column not in self.breaks:
-                feature = f'{self.parties[party]}.{column}'
-                self.breaks[column] = first_breaks(self.rules, feature, values).tolist()
-            found.append(bins_of(self.rules, values, self.breaks[column], ordinary))
+            edges = self._breaks(party, column)
+            found.append(bins_of(self.rules, self.table.columns[column], edges, ordinary))
         return np.stack(found, axis=1)
+
+    def _breaks(self, party, column):
+        """Inner edges of an own feature's bins, or of its pre-bins until they are merged."""
+        if column not in self.breaks:
+            feature, values = f'{self.parties[party]}.{column}', self.table.columns[column]
+            self.breaks[column] = first_breaks(self.rules, feature, values).tolist()
+        return self.breaks[column]
 
     def _indicators(self, party, block):
         index = self._index(party, block, self.rules.max_bins)

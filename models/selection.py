@@ -9,6 +9,7 @@ caller to say: the bits, or also the rule that a feature failed, or also named v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from protocols.woe import woe_terms
 
 _SHARE_UNIT = 10_000
 REVEAL = ("kept", "reason", "values")
+_HELD = ("kept", "code", "iv", "missing", "wald")
+_INCOMPLETE = "incomplete "
 
 
 @dataclass
@@ -37,6 +40,19 @@ class Selection:
     missing: Any
     wald: Any
     incomplete: dict[str, Any]
+
+    def arrays(self) -> dict[str, Any]:
+        """Its shares by name, for a checkpoint; `of_arrays` reads them."""
+        held = {key: getattr(self, key) for key in _HELD if getattr(self, key) is not None}
+        return held | {_INCOMPLETE + name: bit for name, bit in self.incomplete.items()}
+
+    @classmethod
+    def of_arrays(cls, names: list[str], arrays: Mapping[str, Any]) -> Selection:
+        """The selection among features of those names that `arrays` came from."""
+        incomplete = {key.removeprefix(_INCOMPLETE): bit for key, bit in arrays.items()
+                      if key.startswith(_INCOMPLETE)}
+        held: dict[str, Any] = {key: arrays.get(key) for key in _HELD}
+        return cls(list(names), **held, incomplete=incomplete)
 
     async def open(self, mpc, receivers, *, reveal: str = 'reason',
                    values: tuple[str, ...] = ()) -> list[dict[str, Any]] | None:

@@ -19,7 +19,9 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,10 @@ from models.model_states import TRANSITIONS
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z')
 _KEPT = 2
+_ORDER = 'order.npy'
+_UNREADABLE = (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile)
 _SESSION_BITS = 40
+Decide = Callable[[], Awaitable[Mapping[str, SecureArray]]]
 
 
 @dataclass(frozen=True)
@@ -268,19 +273,64 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of all trainings of one job at this party, by their names."""
+    """The checkpoints of one job at this party: of its trainings, by their names, and of what was
+    decided before them.
+
+    Decisions on shares (which bins are merged, which features stay) come out the same in two runs
+    of a job only up to the truncation error: of equals, either may be taken. The weights of an
+    interrupted training belong to what its own run decided, so a resumed job must not decide anew.
+    """
 
     def __init__(self, folder: str | os.PathLike[str], job: str):
         self.folder, self.job = Path(folder), job
+        self._settled: set[str] = set()
 
     def of(self, training: str) -> Checkpoint:
         """Those of one training; raises LocalProtocolError `bad-name`."""
         return Checkpoint(self.folder / _checked_name(training), self.job)
 
+    async def settled(self, mpc, name: str, decide: Decide) -> dict[str, SecureArray]:
+        """What the interrupted run decided under a name, or what `decide()` gives, which is kept.
+
+        If some party has lost the shares, everything that was kept after that decision is destroyed
+        with it at all parties, which decide anew and train from the start. Opens what
+        `Checkpoint.restore` does, in two rounds.
+        """
+        kept = self.of(name)
+        step, found = await kept.restore(mpc, {})
+        if not step:
+            self._clear_but(self._settled)
+            found = dict(await decide())
+            await kept.save(1, found)
+        self._settled.add(name)
+        return found
+
+    def order(self) -> np.ndarray | None:
+        """The order of its rows that this party has kept for itself, if it has."""
+        try:
+            return np.load(self.folder / _ORDER, allow_pickle=False)
+        except _UNREADABLE:
+            return None
+
+    def keep_order(self, order: np.ndarray) -> None:
+        """Keep this party's own order of its rows, in the clear: a number per slot.
+
+        Solvers that take samples or batches of rows resume on the same ones.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.save(buffer, order)
+        _write(self.folder / _ORDER, buffer.getvalue(), durable=False)
+
     def clear(self) -> None:
-        """Destroy them all."""
+        """Destroy them all, and the order."""
+        self._clear_but(frozenset())
+        destroy(self.folder / _ORDER)
+
+    def _clear_but(self, names: AbstractSet[str]) -> None:
         for folder in self.folder.glob('*'):
-            Checkpoint(folder, self.job).clear()
+            if folder.is_dir() and folder.name not in names:
+                Checkpoint(folder, self.job).clear()
 
 
 def _state_name(step, session):
@@ -322,14 +372,15 @@ def _packed(shares, about=None):
 
 
 def _read(path, where):
+    """(what a file is about, its shares); LocalProtocolError `damaged-model` for a torn file."""
     data = path.read_bytes()
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             about = json.loads(file['about'].tobytes())
             shapes = {key[6:]: file[key].shape for key in file.files if key.startswith('share:')}
-    except (ValueError, OSError, KeyError) as error:
+        return about, _unpacked(data, shapes, where)
+    except _UNREADABLE as error:
         raise _damaged(where) from error
-    return about, _unpacked(data, shapes, where)
 
 
 def _unpacked(data, shapes, where):

@@ -44,13 +44,17 @@ async def uplift_program(mpc, *, parties: list[str], table: PartyTable,
     Raises LocalProtocolError `too-few-common-rows`.
     """
     steps = Steps(mpc, progress)
-    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join)
+    joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join, checkpoints)
     with steps.step('join'):
         await joined.match()
     with steps.step('woe_iv'):
         await joined.encode()
     with steps.step('train_subsets'):
-        useful = 1 - (joined.terms.sum(1) < parameters.iv_threshold)
+        async def decide():
+            return {'useful': 1 - (joined.terms.sum(1) < parameters.iv_threshold)}
+        settled = decide() if checkpoints is None else \
+            checkpoints.settled(mpc, 'selection', decide)
+        useful = (await settled)['useful']
         scores = []
         for k, names in enumerate(subsets(parties[1:])):
             checkpoint = checkpoints and checkpoints.of(f'subset-{k}')

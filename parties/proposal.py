@@ -255,6 +255,7 @@ _MEANINGS = {
     "features.",
     "selection": "{initiator} learns for each of the {features} features whether it stayed, or "
     "which rule removed it.",
+    "converged": "{initiator} learns of both models whether their training converged.",
     "auc": "{initiator} learns the AUC on the test part, of the joint model and of the model on "
     "its own features.",
     "ks": "{initiator} learns the KS on the test part, of both models.",

@@ -3,8 +3,9 @@
 The new job's manifest names the first interrupted one, and differs from it in nothing that is
 computed (`Manifest.work_sha256`), so every party's checks and approvals are those of any job. Its
 workers keep and find their checkpoints in the first job's folder. Tables are joined and encoded
-anew; then the parties tell each other which steps of each training they have, and go on from the
-last that all have.
+anew, by the merged bins and with the features of the interrupted job, which are kept as shares; the
+parties tell each other which steps of each training they have, and go on from the last that all
+have.
 """
 
 import secrets

@@ -12,6 +12,7 @@ reason no event, and no error, repeats a value of the data.
 import argparse
 import asyncio
 import base64
+import gc
 import json
 import os
 import resource
@@ -252,18 +253,24 @@ def _log_to(path: Path) -> None:
 
 
 def _prepare() -> None:
-    """Load what a query needs, by answering one of nobody's within this process."""
+    """Load what a query or a score needs, by answering nobody's within this process."""
     from engine.warm import ensure
-    from protocols.pir_program import rehearse
+    from models import serving
+    from protocols import pir_program
 
     # What the job will be compared with is the code that is loaded now.
     measurement()
     ensure()
     import_module("parties.list_work")
     import_module("parties.model_work")
-    import_module("models.serving")
+    import_module("parties.data.registry")
+    import_module("parties.data.reader")
     import_module("engine.connect")
-    rehearse()
+    pir_program.rehearse()
+    serving.rehearse()
+    # Nobody waits for a look at all of that by the garbage collector in the middle of an answer.
+    gc.collect()
+    gc.freeze()
 
 
 def main(

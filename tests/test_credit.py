@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
 from engine.cluster import run_cluster
 from engine.errors import LocalProtocolError
+from models import credit_encode
 from models.credit import STEPS, credit_program
 from models.parameters import CreditParameters
 from models.plain.credit import common_rows, plain_credit
@@ -65,6 +68,7 @@ def test_figures_are_those_of_the_twin(job):
     for model in ("joint", "bank"):
         assert outputs["auc"][model] == pytest.approx(plain["auc"][model], abs=1e-6)
         assert outputs["ks"][model] == pytest.approx(plain["ks"][model], abs=1e-6)
+    assert outputs["converged"] == {"joint": True, "bank": True}
     assert outputs["stability"]["psi"] == pytest.approx(plain["psi"], abs=1e-4)
     bands = [row for row in plain["calibration"][::-1] if row[:2].sum()]
     assert [b["rows"] for b in outputs["calibration"]] == [row[:2].sum() for row in bands]
@@ -154,6 +158,33 @@ def test_steps_are_reported_and_metered_alike_by_all(job):
         assert len({c["rounds"] for c in costs}) == 1 and costs[0]["rounds"] > 0
         assert all(c["seconds"] >= 0 for c in costs)
         assert step == "open" or all(c["bytes_per_party"] > 0 for c in costs)
+
+
+def test_encoded_blocks_are_gone_once_they_are_in_the_matrix(monkeypatch):
+    """So that the matrix is in memory once, however many features there are."""
+    monkeypatch.setattr(credit_encode, "_BLOCK_ELEMENTS", 1)
+    encode, made, most = credit_encode.encode_woe, [], [0]
+    tables = [PartyTable(t.name, t.id_name, t.ids, {c: t.columns[c] for c in [*t.columns][:6]},
+                         t.label_name, t.label) for t in generate_world(200, 4)]
+
+    def watched(mpc, indicators, encoding):
+        block = encode(mpc, indicators, encoding)
+        if mpc.pid == 0:
+            made.append(weakref.ref(block))
+            most[0] = max(most[0], sum(one() is not None for one in made))
+        return block
+    monkeypatch.setattr(credit_encode, "encode_woe", watched)
+
+    async def program(mpc):
+        joined = credit_encode.CreditTable(
+            mpc, [t.name for t in tables], tables[mpc.pid],
+            {t.name: list(t.columns) for t in tables}, {t.name: t.rows for t in tables},
+            CreditParameters(max_bins=2, test_share=0.5))
+        await joined.match()
+        await joined.encode()
+        return joined.columns.shape
+    assert run_cluster(program, 4)[0] == (202, 25)
+    assert len(made) == 24 and most[0] <= 6
 
 
 def test_without_common_rows_the_job_stops_with_a_reason():

@@ -223,6 +223,18 @@ def test_what_a_production_job_does_not_have(document: dict[str, Any]) -> None:
     assert "ROC curve" not in page
 
 
+def test_a_training_that_did_not_converge_is_said_first(document: dict[str, Any]) -> None:
+    document["converged"] = {"joint": True, "bank": True}
+    assert "Both trainings converged." in _read(render_html(document)).texts["en"]
+    document["converged"]["joint"] = False
+    page = render_html(document)
+    assert "Both trainings converged." not in page
+    assert 0 < page.index("Did not converge") < page.index("ROC curve")
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_summary(document, console)
+    assert "The training of the joint model did not converge." in console.export_text()
+
+
 def test_the_card_names_special_values_and_who_knows_the_limits(document: dict[str, Any]) -> None:
     english = _read(render_html(document)).texts["en"]
     assert "bin 2" in english and "missing" in english

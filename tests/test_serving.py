@@ -10,7 +10,7 @@ from engine.cluster import run_cluster
 from models.parameters import Scaling
 from models.plain.scorecard import plain_scorecard
 from models.scorecard import Scorecard, SecretScorecard, reasons_cost
-from models.serving import Packing, score_program
+from models.serving import Packing, rehearse, score_program
 from models.store import ModelStore
 from protocols.binning import bin_index
 
@@ -133,3 +133,13 @@ def test_reasons_cost_what_they_should(d):
     expected = reasons_cost(4, d, count, 4, 1)
     assert found[0][0] == expected.rounds
     assert sum(sent for _, sent in found) == expected.total_bytes
+
+
+def test_a_rehearsal_runs_the_whole_program(monkeypatch):
+    """Or a spare worker would never be ready."""
+    asked = []
+    reasons = SecretScorecard.reasons
+    monkeypatch.setattr(SecretScorecard, "reasons",
+                        lambda *arguments: asked.append(1) or reasons(*arguments))
+    rehearse()
+    assert len(asked) == 4

@@ -49,6 +49,7 @@ def build(
         "rows_joint_train": outputs["rows_joint_train"],
         "rows_joint_test": outputs["rows_joint_test"],
         "features": {name: len(inputs.features) for name, inputs in manifest.tables.items()},
+        "converged": outputs["converged"],
         "auc": {**outputs["auc"], "plaintext": plain["auc"]["joint"]},
         "ks": {**outputs["ks"], "plaintext": plain["ks"]["joint"]},
         "iv": iv,

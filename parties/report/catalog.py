@@ -203,6 +203,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Population stability index between training and test part: {value} ({band}).",
         "训练部分与测试部分之间的群体稳定性指数（PSI）：{value}（{band}）。",
     ),
+    "converged": ("Both trainings converged.", "两个模型的训练均已收敛。"),
+    "not_converged": (
+        "Did not converge: the training of {who}. More iterations, a larger penalty or another "
+        "solver may help; until then its figures are those of a model that is not the best one.",
+        "{who}的训练未收敛。可增加迭代次数、加大惩罚或更换求解器；在此之前，其各项指标并非最优模型的"
+        "指标。",
+    ),
     "psi_stable": ("stable", "稳定"),
     "psi_investigate": ("to be investigated", "需要关注"),
     "psi_shifted": ("shifted", "已漂移"),

@@ -15,7 +15,8 @@ _TOP = 5
 
 def print_summary(document: Mapping[str, Any], console: Console | None = None) -> None:
     """What a person wants to read when the job is done: quality, strongest features, cost."""
-    parts: list[Any] = [_headline(document), "", _quality(document), "", _features(document)]
+    parts: list[Any] = [_headline(document), *_warning(document), "", _quality(document)]
+    parts += ["", _features(document)]
     if document.get("card"):
         parts += ["", _card(document)]
     parts += ["", _cost(document)]
@@ -37,6 +38,12 @@ def _headline(document: Mapping[str, Any]) -> Text:
         line.append(f"AUC {auc['joint']:.3f} together, {auc['bank']:.3f} for {who} alone", "bold")
         line.append(": the other parties' data did not help.")
     return line
+
+
+def _warning(document: Mapping[str, Any]) -> list[Text]:
+    bits = document.get("converged") or {}
+    left = " and ".join(f"the {name} model" for name, converged in bits.items() if not converged)
+    return [Text(f"The training of {left} did not converge.", "bold red")] if left else []
 
 
 def _quality(document: Mapping[str, Any]) -> Table:

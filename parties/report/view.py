@@ -102,6 +102,12 @@ class View:
         lift = self.document["lift"]
         return max(float(b["bad_rate"]) for who in ("bank", "joint") for b in lift[who]) or 1.0
 
+    @property
+    def unconverged(self) -> list[Both]:
+        """The names of the models whose training did not converge."""
+        bits = self.document.get("converged") or {}
+        return [self.who(one) for one, converged in bits.items() if not converged]
+
     # Curves
 
     def roc_chart(self) -> Markup:
