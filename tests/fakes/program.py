@@ -112,6 +112,7 @@ def _outputs(parties: list[str], inputs: dict[str, list[str]]) -> dict[str, Any]
         "cutoffs": {},
         "card": {**card, "breaks": {}},
         "examples": [{"applicant": "A1", "score": 566, "reasons": used[:1]}],
+        "converged": {who: who == "joint" for who in both},
         "rows_joint": 200,
         "rows_joint_train": 140,
         "rows_joint_test": 60,
