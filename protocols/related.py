@@ -29,9 +29,15 @@ def counting(mpc, edges, weight, threshold: int):
 async def neighbourhood(mpc, edges, marks, hops: int):
     """Companies at most `hops` edges from a marked one: shared bits (n,) from marks (n,).
 
-    One sort of 2m + n rows; per hop four moves of that table and a comparison per company.
+    Secret edges (m, 2) take one sort of 2m + n rows, and per hop four moves of that table and a
+    comparison per company; public ones, a NumPy array, the comparisons only.
     """
     nodes, count = marks.shape[0], edges.shape[0]
+    if isinstance(edges, np.ndarray):
+        ends, others = edges.T.ravel(), edges.T[::-1].ravel()
+        for _ in range(hops):
+            marks = (_gathered(mpc, marks.take(others), ends, nodes) + marks) >= 1
+        return marks
     index = await SecretIndex.of(mpc, edges.T.ravel(), nodes)
     for _ in range(hops):
         here = index.look_up(marks.reshape(nodes, 1))
@@ -72,7 +78,7 @@ async def exposure(mpc, company, amount, group, limit: int, *, before=None) -> E
     if before is not None:
         owed = owed + before
     if isinstance(group, np.ndarray):
-        sums = _gathered(mpc, owed, group)
+        sums = _gathered(mpc, owed, group, nodes)
         over = sums > limit
         flag = over[group]
     else:
@@ -83,14 +89,33 @@ async def exposure(mpc, company, amount, group, limit: int, *, before=None) -> E
     return Exposure(sums, over, flag, borrowers.look_up(flag.reshape(nodes, 1))[:, 0], owed)
 
 
-def _gathered(mpc, values, group: npt.NDArray[np.int64]):
-    """Sums of shared values (n,) per public group, at the group's number; local."""
+async def around(mpc, company, amount, edges, nodes: int, limit: int, hops: int, *,
+                 before=None) -> Exposure:
+    """Which companies are at most `hops` edges from a borrower that alone exceeds the limit.
+
+    As `exposure`, with every company a group of its own, but for the bits of companies and loans:
+    they say who is near such a borrower, or is one. `edges` are shared, or public as a NumPy array.
+    One sort of k + n rows, and what `neighbourhood` takes.
+    """
+    borrowers = await SecretIndex.of(mpc, company, nodes)
+    owed = borrowers.totals(amount.reshape(-1, 1))[:, 0]
+    if before is not None:
+        owed = owed + before
+    over = owed > limit
+    near = await neighbourhood(mpc, edges, over, hops)
+    return Exposure(owed, over, near, borrowers.look_up(near.reshape(nodes, 1))[:, 0], owed)
+
+
+def _gathered(mpc, values, group: npt.NDArray[np.int64], slots: int):
+    """Sums (slots,) of shared values (n,) per public group, at the group's number; local."""
+    result = mpc.array(np.zeros(slots, np.int64))
+    if not len(group):
+        return result
     order = np.argsort(group, kind='stable')
     ends = np.flatnonzero(np.r_[np.diff(group[order]) != 0, True])
-    running = values[order].cumsum()[ends]
+    running = values.take(order).cumsum().take(ends)
     none = mpc.array(np.zeros(1, np.int64))
     sums = running - mpc.concatenate([none, running[:-1]])
-    result = mpc.array(np.zeros(len(group), np.int64))
     result[group[order][ends]] = sums
     return result
 

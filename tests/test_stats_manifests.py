@@ -69,6 +69,18 @@ def test_traces_that_cannot_be_asked_for(changes: dict[str, Any]) -> None:
     assert raised.value.code == "config"
 
 
+def test_neighbourhoods_need_the_edges_of_all_periods() -> None:
+    near = manifest_of("related-loans", hops=2)
+    assert problem(near) is None
+    assert "at most 2 edges from a borrower" in " ".join(learned(near)["bank-a"])
+    for changes in ({"hops": 2, "follows": "ab" * 32}, {"hops": 17}):
+        with pytest.raises(LocalError) as raised:
+            manifest_of("related-loans", **changes)
+        assert raised.value.code == "config"
+    public = {"public_edges": "cd" * 32, "edges": {}, "guarantees": 0}
+    assert problem(manifest_of("related-loans", hops=2, follows="ab" * 32, **public)) is None
+
+
 def changed(manifest: Manifest, **changes: Any) -> Manifest:
     return Manifest.read({**manifest.document(), **changes})
 

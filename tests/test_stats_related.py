@@ -91,18 +91,32 @@ def counted(parameters, rows, missing=()):
     return loans, np.concatenate(edges)
 
 
+def same_table(outputs, twin):
+    table = twin.table()
+    np.testing.assert_array_equal(codes_of(outputs["table"], twin.parameters.spec), table.code)
+    for cell, rows, owed in zip(outputs["table"]["cells"], table.rows.ravel(),
+                                table.totals["owed"].ravel(), strict=True):
+        assert not cell["values"] or cell["values"] == {"rows": rows, "owed": owed}
+    assert outputs["top_over_limit"] == twin.top_over_limit()
+
+
 def same(outputs, twin):
     assert outputs["groups"] == twin.groups() or sorted(map(str, outputs["groups"])) == sorted(
         map(str, twin.groups()))
-    assert outputs["top_over_limit"] == twin.top_over_limit()
-    table = twin.table()
-    np.testing.assert_array_equal(codes_of(outputs["table"], twin.parameters.spec), table.code)
-    for cell, rows, owed in zip(outputs["table"]["cells"], table.rows, table.totals["owed"],
-                                strict=True):
-        assert not cell["values"] or cell["values"] == {"rows": rows, "owed": owed}
+    same_table(outputs, twin)
     shares = [s for s in outputs["table"]["derived"]["owed_share"][:-1] if s is not None]
     if len(shares) == len(outputs["table"]["cells"]) - 1:
         assert sum(shares) == pytest.approx(1)
+
+
+def same_lists(outputs, twin):
+    """As `same`, for companies near one over the limit."""
+    assert sorted(g["companies"] for g in outputs["groups"]) == [[c] for c in sorted(twin.near())]
+    assert {g["companies"][0]: g["owed"] for g in outputs["groups"]} == {
+        c: twin.owed[c] for c in twin.near()}
+    same_table(outputs, twin)
+    shown = [c for c in outputs["table"]["cells"] if c["values"]]
+    assert any(c["place"]["neighbourhood"] == "near" for c in shown)
 
 
 def bits_of(results, bank):
@@ -156,6 +170,41 @@ def test_a_receiver_outside_gets_the_same():
         put_together([messages[0], other, *messages[2:]], "job", GEOMETRY)
 
 
+@pytest.mark.parametrize("hops", [1, 2, 4])
+def test_companies_near_a_borrower_over_the_limit(hops):
+    parameters = consortium(hops=hops, limit=500, companies=20, loans=9, stop_early=False)
+    rows = period(parameters, hops)
+    results = run(parameters, rows)
+    twin = RelatedTwin(parameters)
+    twin.add(*counted(parameters, rows))
+    alone = {c for c in range(20) if twin.owed[c] > 500}
+    assert alone < twin.near(), "somebody is near who is not over the limit"
+    same_lists(results[2]["outputs"], twin)
+    for bank in BANKS:
+        own = rows["loans"][bank]
+        assert bits_of(results, bank)[:len(own)].tolist() == [twin.over(c) for c in own[:, 0]]
+    assert list(results[0]["keep"]) == ["owed"]
+
+
+def test_near_over_public_edges_in_a_later_period():
+    parameters = consortium(hops=2, guarantees=0, edges={}, public=True, limit=500, listed=False)
+    twin, before, known = RelatedTwin(parameters), None, np.array([[0, 3], [5, 3], [7, 8], [1, 1]])
+    for number in range(2):
+        rows = {"loans": period(consortium(), 40 + number)["loans"]}
+        results = run(parameters, rows, before=before, known=known)
+        twin.edges = []
+        twin.add(np.concatenate(list(rows["loans"].values())), known)
+        for bank in BANKS:
+            own = rows["loans"][bank]
+            assert bits_of(results, bank)[:len(own)].tolist() == [twin.over(c) for c in own[:, 0]]
+        before, known = results, known[1:]
+    nobody = run(parameters, rows, known=np.zeros((0, 2), np.int64))
+    twin = RelatedTwin(parameters)
+    twin.add(np.concatenate(list(rows["loans"].values())), [])
+    assert [bits_of(nobody, b)[:5].tolist() for b in BANKS] == [
+        [twin.over(c) for c in rows["loans"][b][:, 0]] for b in BANKS]
+
+
 def test_public_edges_and_the_period_after():
     parameters = consortium(guarantees=0, edges={}, public=True)
     twin, before, known = RelatedTwin(parameters), None, np.array([[0, 3], [5, 3], [7, 8]])
@@ -189,7 +238,7 @@ def test_what_a_caller_refuses_opens_nothing():
 
 @pytest.mark.parametrize("changes, says", [
     ({"bands": (5, 5)}, "ascending"), ({"bands": (0,)}, "positive"), ({"companies": 1}, "1 comp"),
-    ({"public": True}, "public"),
+    ({"public": True}, "public"), ({"hops": 17}, "17 edges"),
 ])
 def test_parameters_are_checked(changes, says):
     with pytest.raises(ValueError, match=says):

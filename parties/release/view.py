@@ -19,6 +19,8 @@ from parties.report.charts import Both
 TOTAL = "total"
 TIMES = ("period", "month", "quarter", "year", "date")
 FLOW = "flow"
+WORDED = (FLOW, "neighbourhood")
+"""Dimensions whose categories are words of ours."""
 MARKS = {"minimum-cell": "m", "dominance": "d", "p-ratio": "p", "secondary": "s"}
 AMOUNTS = ("mean", "variance")
 """Formed figures that are amounts; the others are parts of one."""
@@ -126,7 +128,7 @@ class View:
         if name == TOTAL:
             return self.t("total")
         known = f"{dimension}_{name}"
-        return self.t(known) if dimension == FLOW and known in TEXTS else (name, name)
+        return self.t(known) if dimension in WORDED and known in TEXTS else (name, name)
 
     def planes(self, figure: str) -> list[Plane]:
         """All planes of a figure, the one over all totals first."""

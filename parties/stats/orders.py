@@ -129,9 +129,10 @@ def document_of(program: str, outputs: dict[str, Any], names: list[str]) -> dict
             }
         ]
     if outputs.get("groups") is not None:
+        around = any(d["name"] == "neighbourhood" for d in document.get("dimensions", ()))
         document["lists"] = [
             {
-                "name": "groups",
+                "name": "near" if around else "groups",
                 "columns": ["companies", "owed"],
                 "rows": [
                     [", ".join(names[c] for c in group["companies"]), group["owed"]]

@@ -173,7 +173,8 @@ def _own(parameters: Terms, public: dict[str, Any], opened: dict[str, Any]) -> d
 
         return {**result, "own": flags_of(values)}
     assert isinstance(parameters, RelatedLoansTerms)
-    return {**result, "own": {"over_limit": [int(v) for v in values]}}
+    name = "near_limit" if parameters.hops else "over_limit"
+    return {**result, "own": {name: [int(v) for v in values]}}
 
 
 def _release(

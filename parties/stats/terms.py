@@ -6,9 +6,9 @@ receives what, and the entry for the ledgers (`parties.stats.stated` compares).
 
 from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from parties.manifest import Hex32, Manifest, PartyName, Strict
 from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, JOINT_TABLE, RELATED_LOANS
@@ -178,9 +178,19 @@ class RelatedLoansTerms(Terms):
     top: tuple[Annotated[int, Field(ge=1, le=1000)], Amount] | None = None
     listed: bool = False
     stop_early: bool = False
+    hops: Annotated[int, Field(ge=0, le=16)] = 0
     follows: Hex32 | None = None
     unit: Name = "thousand yuan"
     period_name: Annotated[Name, Field(alias="period")]
+
+    @model_validator(mode="after")
+    def _edges_of_all_periods(self) -> Self:
+        if self.hops and self.follows is not None and self.public_edges is None:
+            raise ValueError(
+                "hops and follows: edges of earlier periods are not kept, expected a question of "
+                "its own with all edges, or public ones"
+            )
+        return self
 
     @property
     def institutions(self) -> tuple[str, ...]:
@@ -196,7 +206,7 @@ class RelatedLoansTerms(Terms):
             self.banks, self.companies, self.loans, self.guarantees, self.limit, self.bands,
             {k: Edges(**e.model_dump()) for k, e in self.edges.items()}, self.top,
             self.public_edges is not None, self.listed, self.stop_early, unit=self.unit,
-            period=self.period_name, **self._common(),
+            period=self.period_name, hops=self.hops, **self._common(),
         )  # fmt: skip
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:
@@ -207,11 +217,18 @@ class RelatedLoansTerms(Terms):
     def meanings(self) -> dict[str, tuple[tuple[str, ...], str]]:
         """Table, and what else the receiver gets; bits to the banks."""
         what = "learns how many groups of related companies owe how much, as far as the rules show"
-        if self.top:
-            what += f", whether the {self.top[0]} largest groups together exceed their limit"
-        if self.listed:
-            what += ", and of each group over the limit its companies and what it owes"
+        units, listed = "groups", "of each group over the limit its companies and what it owes"
         own = "each learn, of each loan that they share, whether its borrower's group is over it"
+        if self.hops:
+            near = f"at most {self.hops} edges from a borrower that exceeds the limit"
+            what = f"learns how many companies owe how much, those {near} apart, as far as the " \
+                "rules show"
+            units, listed = "borrowers", f"of each company {near} what it owes"
+            own = f"each learn, of each loan that they share, whether its borrower is {near}"
+        if self.top:
+            what += f", whether the {self.top[0]} largest {units} together exceed their limit"
+        if self.listed:
+            what += f", and {listed}"
         return {"table": ((self.receiver,), what), "own": (self.banks, own)}
 
     def query(self) -> "Query":

@@ -33,14 +33,15 @@ def related_loans_cost(p: RelatedParameters, m: int, t: int, outside: bool = Fal
     for number, terms in enumerate(p.edges.values(), 1):
         edges += terms.rows
         both = [costs.less_than(terms.rows, m, t), costs.product(terms.rows, m, t)]
-        # Only the last holder's edges are waited for.
-        parts += both if number == len(p.edges) else [_beside(*both)]
-    if not p.public:
+        # Only the last holder's edges are waited for, and where groups come first.
+        parts += both if number == len(p.edges) and not p.hops else [_beside(*both)]
+    if not p.public and not p.hops:
         parts += [components_cost(n, max(1, edges) + n * follows, m, t, stop_early=p.stop_early,
                                   taken=taken)]
-    parts += [_exposure_cost(p, loans, m, t), _table_cost(p, m, t)]
+    parts += [_around_cost(p, loans, max(1, edges), m, t) if p.hops else
+              _exposure_cost(p, loans, m, t), _table_cost(p, m, t)]
     # What else leaves: bits of loans, what is kept, and what the receiver gets besides the table.
-    kept = loans + n * (1 if p.public else 2)
+    kept = loans + n * (1 if p.public or p.hops else 2)
     parts += [_beside(costs.product(kept + 2 * n * p.listed, m, t))]
     more = (p.top is not None) + 2 * n * p.listed
     parts += [_beside(costs.product(more, m, t) if outside else costs.open_all(more, m, t, 1)),
@@ -106,12 +107,36 @@ def _exposure_cost(p, loans, m, t):
     if p.top is None:
         return sequence(m, *parts, *flags)
     # The largest groups are sorted out while banks' bits are found.
-    return sequence(m, *parts, _beside(*flags), sort_cost(n, 2, m, t, table=2),
-                    _beside(costs.less_than(1, m, t)))
+    return sequence(m, *parts, _beside(*flags), _largest_cost(n, m, t))
+
+
+def _around_cost(p, loans, edges, m, t):
+    """Who is near a borrower over the limit, and the largest borrowers."""
+    n, rows, ends = p.companies, loans + p.companies, 2 * edges + p.companies
+    less, sums = costs.less_than(n, m, t), _moved(rows, 1, 1, m=m, t=t)
+    start = [_index_cost(rows, n, m, t)]
+    if p.public:
+        start += sums
+        near = [less] * (1 + p.hops)
+    else:
+        # What companies owe is added up while the ends of edges are sorted.
+        start += [_beside(*sums, less), _index_cost(ends, n, m, t)]
+        near = [*_moved(ends, 1, 1, 1, 1, m=m, t=t), less] * p.hops
+    found = sequence(m, *near, *_moved(rows, 1, 1, m=m, t=t))
+    if p.top is not None:
+        largest = _largest_cost(n, m, t)
+        found = Prediction(max(found.rounds, largest.rounds),
+                           found.total_bytes + largest.total_bytes)
+    return sequence(m, *start, found)
+
+
+def _largest_cost(n, m, t):
+    """`largest_groups`, and whether they exceed their limit."""
+    return sequence(m, sort_cost(n, 2, m, t, table=2), costs.less_than(1, m, t))
 
 
 def _table_cost(p, m, t):
-    """Groups by bands of exposure, with the rules applied."""
+    """Groups, or companies, by bands of exposure, with the rules applied."""
     n, spec = p.companies, p.spec
     less, one = costs.less_than(n, m, t), costs.product(n, m, t)
     ends = spec.cells + 1

@@ -9,9 +9,15 @@ if the manifest says so, the list of the groups over the limit; a bank the bit w
 its own borrower is over the limit, for each of its loans. With public edges everybody knows the
 groups, and only the loans are secret.
 
+Where trade links nearly everybody a group says little. With `hops` it is asked instead who is near
+a borrower that exceeds the limit by itself, over all banks: at most so many edges away. The table
+is one of companies by what they owe and whether they are near; a bank learns of each of its loans
+whether its borrower is.
+
 Periods follow each other: groups and what every company owes stay with the compute parties as
 shares (`keep`), and a later job adds only what has changed since: new edges, and what was lent and
-repaid. Edges are not taken away that way; for that, start anew with all edges.
+repaid. Edges are not taken away that way; for that, start anew with all edges. Neighbourhoods
+over secret edges need all edges in every period.
 """
 
 from __future__ import annotations
@@ -26,7 +32,7 @@ import numpy.typing as npt
 
 from engine.array import SecureArray, constant
 from protocols.components import components, public_components, with_edges
-from protocols.related import counting, exposure, largest_groups
+from protocols.related import around, counting, exposure, largest_groups
 from protocols.stats import derived
 from protocols.stats.forms import Claimed
 from protocols.stats.grouping import group_rows, keys
@@ -40,6 +46,8 @@ from protocols.steps import Progress, Steps
 
 STEPS = ('intake', 'groups', 'exposure', 'release')
 GROUP_BITS = 40
+MOST_HOPS = 16
+NEAR = ('near', 'elsewhere')
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class RelatedParameters:
     company). `limit` is that of a single group, `bands` are lower ends of the bands of exposure
     besides zero, and `top` is (number of groups, limit of their sum), all in `unit`. `public` says
     that all parties know the edges, and nobody shares any. With `listed` the regulator gets the
-    list of the groups over the limit.
+    list of the groups over the limit. With `hops` of 1 or more everything is about companies near
+    one that is over the limit, in place of groups.
     """
 
     banks: tuple[str, ...]
@@ -80,6 +89,7 @@ class RelatedParameters:
     unit: str = 'thousand yuan'
     quorum: int | None = None
     period: str = ''
+    hops: int = 0
 
     def __post_init__(self) -> None:
         if list(self.bands) != sorted(set(self.bands)) or not all(b > 0 for b in self.bands):
@@ -88,14 +98,19 @@ class RelatedParameters:
             raise ValueError('where the edges are public nobody shares edges or guarantees')
         if self.companies < 2:
             raise ValueError(f'{self.companies} companies, expected 2 or more')
+        if not 0 <= self.hops <= MOST_HOPS:
+            raise ValueError(f'neighbourhoods of {self.hops} edges, expected 1 to {MOST_HOPS}, '
+                             'or 0 for groups')
 
     @property
     def spec(self) -> TableSpec:
-        """Groups that owe something, by what they owe."""
+        """Groups that owe something, by what they owe; or companies, and whether they are near."""
         ends = ['0', *[f'{b:,}'.replace(',', ' ') for b in self.bands]]
         names = [f'{a}–{b}' for a, b in itertools.pairwise(ends)] + [f'> {ends[-1]}']
-        return TableSpec((Dimension('exposure', tuple(names)),),
-                         (Measure('owed', bits=GROUP_BITS, unit=self.unit),))
+        dimensions = [Dimension('exposure', tuple(names))]
+        if self.hops:
+            dimensions.append(Dimension('neighbourhood', NEAR))
+        return TableSpec(tuple(dimensions), (Measure('owed', bits=GROUP_BITS, unit=self.unit),))
 
     @property
     def forms(self) -> dict[str, Claimed]:
@@ -148,28 +163,35 @@ async def related_loans(mpc, *, parameters: RelatedParameters, job: str,
             taken(tuple(names))
     start = {name: SecureArray(mpc, share.shape[:-1], 0, share)
              for name, share in (before or {}).items()}
+    company, amount = loans[:, :, 0].reshape(-1), (loans[:, :, 1] - loans[:, :, 2]).reshape(-1)
     with steps.step('groups'):
-        group = await _groups(mpc, p, edges, known, start.get('group'))
+        group: Any = np.arange(p.companies)
+        if not p.hops:
+            group = await _groups(mpc, p, edges, known, start.get('group'))
         if isinstance(group, SecureArray):
             await group.ready()
     with steps.step('exposure'):
-        company, amount = loans[:, :, 0].reshape(-1), loans[:, :, 1] - loans[:, :, 2]
-        found = await exposure(mpc, company, amount.reshape(-1), group, p.limit,
-                               before=start.get('owed'))
+        if p.hops:
+            links = known if p.public else _or_none(mpc, edges)
+            found = await around(mpc, company, amount, links, p.companies, p.limit, p.hops,
+                                 before=start.get('owed'))
+        else:
+            found = await exposure(mpc, company, amount, group, p.limit, before=start.get('owed'))
         many = None
         if p.top:
             count = min(p.top[0], p.companies)
             many = (await largest_groups(mpc, found.groups, count, p.top[1]))[2]
+            await many.ready()
         await found.loans.ready()
     with steps.step('release'):
-        table = await _table(mpc, p, found.groups)
+        table = await _table(mpc, p, found)
         arrays = dict(table.arrays)
         if many is not None:
             arrays['top'] = many.reshape(1)
         if p.listed:
             numbered = mpc.array(group) if isinstance(group, np.ndarray) else group
             arrays['groups'] = found.companies * (numbered + 1)
-            arrays['owed'] = found.groups * found.over
+            arrays['owed'] = found.groups * found.companies
         public = {'institutions': names, 'refused': refused, 'figures': list(table.figures)}
         bits = found.loans.reshape(len(names), p.loans)
         own = await sealed(mpc, {name: bits[k] for k, name in enumerate(names)})
@@ -186,14 +208,20 @@ async def related_loans(mpc, *, parameters: RelatedParameters, job: str,
 
 def published(parameters: RelatedParameters, record: Record, public: dict[str, Any],
               opened) -> dict[str, Any]:
-    """At the receiver: `table`, the document of `release` with `derived` (what part of all groups
-    and of all they owe a band has); `top_over_limit`, whether the largest groups together exceed
-    their limit, or None; and `groups`, those over the limit as {companies:
-    numbers in the register, owed}, or None where the manifest does not grant the list."""
+    """At the receiver: `table`, `top_over_limit` and `groups`.
+
+    `table` is the document of `release`, with what part of all groups and of all they owe a band
+    has as `derived`, or with `hops` what part of a band is near; `top_over_limit` says whether the
+    largest groups together exceed their limit, or is None; `groups` are those over the limit (with
+    `hops` the companies near one) as {companies: numbers in the register, owed}, or None where the
+    manifest does not grant the list.
+    """
     table = assembled(parameters.spec, parameters.rules, about(record, public), public['figures'],
                       (), opened)
-    table['derived'] = {'owed_share': derived.share_of(table, 'owed', 'exposure'),
-                        'groups_share': derived.share_of(table, 'rows', 'exposure')}
+    shares, over = (('owed_share', 'groups_share'), 'exposure') if not parameters.hops else \
+        (('band_owed_share', 'band_companies_share'), 'neighbourhood')
+    table['derived'] = {name: derived.share_of(table, figure, over)
+                        for name, figure in zip(shares, ('owed', 'rows'), strict=True)}
     groups: Any = None
     if parameters.listed:
         group = opened['groups'].astype(np.int64)
@@ -222,21 +250,27 @@ async def _groups(mpc, p, edges, known, group):
     """Each company's group: public numbers if the edges are known, else shared."""
     if p.public:
         return public_components(known, p.companies)
-    if edges is None:
-        edges = mpc.array(np.zeros((1, 2), np.int64))
+    edges = _or_none(mpc, edges)
     if group is None:
         return await components(mpc, edges, p.companies, stop_early=p.stop_early)
     return await with_edges(mpc, group, edges, stop_early=p.stop_early)
 
 
-async def _table(mpc, p, groups):
-    """Groups that owe something, by what they owe, with the rules applied."""
-    spec = p.spec
+def _or_none(mpc, edges):
+    """Edges, or one from a company to itself where nobody shares any."""
+    return mpc.array(np.zeros((1, 2), np.int64)) if edges is None else edges
+
+
+async def _table(mpc, p, found):
+    """What is in the cells of `RelatedParameters.spec`, with the rules applied."""
+    spec, groups = p.spec, found.groups
     positive = groups >= 1
     most = constant(mpc, np.full(groups.shape, (1 << GROUP_BITS) - 1))
     owed = mpc.minimum(groups * positive, most)
     above = mpc.stack([owed > end for end in p.bands]).sum(0) if p.bands else 0 * owed
+    if p.hops:
+        above = len(NEAR) * above + 1 - found.companies
     key = keys(mpc, above, owed, cells=spec.cells, bits=GROUP_BITS, weight=positive)
     cells = await group_rows(mpc, key, name='owed', cells=spec.cells, bits=GROUP_BITS,
                              largest=p.rules.largest, spare=True)
-    return await decided(mpc, spec, p.rules, cells)
+    return await decided(mpc, spec, p.rules, cells.reshape(*spec.shape))
