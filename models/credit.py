@@ -35,6 +35,7 @@ from models.credit_outputs import (
 from models.evaluation import evaluate_scores
 from models.evaluation_samples import calibration, psi
 from models.logistic import LogisticRegression
+from models.logistic_design import Design
 from models.logistic_inference import SecretInference, inference
 from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
@@ -86,8 +87,11 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
         own = np.flatnonzero(np.array(joined.owners) == 0)
         # Not what the joint selection leaves of its features: a bank alone would use them all.
         bank = await job.train('bank', own, job.useful(selection, own))
+        joined.design.close()
     with steps.step('evaluate'):
         opened = await job.evaluate(joint, bank)
+        for _, design in (joint, bank):
+            design.close()
     with steps.step('scorecard'):
         points = await job.scorecard(card, joint[0])
     with steps.step('open'):
@@ -142,9 +146,9 @@ class _Job:
     async def _decided(self) -> dict[str, Any]:
         joined, train = self.joined, self.joined.train
         found = await select_features(
-            self.mpc, joined.columns[:train, :-1], joined.classes[:train, 0], joined.counts,
-            names=joined.features, missing=joined.rules.missing, weight=joined.columns[:train, -1],
-            rules=self.parameters.rules, terms=(joined.woe, joined.terms))
+            self.mpc, joined.design.first(train), joined.classes[:train, 0], joined.counts,
+            names=joined.features, missing=joined.rules.missing, rules=self.parameters.rules,
+            terms=(joined.woe, joined.terms))
         return found.arrays()
 
     def useful(self, selection: Selection, places: np.ndarray) -> Any:
@@ -155,19 +159,19 @@ class _Job:
         return 1 - (selection.wald.take(places) < chi_limit(rules.p_max))
 
     async def train(self, name: str, places: Sequence[int] | np.ndarray,
-                    selected: Any) -> tuple[Any, Any]:
-        """(model, columns): a model on some of the features, trained on the training slots."""
+                    selected: Any) -> tuple[LogisticRegression, Design]:
+        """A model on some of the features, trained on the training slots; and those features."""
         joined, parameters = self.joined, self.parameters
-        columns = joined.columns.take([*places, len(joined.features)], axis=1)
+        design = await joined.design.take([*places, len(joined.features)])
         passes = _PASSES if parameters.solver == 'sampled' else None
         model = LogisticRegression(
             C=1 / parameters.l2, l1_ratio=parameters.l1_ratio, solver=parameters.solver,
             class_weight=parameters.class_weight, max_iter=parameters.iterations or passes,
             tol=TOLERANCE, monitor='none')
-        await model.fit(self.mpc, columns[:joined.train], joined.classes[:joined.train, 0],
+        await model.fit(self.mpc, design.first(joined.train), joined.classes[:joined.train, 0],
                         selected=selected,
                         checkpoint=self.checkpoints and self.checkpoints.of(name))
-        return model, columns
+        return model, design
 
     async def regression(self, card: _Card, model) -> SecretInference:
         """Wald statistics of the card's weights and the intercept, shared."""
@@ -196,7 +200,7 @@ class _Job:
         one, the latter between training and held-out rows."""
         mpc, joined, cut = self.mpc, self.joined, self.joined.train
         names = ('joint', 'bank')
-        scores = [model.decision_function(mpc, columns[cut:]) for model, columns in (joint, bank)]
+        scores = [await model.scores(mpc, design, cut) for model, design in (joint, bank)]
         evaluated = await evaluate_scores(mpc, scores, joined.classes[cut:],
                                           points=self.parameters.roc_points,
                                           edges=score_edges(self.scaling)[1])
@@ -204,7 +208,7 @@ class _Job:
             await one.ready()
         edges = band_edges(self.scaling)
         sums = calibration(mpc, scores[0], joined.classes[cut:], edges)
-        trained = joint[0].decision_function(mpc, joint[1][:cut])
+        trained = await joint[0].scores(mpc, joint[1], 0, cut)
         counting = joined.classes.sum(1)
         index = psi(mpc, (trained, counting[:cut]), (scores[0], counting[cut:]), edges)
         await sums.ready()

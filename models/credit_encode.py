@@ -9,13 +9,15 @@ so that nothing else that opens tells more of them than the table does.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.errors import LocalProtocolError
-from models.logistic_design import Design
+from models.logistic_design import Design, smallest_memory
 from models.merging import merged_boundaries
 from models.own_bins import bins_of, first_breaks
 from models.store import Checkpoints
@@ -29,6 +31,11 @@ from protocols.table import PartyTable
 from protocols.woe import bin_counts, encode_woe, woe_terms
 
 _BLOCK_ELEMENTS = 3 << 20
+_ELEMENT = 16
+_MATRICES = 3
+"""The encoded matrix, and what two models are trained on of its columns."""
+_BLOCK_COPIES = 12
+"""Copies of a block of shared indicators that are there at a time, of two blocks under way."""
 
 
 class CreditTable:
@@ -36,11 +43,16 @@ class CreditTable:
     `SecureJoin` that keep its rows those of a left join. With `checkpoints` a resumed job has the
     bins, and the order of rows, of the interrupted one.
 
+    Of the features at most `parameters.memory` bytes are held at a time, if that is a number: half
+    of it is for passes over the matrix, which lies in memory if it fits the other half three times,
+    else in a file without a name (`models.share_file`), in the folder of the checkpoints or, if
+    there are none, of temporary files. A resumed job makes it anew.
+
     After `match`: `classes` (n, 2) [bad, good] of rows that count, (0, 0) of others; the first
     `train` of the n slots are for training; `common_rows` [training, test] at the initiator.
-    After `encode`: `columns` (n, d + 1) the WOE columns and the weight of a row, zero in rows that
+    After `encode`: `design` (n, d + 1), the WOE columns and the weight of a row, zero in rows that
     do not count; of every feature `counts` (d, bins, 2), `woe` (d, bins) and `terms` (d, bins) as
-    `woe_terms` has them; `encoding` (d, bins), the WOE that `columns` hold; `examples`
+    `woe_terms` has them; `encoding` (d, bins), the WOE that `design` holds; `examples`
     (e, d·bins), the bin indicators of the first rows held out, `example_ids` whose they are (at the
     initiator; None for padding); `breaks` of this party's own features; `tables`, by feature, those
     that will open. If any will, `counts`, `woe` and `terms` have one bin more: of these features
@@ -69,6 +81,40 @@ class CreditTable:
                 raise LocalProtocolError(
                     'unknown-feature', f'{what} {", ".join(unknown)}, which no party brings',
                     step='woe_iv', remedy='name features of the manifest as party.column')
+        self._check_memory()
+
+    def _check_memory(self):
+        """Raise LocalProtocolError `too-little-memory` for shapes that the parameter is not for."""
+        memory, columns = self.parameters.memory, len(self.features) + 1
+        if memory is None:
+            return
+        rows, share = max(sum(self.slots), *self.rows), _ELEMENT * _BLOCK_COPIES
+        of_feature = share * self._most_columns * rows
+        least = max(2 * smallest_memory(columns), of_feature)
+        if memory < least:
+            raise LocalProtocolError(
+                'too-little-memory', f'parameter memory is {memory} bytes, expected at least '
+                f'{least} for {rows} rows of {columns - 1} features', step='join',
+                remedy='state a larger number, or bring fewer rows or features')
+
+    @property
+    def _most_columns(self):
+        """The most columns in which one feature is shared."""
+        words = packing(self.train, self.rules.first_bins).words if self.rules.merges else 0
+        return max(self.rules.bins, words)
+
+    def _design(self):
+        """Room for the matrix."""
+        rows, columns, memory = sum(self.slots), len(self.features) + 1, self.parameters.memory
+        if memory is None:
+            return Design(self.mpc, rows, columns)
+        folder = None
+        if _MATRICES * _ELEMENT * rows * columns > memory // 2:
+            folder = Path(tempfile.gettempdir())
+            if self.checkpoints is not None:
+                folder = self.checkpoints.folder
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Design(self.mpc, rows, columns, memory=memory // 2, folder=folder)
 
     @property
     def initiates(self) -> bool:
@@ -144,8 +190,8 @@ class CreditTable:
         weight = self.classes.sum(1).reshape(-1, 1)
         parts: dict[str, list[Any]] = {k: [] for k in ('counts', 'woe', 'terms', 'encoding',
                                                        'examples')}
-        # Every block goes to its place at once: the matrix is in memory once, and blocks beside it.
-        design = Design(mpc, sum(self.slots), len(self.features) + 1)
+        # Every block goes to its place at once: the matrix is there once, and blocks beside it.
+        design = self._design()
         first, before = 0, None
         for party, block in self._blocks(bins):
             indicators = self._joined.columns(party, self._indicators(party, block),
@@ -170,7 +216,7 @@ class CreditTable:
         if before is not None:
             await design.put(*before)
         await design.put(first, weight)
-        self.columns = design.block(slice(0, design.rows))
+        self.design = design
         self.examples = mpc.concatenate(parts['examples'], axis=1)
         self.counts, self.woe, self.terms, self.encoding = (
             mpc.concatenate(parts[key]) for key in ('counts', 'woe', 'terms', 'encoding'))
@@ -236,7 +282,10 @@ class CreditTable:
 
     def _blocks(self, columns: int) -> Iterator[tuple[int, list[str]]]:
         """(party, names) of features of which so many columns each are shared at a time."""
-        width = max(1, _BLOCK_ELEMENTS // (columns * max(sum(self.slots), *self.rows)))
+        elements = _BLOCK_ELEMENTS
+        if self.parameters.memory is not None:
+            elements = min(elements, self.parameters.memory // (_ELEMENT * _BLOCK_COPIES))
+        width = max(1, elements // (columns * max(sum(self.slots), *self.rows)))
         for party, name in enumerate(self.parties):
             for start in range(0, len(self.inputs[name]), width):
                 yield party, self.inputs[name][start:start + width]

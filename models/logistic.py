@@ -118,6 +118,11 @@ class LogisticRegression:
         """
         return mpc.matrix_product(columns, self.scoring_, columns.frac + SCORING)
 
+    async def scores(self, mpc, design: Design, start: int = 0,
+                     stop: int | None = None) -> SecureArray:
+        """`decision_function` of a design's rows from `start` to `stop`, block after block."""
+        return await design.each(lambda block: self.decision_function(mpc, block), start, stop)
+
     def predict_proba(self, mpc, columns: SecureArray) -> SecureArray:
         """Chance of bad for rows of [X, m]; 19 rounds."""
         return mpc.sigmoid(mpc.matrix_product(columns, self.raw_, 20), 20)

@@ -11,6 +11,10 @@ traffic is that of the function between two products and 24 (d + 1) bytes per bl
 
 from __future__ import annotations
 
+import asyncio
+import copy
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from engine import field
@@ -49,6 +53,11 @@ def check_columns(values) -> None:
                          'bin or standardise it')
 
 
+def smallest_memory(columns: int) -> int:
+    """The fewest bytes that passes over so many columns can do with."""
+    return _SMALLEST_BLOCK * columns * 16 * _COPIES
+
+
 class Design:
     """Shares of [X, m] (rows, columns): X the features, m the 0/1 weight of a row.
 
@@ -60,9 +69,9 @@ class Design:
     def __init__(self, mpc, rows: int, columns: int, *, frac: int = FRAC,
                  memory: int = 1 << 29, folder=None):
         self.mpc, self.rows, self.columns, self.frac = mpc, rows, columns, frac
-        self.memory, self.depth = memory, 0
+        self.memory, self.folder, self.depth = memory, folder, 0
         self._file: ShareFile | None = None
-        smallest = _SMALLEST_BLOCK * columns * 16 * _COPIES
+        smallest = smallest_memory(columns)
         if memory < smallest:
             raise ValueError(f'{memory} bytes for passes over {columns} columns, expected at least '
                              f'{smallest}')
@@ -84,36 +93,65 @@ class Design:
         block = block.with_frac(self.frac)
         share = await block.ready()
         self.depth = max(self.depth, block.depth)
+        self._set(0, first, share)
+
+    def _set(self, row, first, share):
         if self._file is None:
-            self.shares[:, first:first + block.shape[1]] = share
+            self.shares[row:row + len(share), first:first + share.shape[1]] = share
         else:
-            self._file.write(first, share)
+            self._file.write(first, share, row)
 
     def close(self) -> None:
-        """Forget the shares, and their file."""
+        """Forget the shares, and their file, which designs of `first` share."""
         self.shares = np.empty((0, self.columns, 2), np.uint64)
         if self._file is not None:
             self._file.close()
 
-    def pieces(self) -> list[slice]:
-        """The rows of every block."""
-        return [slice(start, min(self.rows, start + self.block_rows))
-                for start in range(0, self.rows, self.block_rows)]
+    def pieces(self, start: int = 0, stop: int | None = None) -> list[slice]:
+        """The rows of every block, or what of them lies from `start` to `stop`."""
+        stop = self.rows if stop is None else stop
+        return [slice(max(start, block), min(stop, block + self.block_rows))
+                for block in range(start - start % self.block_rows, stop, self.block_rows)]
 
     def block(self, rows: slice) -> SecureArray:
         """Some consecutive rows; an array that shares the memory of the matrix, if it is there."""
         return self._array(self._rows(rows))
 
+    def first(self, rows: int) -> Design:
+        """A design of the first rows alone, whose shares are those of this one; no copy."""
+        part = copy.copy(self)
+        part.rows, part.shares = rows, self.shares[:rows]
+        return part
+
     def sample(self, count: int, seed: int) -> tuple[Design, np.ndarray]:
-        """(a design of `count` rows drawn without replacement by a public seed, their places)."""
+        """(a design of `count` rows drawn without replacement by a public seed, their places).
+
+        Its shares lie in memory or in a file as those of this one do.
+        """
         places = np.sort(np.random.default_rng(seed).choice(self.rows, count, replace=False))
-        design = Design(self.mpc, 0, self.columns, frac=self.frac, memory=self.memory)
-        design.shares = np.empty((count, self.columns, 2), np.uint64)
+        design = self._beside(count, self.columns)
         for rows in self.pieces():
             low, high = np.searchsorted(places, (rows.start, rows.stop))
-            design.shares[low:high] = self._rows(rows)[places[low:high] - rows.start]
-        design.rows, design.depth = count, self.depth
+            design._set(low, 0, self._rows(rows)[places[low:high] - rows.start])
         return design, places
+
+    async def take(self, places: Sequence[int] | np.ndarray) -> Design:
+        """A design of some columns alone, in the order of their `places`: a copy, made block by
+        block, in memory or in a file as this one is."""
+        design = self._beside(self.rows, len(places))
+        def copied(rows):
+            design._set(rows.start, 0, self._rows(rows)[:, places])
+        for rows in self.pieces():
+            # A large file takes long to read, and peers must not wait for signs of life meanwhile.
+            await asyncio.to_thread(copied, rows)
+            self.mpc.check()
+        return design
+
+    def _beside(self, rows, columns):
+        design = Design(self.mpc, rows, columns, frac=self.frac, memory=self.memory,
+                        folder=self.folder)
+        design.depth = self.depth
+        return design
 
     def _rows(self, rows):
         """Shares of some consecutive rows, of one piece where they lie in a file."""
@@ -147,6 +185,28 @@ class Design:
             parts.append(self.mpc.matrix_product(block.T, block, SLOPE))
             await parts[-1].ready()
         return _total(self.mpc, parts)
+
+    async def with_label(self, label: SecureArray) -> tuple[SecureArray, SecureArray]:
+        """(sums (columns + 1,) of [X, label, m], [X, label]ᵀ[X, label] with `SLOPE` bits)."""
+        sums, parts = [], []
+        for rows in self.pieces():
+            block = self.block(rows)
+            both = self.mpc.concatenate([block[:, :-1], label[rows].reshape(-1, 1)], axis=1)
+            sums.append(self.mpc.concatenate([both.sum(0), block[:, -1:].sum(0)]))
+            parts.append(self.mpc.matrix_product(both.T, both, SLOPE))
+            await parts[-1].ready()
+            await sums[-1].ready()
+        return _total(self.mpc, sums), _total(self.mpc, parts)
+
+    async def each(self, part: Callable[[SecureArray], SecureArray], start: int = 0,
+                   stop: int | None = None) -> SecureArray:
+        """part(block), one value per row, of the rows from `start` to `stop`; shape (rows,)."""
+        parts: list[SecureArray] = []
+        for rows in self.pieces(start, stop):
+            parts.append(part(self.block(rows)))
+            if len(parts) >= _WINDOW:
+                await parts[-_WINDOW].ready()
+        return parts[0] if len(parts) == 1 else self.mpc.concatenate(parts)
 
     async def pass_over(self, part, most: int = _LARGEST_BLOCK) -> SecureArray:
         """Σ part(block, rows) over consecutive blocks of at most `most` rows; shape (columns,).

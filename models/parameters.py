@@ -49,6 +49,11 @@ class CreditParameters:
     with standard errors, z, p-values and 95 % bounds. For ``examples`` of the initiator's held-out
     rows score and ``reasons`` reason codes open to it. The shares are kept as the model ``model``,
     with which at most ``scores_per_day`` applicants may be scored per day (of UTC).
+
+    ``memory`` is how many bytes each party may hold of the encoded features at a time: the matrix
+    lies in a file if it is larger, and is read in blocks (`models.credit_encode`). With None it
+    stays in memory, whatever its size. Being in the manifest it is the same at all parties, and so
+    are their blocks.
     """
 
     binning: str = "quantile"
@@ -87,6 +92,7 @@ class CreditParameters:
     reasons: int = 4
     model: str = "scorecard"
     scores_per_day: int = 1000
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_bins is None:
@@ -243,6 +249,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "examples": (0, 100),
     "reasons": (1, 20),
     "scores_per_day": (0, 1_000_000),
+    "memory": (1 << 20, 1 << 44),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from models.logistic_design import Design
 from models.selection_rules import REASONS, SelectionRules, chi_limit
 from protocols.correlation import FRAC, correlation, drop_collinear, drop_correlated
 from protocols.stepwise import stepwise
@@ -88,19 +89,20 @@ class Selection:
         return rows
 
 
-async def select_features(mpc, columns, label, counts, *, names, missing: int, weight=None,
+async def select_features(mpc, design: Design, label, counts, *, names, missing: int,
                           rules: SelectionRules | None = None, terms=None) -> Selection:
     """Apply the rules to shared features; nothing is revealed.
 
-    `columns` (n, d) WOE-encoded and `label` (n,) 1 for bad, both zero in rows whose shared bit
-    `weight` (n,) is 0; `counts` (d, bins, 2) [bad, good] with the missing values in bin `missing`;
-    `terms` what `woe_terms` makes of the counts, if that is known.
-    Up to 2^20 rows. Rounds and bytes are those of the parts: `woe_cost`, `correlation_cost`,
+    `design` of [X, m] holds the d WOE-encoded columns, which are zero as `label` (n,) (1 for bad)
+    is in rows whose shared bit m is 0; `counts` (d, bins, 2) [bad, good] with the missing values in
+    bin `missing`; `terms` what `woe_terms` makes of the counts, if that is known.
+    Up to 2^20 rows, which are read once. Rounds and bytes are those of the parts: `woe_cost`,
+    `correlation_cost` (its d^2 products for the Gram matrix once per block of the design),
     `drop_correlated_cost`, `drop_collinear_cost` and `stepwise_cost`, and some 60 rounds for the
     rules on counts. They follow from the shapes and the rules alone.
     """
     rules = rules or SelectionRules()
-    d = columns.shape[1]
+    d = design.columns - 1
     totals = counts.sum(1)
     woe, terms = terms or woe_terms(mpc, counts, totals)
     iv, empty = terms.sum(1), counts[:, missing].sum(1)
@@ -122,10 +124,9 @@ async def select_features(mpc, columns, label, counts, *, names, missing: int, w
         stay('p_value', alive * significant)
     needs_matrix = (rules.correlation_max, rules.vif_max, rules.stepwise)
     if any(rule is not None for rule in needs_matrix) and d > 0:
-        n = len(label)
-        total = mpc.array(np.array(n)) if weight is None else weight.sum()
-        both = mpc.concatenate([columns, label.reshape(n, 1)], axis=1)
-        matrix = correlation(mpc, both, total)
+        sums, gram = await design.with_label(label)
+        total = sums[-1]
+        matrix = correlation(mpc, sums[:-1], gram, total)
         await matrix.ready()
         features = matrix[:d, :d]
         if rules.correlation_max is not None:

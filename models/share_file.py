@@ -47,13 +47,17 @@ class ShareFile:
         """Give the space back."""
         self._file.close()
 
-    def write(self, first: int, share: Shares) -> None:
-        """The columns from `first` on, (rows, k, 2); every column must be written once."""
-        width = share.shape[1]
+    def write(self, first: int, share: Shares, row: int = 0) -> None:
+        """The columns from `first` on of the rows from `row` on, (count, k, 2).
+
+        Every element must be written once, and the same groups of columns in all rows.
+        """
+        width, end = share.shape[1], row + len(share)
         self._groups[first] = width
-        for start in range(0, self.rows, self.block_rows):
-            part = np.ascontiguousarray(share[start:start + self.block_rows])
-            view, at = part.data.cast('B'), self._place(start, first, width, start)
+        for block in range(row - row % self.block_rows, end, self.block_rows):
+            start = max(row, block)
+            part = np.ascontiguousarray(share[start - row:min(end, block + self.block_rows) - row])
+            view, at = part.data.cast('B'), self._place(block, first, width, start)
             while view:
                 done = os.pwrite(self._file.fileno(), view, at)
                 view, at = view[done:], at + done

@@ -71,12 +71,12 @@ async def _score(mpc, joined, parameters, names, useful, checkpoint):
     """Log-odds of the rows held out, by a model on the features of party 0 and the named ones."""
     owners = {0, *(joined.parties.index(name) for name in names)}
     places = [k for k, owner in enumerate(joined.owners) if owner in owners]
-    columns = joined.columns.take([*places, len(joined.features)], axis=1)
+    design = await joined.design.take([*places, len(joined.features)])
     model = LogisticRegression(C=1 / parameters.l2, solver='accelerated',
                                max_iter=parameters.iterations, monitor='none')
-    await model.fit(mpc, columns[:joined.train], joined.classes[:joined.train, 0],
+    await model.fit(mpc, design.first(joined.train), joined.classes[:joined.train, 0],
                     selected=useful.take(places), checkpoint=checkpoint)
-    return model.decision_function(mpc, columns[joined.train:])
+    return await model.scores(mpc, design, joined.train)
 
 
 async def evaluate_together(mpc, scores, classes, points: int) -> dict[str, Any]:

@@ -28,11 +28,12 @@ class UpliftParameters:
     iterations: int = 24
     points: int = 50
 
-    # What `models.credit_encode` asks besides: every bin counts, no table opens, and no single row
-    # is shown.
+    # What `models.credit_encode` asks besides: every bin counts, no table opens, no single row is
+    # shown, and the matrix lies in memory.
     min_bin_rows = 0
     bin_tables: ClassVar[dict[str, tuple[str, ...]]] = {}
     examples = 0
+    memory = None
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,6 +1,7 @@
 """Correlation of shared columns, and what is dropped because of it, on shares.
 
-The correlation matrix of n rows is one matrix product, whose traffic does not depend on n. Which
+The correlation matrix of n rows follows from their Gram matrix, whose traffic does not depend on n
+(with many rows it is summed up from some blocks of them). Which
 features are dropped stays secret: the greedy filter walks down the shared ranking and the
 elimination by variance inflation (VIF) makes a public number of steps, so that the traffic is the
 same for any data.
@@ -26,18 +27,19 @@ RIDGE = 2.0**-13
 """Added to the diagonal before VIF: no factor exceeds 2^13, and one of 10 is 10 within 0.5 %."""
 
 
-def correlation(mpc, columns, rows):
-    """Correlation matrix (d, d) of shared columns (n, d) over the rows that count.
+def correlation(mpc, sums, gram, rows):
+    """Correlation matrix (d, d) of columns over the rows that count, from their shared `sums` (d,)
+    and the sums of their products `gram` (d, d), with 24 fractional bits.
 
-    Rows that do not count must be zero throughout; `rows` is their shared number, from 1 on.
-    Columns that are constant (variance below 1e-5) correlate with nothing. 70 rounds, 5 d^2
-    products (`correlation_cost`). Absolute error 1e-5 for variances above 0.01, values below 16.
+    Rows that do not count must have been zero throughout; `rows` is the shared number of those that
+    do, from 1 on. Columns that are constant (variance below 1e-5) correlate with nothing. 69 rounds
+    and 4 d^2 products; with the product that makes the Gram matrix `correlation_cost`. Absolute
+    error 1e-5 for variances above 0.01, values below 16.
     """
-    d = columns.shape[1]
+    d = len(sums)
     # Of one place each: a mean square keeps all its digits when the sum is scaled by 1 / total.
     inverse = mpc.reciprocal(rows, _COUNT)
-    mean = mpc.multiply(columns.sum(0), inverse, FRAC)
-    gram = mpc.matrix_product(columns.T, columns, min(columns.frac, FRAC))
+    mean = mpc.multiply(sums, inverse, FRAC)
     square = mpc.multiply(gram, inverse, FRAC)
     covariance = square - mpc.multiply(mean.reshape(d, 1), mean.reshape(1, d), FRAC)
     variance = _diagonal(covariance)

@@ -182,7 +182,7 @@ def test_encoded_blocks_are_gone_once_they_are_in_the_matrix(monkeypatch):
             CreditParameters(max_bins=2, test_share=0.5))
         await joined.match()
         await joined.encode()
-        return joined.columns.shape
+        return joined.design.rows, joined.design.columns
     assert run_cluster(program, 4)[0] == (202, 25)
     assert len(made) == 24 and most[0] <= 6
 

@@ -308,6 +308,9 @@ def test_parameters_of_bins_are_checked():
         ({"special_values": "9"}, "expected a list of numbers"),
         ({"min_share": 0}, "min_share is 0"),
         ({"scores_per_day": -1}, "scores_per_day is -1"),
+        ({"memory": 4096}, "memory is 4096, expected a whole number from 1048576"),
+        ({"memory": 1e9}, "memory is 1000000000.0, expected a whole number"),
+        ({"memory": "1 GB"}, "memory is '1 GB', expected a whole number"),
     ]:
         with pytest.raises(ValueError, match=says):
             CreditParameters.from_json(document)

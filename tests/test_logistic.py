@@ -242,6 +242,12 @@ def test_a_matrix_in_a_file_trains_alike_and_leaves_nothing(tmp_path):
             await design.put(j, secret(mpc, x[:, j:j + 1], j, frac=24))
         await design.put(2, mpc.array(np.ones((600, 1)), 24))
         assert not design.shares.size and len(design.pieces()) == 3
+        some = await (await design.take([2, 0])).each(lambda block: block[:, 1], 100, 580)
+        np.testing.assert_allclose(await mpc.output(some), x[100:580, 0], atol=1e-6)
+        sums, gram = await design.first(500).with_label(secret(mpc, y[:500] * 1.0, frac=24))
+        both = np.column_stack([x, y])[:500]
+        np.testing.assert_allclose(await mpc.output(sums), [*both.sum(0), 500], atol=1e-3)
+        np.testing.assert_allclose(await mpc.output(gram), both.T @ both, atol=1e-3)
         # Nothing is left of it even if the process is killed here.
         assert list(tmp_path.iterdir()) == []
         model = LogisticRegression(solver="sampled", max_iter=3, sample_rows=250)
@@ -294,7 +300,7 @@ def test_passes_hold_a_few_blocks_and_never_the_matrix(tmp_path):
         design = Design(mpc, n, d, memory=memory, folder=tmp_path)
         for j in range(0, d, 4):
             await design.put(j, mpc.array(np.full((n, 4), 0.5), 24))
-        raw = mpc.array(np.zeros(d), 30)
+        raw, label = mpc.array(np.zeros(d), 30), mpc.array(np.zeros(n, np.int64))
         for measured in (False, True):  # kernels are loaded at their first use
             if measured:
                 tracemalloc.start()
@@ -303,6 +309,13 @@ def test_passes_hold_a_few_blocks_and_never_the_matrix(tmp_path):
                 block.T, mpc.matrix_product(block, raw, 20), 24))
             curvature = await design.curvature(raw, lambda odds, rows, f: odds.with_frac(f))
             await curvature.ready()
+            for sums in await design.with_label(label):
+                await sums.ready()
+            some = await design.take(range(8))
+            await (await some.each(lambda block: block.sum(1), 100)).ready()
+            for part in (some, design.sample(n // 2, 1)[0]):
+                assert not part.shares.size
+                part.close()
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         design.close()

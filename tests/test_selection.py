@@ -10,6 +10,7 @@ from engine_kit import secret
 from sklearn.linear_model import LogisticRegression
 
 from engine.cluster import run_cluster
+from models.logistic_design import Design
 from models.plain import selection as plain
 from models.plain.selection import FeatureSelector
 from models.plain.woe import woe_iv
@@ -47,8 +48,9 @@ SHORT = SelectionRules(vif_max=1.5, vif_steps=1, stepwise="forward", stepwise_st
 def selected(rules, columns, label, counts, names, weight=None, **options):
     async def program(mpc):
         x, y, c = secret(mpc, columns, 1, 24), secret(mpc, label), secret(mpc, counts)
-        w = None if weight is None else secret(mpc, weight)
-        found = await select_features(mpc, x, y, c, names=names, missing=5, weight=w, rules=rules)
+        w = secret(mpc, np.ones(len(label), int) if weight is None else weight)
+        design = await Design.of(mpc.concatenate([x, w.reshape(-1, 1)], axis=1))
+        found = await select_features(mpc, design, y, c, names=names, missing=5, rules=rules)
         return await found.open(mpc, [0], **options), await mpc.output(found.kept)
     results = run_cluster(program, 4)
     assert [r[0] is None for r in results] == [False, True, True, True]
@@ -135,7 +137,8 @@ def cost_of(program, d=9):
 
 def test_correlation_and_its_cost():
     found, cost, columns, _, _ = cost_of(
-        lambda mpc, x, matrix, alive, n, iv: correlation.correlation(mpc, x, n))
+        lambda mpc, x, matrix, alive, n, iv: correlation.correlation(
+            mpc, x.sum(0), mpc.matrix_product(x.T, x, 24), n))
     assert cost == correlation.correlation_cost(9, 4, 1)
     np.testing.assert_allclose(found[0], plain.correlation_matrix(columns), atol=1e-5)
 
