@@ -34,6 +34,8 @@ _BLOCK_ELEMENTS = 3 << 20
 _ELEMENT = 16
 _MATRICES = 3
 """The encoded matrix, and what two models are trained on of its columns."""
+_PASSES = 3
+"""A pass takes a third: with all the Hessian's blocks it may hold a quarter more than its bytes."""
 _BLOCK_COPIES = 12
 """Copies of a block of shared indicators that are there at a time, of two blocks under way."""
 
@@ -43,10 +45,10 @@ class CreditTable:
     `SecureJoin` that keep its rows those of a left join. With `checkpoints` a resumed job has the
     bins, and the order of rows, of the interrupted one.
 
-    Of the features at most `parameters.memory` bytes are held at a time, if that is a number: half
-    of it is for passes over the matrix, which lies in memory if it fits the other half three times,
-    else in a file without a name (`models.share_file`), in the folder of the checkpoints or, if
-    there are none, of temporary files. A resumed job makes it anew.
+    Of the features at most `parameters.memory` bytes are held at a time, if that is a number: a
+    third of it is for passes over the matrix, which lies in memory if it fits half of it three
+    times, else in a file without a name (`models.share_file`), in the folder of the checkpoints or,
+    if there are none, of temporary files. A resumed job makes it anew.
 
     After `match`: `classes` (n, 2) [bad, good] of rows that count, (0, 0) of others; the first
     `train` of the n slots are for training; `common_rows` [training, test] at the initiator.
@@ -90,7 +92,7 @@ class CreditTable:
             return
         rows, share = max(sum(self.slots), *self.rows), _ELEMENT * _BLOCK_COPIES
         of_feature = share * self._most_columns * rows
-        least = max(2 * smallest_memory(columns), of_feature)
+        least = max(_PASSES * smallest_memory(columns), of_feature)
         if memory < least:
             raise LocalProtocolError(
                 'too-little-memory', f'parameter memory is {memory} bytes, expected at least '
@@ -114,7 +116,7 @@ class CreditTable:
             if self.checkpoints is not None:
                 folder = self.checkpoints.folder
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Design(self.mpc, rows, columns, memory=memory // 2, folder=folder)
+        return Design(self.mpc, rows, columns, memory=memory // _PASSES, folder=folder)
 
     @property
     def initiates(self) -> bool:

@@ -187,16 +187,25 @@ class Design:
         return _total(self.mpc, parts)
 
     async def with_label(self, label: SecureArray) -> tuple[SecureArray, SecureArray]:
-        """(sums (columns + 1,) of [X, label, m], [X, label]ᵀ[X, label] with `SLOPE` bits)."""
-        sums, parts = [], []
+        """(sums (columns + 1,) of [X, label, m], [X, label]ᵀ[X, label] with `SLOPE` bits).
+
+        `label` (rows,) is 0 or 1, and 0 where m is.
+        """
+        mpc, d, bad = self.mpc, self.columns - 1, label.sum().reshape(1)
+        sums, grams, moments = [], [], []
         for rows in self.pieces():
             block = self.block(rows)
-            both = self.mpc.concatenate([block[:, :-1], label[rows].reshape(-1, 1)], axis=1)
-            sums.append(self.mpc.concatenate([both.sum(0), block[:, -1:].sum(0)]))
-            parts.append(self.mpc.matrix_product(both.T, both, SLOPE))
-            await parts[-1].ready()
+            # One after the other: each holds copies of the block.
+            sums.append(block.sum(0))
             await sums[-1].ready()
-        return _total(self.mpc, sums), _total(self.mpc, parts)
+            grams.append(mpc.matrix_product(block.T, block, SLOPE))
+            await grams[-1].ready()
+            moments.append(mpc.matrix_product(block.T, label[rows], SLOPE))
+            await moments[-1].ready()
+        columns, gram, moment = (_total(mpc, parts) for parts in (sums, grams, moments))
+        last = mpc.concatenate([moment[:d], bad]).reshape(1, d + 1)
+        upper = mpc.concatenate([gram[:d, :d], moment[:d].reshape(d, 1)], axis=1)
+        return mpc.concatenate([columns[:d], bad, columns[d:]]), mpc.concatenate([upper, last])
 
     async def each(self, part: Callable[[SecureArray], SecureArray], start: int = 0,
                    stop: int | None = None) -> SecureArray:

@@ -10,18 +10,18 @@ import pytest
 from test_credit_binning import brought
 
 from engine.cluster import run_cluster
-from engine.errors import LocalProtocolError
+from engine.errors import EngineError, LocalProtocolError
 from models import share_file
 from models.credit import credit_program
 from models.credit_encode import CreditTable
 from models.parameters import CreditParameters
-from models.store import Checkpoints
+from models.store import Checkpoint, Checkpoints
 from parties.world import generate_world
 from protocols.join_order import split_order, training_slots
 from protocols.split import training_mask
 from protocols.table import PartyTable
 
-SMALL, ROWS = 1 << 20, 500
+SMALL, ROWS, LIMIT = 5 << 18, 600, 2 << 20
 JOB = {"max_bins": 2, "iv_threshold": 0.01, "correlation_max": 0.6, "vif_steps": 1,
        "max_features": 3, "roc_points": 5, "bands": 5, "examples": 4, "reasons": 2,
        "inference": True}
@@ -32,12 +32,29 @@ def tables(rows, features=6):
                        t.label_name, t.label) for t in generate_world(rows, 4)]
 
 
-def job(folder, memory, order):
-    """Outputs of the initiator, whose rows come in that order; what a job leaves in its folders."""
+class Killed(Exception):
+    """What ends a job in the middle."""
+
+
+def job(folder, memory, order, kill=None):
+    """Outputs of the initiator, whose rows come in that order; what a job leaves in its folders.
+
+    Killed by party 2 after its step `kill` of the joint training.
+    """
     parties, parameters = tables(ROWS), CreditParameters(**JOB, memory=memory)
 
+    class Dying(Checkpoint):
+        async def save(self, step, state):
+            await super().save(step, state)
+            if step == kill and self.folder.parts[-2:] == ("2", "joint"):
+                raise Killed
+
+    class Kept(Checkpoints):
+        def of(self, training):
+            return Dying(self.folder / training, self.job)
+
     async def program(mpc):
-        kept = Checkpoints(folder / str(mpc.pid), "work")
+        kept = Kept(folder / str(mpc.pid), "work")
         if mpc.pid == 0:
             kept.keep_order(order)
         found = await credit_program(
@@ -48,7 +65,7 @@ def job(folder, memory, order):
     return run_cluster(program, 4)[0]["outputs"], [p for p in folder.glob("**/*") if p.is_file()]
 
 
-def test_a_matrix_in_files_gives_the_outputs_of_one_in_memory(tmp_path, monkeypatch):
+def test_a_job_resumed_with_files_gives_the_outputs_of_one_in_memory(tmp_path, monkeypatch):
     made, read = [], share_file.ShareFile.read
 
     class Watched(share_file.ShareFile):
@@ -57,7 +74,7 @@ def test_a_matrix_in_files_gives_the_outputs_of_one_in_memory(tmp_path, monkeypa
             made.append((rows, columns, block_rows, folder))
 
         def read(self, start, stop):
-            assert 16 * (stop - start) * self.columns <= SMALL // 2 // 4
+            assert 16 * (stop - start) * self.columns <= SMALL // 3 // 4
             return read(self, start, stop)
     monkeypatch.setattr("models.logistic_design.ShareFile", Watched)
     bank, parameters = tables(ROWS)[0], CreditParameters(**JOB)
@@ -66,11 +83,15 @@ def test_a_matrix_in_files_gives_the_outputs_of_one_in_memory(tmp_path, monkeypa
                                       parameters.split_seed), slots)
     inside, left = job(tmp_path / "memory", None, order)
     assert not made and not left
+    with pytest.raises((EngineError, Killed)):
+        job(tmp_path / "file", SMALL, order, kill=1)
+    assert len(made) == 2 * 4
+    # Encoded anew: the files ended with the job that made them.
     outside, left = job(tmp_path / "file", SMALL, order)
     assert not left
     folders = {tmp_path / "file" / str(pid) for pid in range(4)}
     # Of each party the matrix, and of it the columns of either model.
-    assert {one[3] for one in made} == folders and len(made) == 3 * 4
+    assert {one[3] for one in made} == folders and len(made) == (2 + 3) * 4
     assert {one[:2] for one in made} == {(sum(slots), columns) for columns in (25, 4, 7)}
     assert max(rows / block for rows, columns, block, _ in made if columns == 25) > 1
     same(outside, inside)
@@ -93,7 +114,7 @@ def same(found, expected):
         assert found == expected
 
 
-@pytest.mark.parametrize("memory", [2 * SMALL, None])
+@pytest.mark.parametrize("memory", [LIMIT, None])
 def test_encoding_holds_no_more_than_its_memory(memory, monkeypatch):
     """NumPy reports its buffers to tracemalloc; the parties run in one process."""
     parties = tables(1600)
@@ -125,7 +146,7 @@ def test_encoding_holds_no_more_than_its_memory(memory, monkeypatch):
     matrix = 2 * 1602 * 25
     rise = (seen[1] - seen[0]) / 4
     if memory is None:
-        assert sizes == [matrix] * 4 and rise > 2 * SMALL, "what the measure sees without a limit"
+        assert sizes == [matrix] * 4 and rise > LIMIT, "what the measure sees without a limit"
     else:
         assert sizes == [0] * 4 and rise < memory
 
@@ -141,7 +162,7 @@ def test_shapes_that_the_memory_is_not_for_are_refused_by_name():
                         CreditParameters(memory=SMALL))
         assert caught.value.code == "too-little-memory" and caught.value.remedy
         return str(caught.value)
-    assert f"memory is {SMALL} bytes, expected at least {2 * 256 * 2001 * 16 * 4} for 402 rows " \
+    assert f"memory is {SMALL} bytes, expected at least {3 * 256 * 2001 * 16 * 4} for 402 rows " \
         "of 2000 features" in refused(400, wide)
     assert "rows of 24 features" in refused(100_000, few)
     CreditTable(None, list(few), parties[0], few, dict.fromkeys(few, 100_000),
