@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
+from models.checkpoints import Checkpoints
 from models.credit_encode import CreditTable
 from models.credit_outputs import (
     LEVEL,
@@ -41,7 +42,6 @@ from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
 from models.selection import Selection, select_features
 from models.selection_rules import chi_limit
-from models.store import Checkpoints
 from protocols.steps import Progress, Steps
 from protocols.table import PartyTable
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
+from models.checkpoints import Checkpoints
 from models.logistic_design import Design, smallest_memory
 from models.merging import merged_boundaries
 from models.own_bins import bins_of, first_breaks
-from models.store import Checkpoints
 from protocols.binning import kept_breaks, one_hot
 from protocols.binning_counts import counts_of_words, packed_words, packing
 from protocols.binning_merge import open_boundaries

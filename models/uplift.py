@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from models.checkpoints import Checkpoints
 from models.credit_encode import CreditTable
 from models.evaluation import figures_of, ranked
 from models.logistic import LogisticRegression
-from models.store import Checkpoints
 from models.uplift_parameters import UpliftParameters
 from models.uplift_tables import subsets
 from protocols.steps import Progress, Steps
