@@ -56,7 +56,8 @@ def packed(shares: Mapping[str, Shares], about: Any = None) -> bytes:
     """The content of a file of shares by name, and of what they are about (JSON)."""
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(about or {}).encode(), np.uint8)
-    np.savez(buffer, about=text, **{f'share:{key}': share for key, share in shares.items()})
+    arrays: dict[str, Any] = {f'share:{key}': share for key, share in shares.items()}
+    np.savez(buffer, about=text, **arrays)
     return buffer.getvalue()
 
 
