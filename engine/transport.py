@@ -195,7 +195,7 @@ class TcpLink(asyncio.BufferedProtocol):
         """The peer has closed, or the network has."""
         where = ' in the middle of a frame' if self._channel.reader.halfway else ''
         self._fail(PeerLost('peer-lost', f'the connection was closed by the peer{where}'
-                            if exc is None else f'connection error: {exc}',
+                            if exc is None else f'connection error{where}: {exc}',
                             remedy="see the peer's own error; restart the job when it is back"))
 
     def fail(self, error: EngineError):

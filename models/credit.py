@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
+from models.checkpoints import Checkpoints, settled
 from models.credit_encode import CreditTable
 from models.credit_outputs import (
     LEVEL,
@@ -41,7 +42,6 @@ from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
 from models.selection import Selection, select_features
 from models.selection_rules import chi_limit
-from models.store import Checkpoints
 from protocols.steps import Progress, Steps
 from protocols.table import PartyTable
 
@@ -130,9 +130,8 @@ class _Job:
 
     async def select(self) -> tuple[Selection, _Card]:
         """Apply the rules; opens to everybody which features stay."""
-        settled = self._decided() if self.checkpoints is None else \
-            self.checkpoints.settled(self.mpc, 'selection', self._decided)
-        found = Selection.of_arrays(self.joined.features, await settled)
+        found = Selection.of_arrays(self.joined.features, await settled(
+            self.checkpoints, self.mpc, 'selection', self._decided))
         kept = np.asarray(await self.mpc.output(found.kept)).astype(np.int64)
         if not kept.any():
             raise LocalProtocolError(

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from engine.errors import LocalProtocolError
+from models.checkpoints import Checkpoints, settled
 from models.logistic_design import Design, smallest_memory
 from models.merging import merged_boundaries
 from models.own_bins import bins_of, first_breaks
-from models.store import Checkpoints
 from protocols.binning import kept_breaks, one_hot
 from protocols.binning_counts import counts_of_words, packed_words, packing
 from protocols.binning_merge import open_boundaries
@@ -254,9 +254,8 @@ class CreditTable:
     async def _merge(self):
         """Merge the pre-bins of all features by the label, and keep the edges of the own ones."""
         mpc = self.mpc
-        settled = self._boundaries() if self.checkpoints is None else \
-            self.checkpoints.settled(mpc, 'bins', self._boundaries)
-        boundaries = (await settled)['boundaries']
+        found = await settled(self.checkpoints, mpc, 'bins', self._boundaries)
+        boundaries = found['boundaries']
         for party, name in enumerate(self.parties):
             places = np.flatnonzero(np.array(self.owners) == party)
             if not len(places):

@@ -70,7 +70,7 @@ class LogisticRegression:
         throughout, their label too. `selected` (d,) are shared bits, all columns if None.
         `sample_weight` (n,): shared numbers from 0 to 64, about 1 on average. `start`: standardised
         weights to start from (`state_` of an earlier fit). `checkpoint`: a
-        `models.store.Checkpoint` that keeps every step, and from which training goes on.
+        `models.checkpoints.Checkpoint` that keeps every step, and from which training goes on.
 
         Raises ValueError for parameters or shapes that do not fit, LocalProtocolError `one-class`
         when a class has no rows.

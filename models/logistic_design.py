@@ -139,6 +139,7 @@ class Design:
         """A design of some columns alone, in the order of their `places`: a copy, made block by
         block, in memory or in a file as this one is."""
         design = self._beside(self.rows, len(places))
+
         def copied(rows):
             design._set(rows.start, 0, self._rows(rows)[:, places])
         for rows in self.pieces():

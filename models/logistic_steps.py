@@ -2,7 +2,7 @@
 
 A plan is a public list of actions; each takes the solver's secrets (a dict of secure arrays) and
 returns them changed. Nothing in a plan depends on data, so the traffic does not, and a checkpoint
-is the dict and a number (`models.store`).
+is the dict and a number (`models.checkpoints`).
 
 `newton`     a Hessian over all rows per step, factorised by Cholesky; few steps, many rounds.
 `sampled`    the Hessian of a random sample of rows, at the sample's own optimum, is the model for

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from models.checkpoints import Checkpoints, settled
 from models.credit_encode import CreditTable
 from models.evaluation import figures_of, ranked
 from models.logistic import LogisticRegression
-from models.store import Checkpoints
 from models.uplift_parameters import UpliftParameters
 from models.uplift_tables import subsets
 from protocols.steps import Progress, Steps
@@ -52,9 +52,7 @@ async def uplift_program(mpc, *, parties: list[str], table: PartyTable,
     with steps.step('train_subsets'):
         async def decide():
             return {'useful': 1 - (joined.terms.sum(1) < parameters.iv_threshold)}
-        settled = decide() if checkpoints is None else \
-            checkpoints.settled(mpc, 'selection', decide)
-        useful = (await settled)['useful']
+        useful = (await settled(checkpoints, mpc, 'selection', decide))['useful']
         scores = []
         for k, names in enumerate(subsets(parties[1:])):
             checkpoint = checkpoints and checkpoints.of(f'subset-{k}')

@@ -68,7 +68,7 @@ class ReservedPort:
         )
 
     def lend(self) -> None:
-        """Let the process that will listen on it bind the port too, and nobody else.
+        """Let the process that will listen on it bind the port too.
 
         On Linux a listener may bind beside a holder that does not listen if both allow reuse, as
         asyncio's servers do; this class binds without, so it never picks a port that is lent. Where

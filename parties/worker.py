@@ -177,7 +177,7 @@ def _closing(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
 
 def _checkpoints(folder: Path, manifest: Manifest) -> Any:
     """Where the trainings keep their steps: in the folder of the job that was interrupted first."""
-    from models.store import Checkpoints
+    from models.checkpoints import Checkpoints
 
     first = manifest.continues.job_id if manifest.continues else manifest.job_id
     return Checkpoints(folder.parent / first / CHECKPOINTS, manifest.work_sha256())

@@ -7,6 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from killed_kit import Killed, kept
 from test_credit_binning import brought
 
 from engine.cluster import run_cluster
@@ -15,7 +16,6 @@ from models import share_file
 from models.credit import credit_program
 from models.credit_encode import CreditTable
 from models.parameters import CreditParameters
-from models.store import Checkpoint, Checkpoints
 from parties.world import generate_world
 from protocols.join_order import split_order, training_slots
 from protocols.split import training_mask
@@ -32,10 +32,6 @@ def tables(rows, features=6):
                        t.label_name, t.label) for t in generate_world(rows, 4)]
 
 
-class Killed(Exception):
-    """What ends a job in the middle."""
-
-
 def job(folder, memory, order, kill=None):
     """Outputs of the initiator, whose rows come in that order; what a job leaves in its folders.
 
@@ -43,24 +39,14 @@ def job(folder, memory, order, kill=None):
     """
     parties, parameters = tables(ROWS), CreditParameters(**JOB, memory=memory)
 
-    class Dying(Checkpoint):
-        async def save(self, step, state):
-            await super().save(step, state)
-            if step == kill and self.folder.parts[-2:] == ("2", "joint"):
-                raise Killed
-
-    class Kept(Checkpoints):
-        def of(self, training):
-            return Dying(self.folder / training, self.job)
-
     async def program(mpc):
-        kept = Kept(folder / str(mpc.pid), "work")
+        checkpoints = kept(folder, mpc.pid, kill)
         if mpc.pid == 0:
-            kept.keep_order(order)
+            checkpoints.keep_order(order)
         found = await credit_program(
             mpc, parties=[t.name for t in parties], table=parties[mpc.pid], parameters=parameters,
-            progress=lambda *_: None, checkpoints=kept, **brought(parties))
-        kept.clear()
+            progress=lambda *_: None, checkpoints=checkpoints, **brought(parties))
+        checkpoints.clear()
         return found
     return run_cluster(program, 4)[0]["outputs"], [p for p in folder.glob("**/*") if p.is_file()]
 

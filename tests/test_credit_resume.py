@@ -9,40 +9,27 @@ import numpy as np
 import pytest
 from engine_kit import secret
 from fakes.consortium import NAMES
+from killed_kit import Killed, kept
 from test_credit_binning import JOB, ROWS, brought, tables
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
 from models import credit, credit_encode
+from models.checkpoints import Checkpoints
 from models.credit import credit_program
 from models.parameters import CreditParameters
 from models.plain.credit import plain_credit
-from models.store import Checkpoint, Checkpoints
 from protocols.join_order import training_slots
-
-
-class Killed(Exception):
-    """What ends a job in the middle."""
 
 
 def job(folder, kill=None):
     """Outputs of the initiator; killed by party 2 after its step `kill` of the joint training."""
     parties, parameters = tables(), CreditParameters(**{**JOB, "binning": "chimerge"})
 
-    class Dying(Checkpoint):
-        async def save(self, step, state):
-            await super().save(step, state)
-            if step == kill and self.folder.parts[-2:] == ("2", "joint"):
-                raise Killed
-
-    class Kept(Checkpoints):
-        def of(self, training):
-            return Dying(self.folder / training, self.job)
-
     async def program(mpc):
         return await credit_program(
             mpc, parties=list(NAMES), table=parties[mpc.pid], parameters=parameters,
-            progress=lambda *_: None, checkpoints=Kept(folder / str(mpc.pid), "work"),
+            progress=lambda *_: None, checkpoints=kept(folder, mpc.pid, kill),
             **brought(parties))
     return run_cluster(program, 4)[0]["outputs"], plain_credit(parties, parameters)
 
@@ -78,25 +65,25 @@ def test_an_order_of_other_rows_is_not_taken(tmp_path):
     parties = tables()
     parameters = CreditParameters(**JOB)
 
-    async def program(mpc, kept):
+    async def program(mpc, checkpoints):
         made = credit_encode.CreditTable(
-            mpc, list(NAMES), parties[mpc.pid], parameters=parameters, checkpoints=kept[mpc.pid],
-            **brought(parties))
+            mpc, list(NAMES), parties[mpc.pid], parameters=parameters,
+            checkpoints=checkpoints[mpc.pid], **brought(parties))
         await made.match()
         return made.example_ids
-    kept = [Checkpoints(tmp_path / str(pid), "work") for pid in range(4)]
+    each = [Checkpoints(tmp_path / str(pid), "work") for pid in range(4)]
 
-    first = run_cluster(lambda mpc: program(mpc, kept), 4)[0]
-    assert run_cluster(lambda mpc: program(mpc, kept), 4)[0] == first
-    order = kept[0].order()
+    first = run_cluster(lambda mpc: program(mpc, each), 4)[0]
+    assert run_cluster(lambda mpc: program(mpc, each), 4)[0] == first
+    order = each[0].order()
     for wrong in (order[::-1].copy(), order[1:], order.astype(float)):
-        kept[0].keep_order(wrong)
-        run_cluster(lambda mpc: program(mpc, kept), 4)
-        fresh = kept[0].order()
+        each[0].keep_order(wrong)
+        run_cluster(lambda mpc: program(mpc, each), 4)
+        fresh = each[0].order()
         assert sorted(fresh) == sorted(order) and fresh.tolist() != wrong.tolist()
         train = training_slots(ROWS, parameters.test_share)[0]
         assert set(fresh[:train]) - {-1} == set(order[:train]) - {-1}
-    for one in kept:
+    for one in each:
         one.clear()
     assert not [p for p in tmp_path.glob("**/*") if p.is_file()]
 
@@ -104,15 +91,15 @@ def test_an_order_of_other_rows_is_not_taken(tmp_path):
 def test_what_a_lost_decision_led_to_is_lost_with_it(tmp_path):
     """Two decisions and a training, of which one party then loses a file."""
     async def program(mpc, made):
-        kept = Checkpoints(tmp_path / str(mpc.pid), "work")
+        own = Checkpoints(tmp_path / str(mpc.pid), "work")
         found = []
         for name in ("bins", "selection"):
             async def decide(name=name):
                 made.append(name)
                 return {"bits": secret(mpc, np.array([1, 0, 1])), "more": secret(mpc, np.ones(()))}
-            found.append(await kept.settled(mpc, name, decide))
-        step, _ = await kept.of("joint").restore(mpc, {})
-        await kept.of("joint").save(step + 1, {"base": secret(mpc, np.array([1.5]), frac=20)})
+            found.append(await own.settled(mpc, name, decide))
+        step, _ = await own.of("joint").restore(mpc, {})
+        await own.of("joint").save(step + 1, {"base": secret(mpc, np.array([1.5]), frac=20)})
         opened = await mpc.output([f[key] for f in found for key in ("bits", "more")])
         return step, [np.asarray(v).tolist() for v in opened]
 

@@ -10,8 +10,9 @@ from engine_kit import secret
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError, LocalProtocolError
+from models.checkpoints import Checkpoint
 from models.logistic import LogisticRegression
-from models.store import Checkpoint, ModelStore
+from models.store import ModelStore
 
 VALUES = np.array([[0.5, -1.25], [3.0, 2.0**-20]])
 

@@ -79,3 +79,13 @@ def intake_cost(form: RowForm | CellForm | Claimed, institutions: int, geometry:
     ranges = [check_range_cost(n, 63, geometry), claimed,
               cost('open_negative', claims * institutions)]
     return sequence(m, *shown, *bits, *ranges)
+
+
+def claimed_cost(form: Claimed, institutions: int, m: int, t: int) -> Prediction:
+    """`intake` of a form that claims a range for each of its numbers."""
+    return intake_cost(form, institutions, Geometry(m, t), 2 * form.shape[0] * form.shape[1])
+
+
+def beside(*parts: Prediction) -> Prediction:
+    """What takes no time of its own: other steps that take longer do not wait for it."""
+    return Prediction(0, sum(part.total_bytes for part in parts))

@@ -14,7 +14,14 @@ from engine.costs import Prediction, sequence
 from engine.scan import scan_sizes
 from engine.shamir import Geometry
 from protocols.costs import divide
-from protocols.stats.costs import after_sort_cost, described_cost, intake_cost, move_cost
+from protocols.stats.costs import (
+    after_sort_cost,
+    beside,
+    claimed_cost,
+    described_cost,
+    intake_cost,
+    move_cost,
+)
 from protocols.stats.forms import CellForm
 from protocols.stats.fund_flow import FundFlowParameters
 from protocols.stats.green_finance import INDICATORS, GreenParameters, table_of
@@ -41,7 +48,7 @@ def green_finance_cost(p: GreenParameters, m: int, t: int, outside: bool = False
     sort on average."""
     k = len(p.institutions)
     sums, loans, carbon = p.forms
-    parts = [intake_cost(form, count, Geometry(m, t), 2 * form.shape[0] * form.shape[1])
+    parts = [claimed_cost(form, count, m, t)
              for form, count in ((sums, k), (loans, k), (carbon, 1))]
     # Loans get the intensities of their companies, and are added up by institution.
     rows, one = k * p.loans + p.companies, costs.product(k * p.loans + p.companies, m, t)
@@ -54,11 +61,10 @@ def green_finance_cost(p: GreenParameters, m: int, t: int, outside: bool = False
               *clipped, *clipped, costs.product(count, m, t), costs.truncate(k, m, t),
               costs.less_than(k * k, m, t), costs.less_than(k * (len(p.bands) - 1), m, t)]
     # Beside these: whether there was something to divide by, and each institution's own figures.
-    beside = costs.equal(count, m, t), costs.product(count + k, m, t)
-    parts += [Prediction(0, sum(c.total_bytes for c in beside))]
+    parts += [beside(costs.equal(count, m, t), costs.product(count + k, m, t))]
     spec = table_of(p, p.institutions)
     last = costs.product(k, m, t) if outside else costs.open_all(k, m, t, 1)
-    parts += [decided_cost(spec, p.rules, m, t, contributors=k), Prediction(0, last.total_bytes),
+    parts += [decided_cost(spec, p.rules, m, t, contributors=k), beside(last),
               opened_cost(spec, m, t, _figures(spec, False), outside)]
     return sequence(m, *parts)
 
@@ -68,8 +74,7 @@ def fund_tracing_cost(p: TracingParameters, m: int, t: int, outside: bool = Fals
     average."""
     count = len(p.banks)
     n, k, a = count * p.payments, count * p.loans, count * p.accounts
-    parts = [intake_cost(form, count, Geometry(m, t), 2 * form.shape[0] * form.shape[1])
-             for form in p.forms.values()]
+    parts = [claimed_cost(form, count, m, t) for form in p.forms.values()]
     if p.groups:
         parts += [intake_cost(p.group_form, 1, Geometry(m, t), 4 * p.companies),
                   sort_cost(a + k + p.companies, 2, m, t),
@@ -115,6 +120,13 @@ def compared_cost(n: int, columns: int, m: int, t: int) -> Prediction:
     return Prediction(levels * each.rounds, each.total_bytes)
 
 
+def group_sort_cost(n: int, groups: int, bits: int, columns: int, m: int, t: int) -> Prediction:
+    """The sort of `group_rows`: n rows, ends included, of so many columns beside the key; amounts
+    of so many bits, `groups` with the spare one."""
+    key = ((groups << bits) - 1).bit_length()
+    return sort_cost(n, 2 - (key + n.bit_length() <= 62), m, t, table=columns)
+
+
 def level_cost(compared: int, columns: int, m: int, t: int) -> Prediction:
     """One batch of comparisons of a sort."""
     first = [costs.less_than(compared, m, t)] if columns > 1 else []
@@ -133,18 +145,18 @@ def trace_cost(n: int, k: int, hops: int, rule: str, m: int, t: int) -> Predicti
     chain = [move_cost(6 * rows, m, t), less, four, *scan, four, less, one, less, one, four,
              move_cost(4 * rows, m, t)]
     # Beside the chain: marks at the first rows of accounts, and the test of the window.
-    beside = one.total_bytes + less.total_bytes
+    hidden = [one, less]
     if rule == 'tainted-first':
         # The balance is there before or after the last inflow is, whatever takes longer.
         levels = [(costs.less_than(size, m, t), costs.product(size, m, t)) for size in sizes]
-        beside += sum(low.total_bytes + 3 * kept.total_bytes for low, kept in levels)
+        hidden += [part for low, kept in levels for part in (low, kept, kept, kept)]
         longer = sum(low.rounds + 2 for low, _ in levels)
         chain += [Prediction(max(0, longer - 2 - sum(c.rounds for c in (less, *scan))), 0)]
     hop = sequence(m, *chain)
-    each = costs.equal(n, m, t).total_bytes + costs.product(2 * n, m, t).total_bytes
+    hidden += [costs.equal(n, m, t), costs.product(2 * n, m, t)]
     last = costs.equal(n, m, t).rounds + 1
     return Prediction(first.rounds + hops * hop.rounds + last,
-                      first.total_bytes + hops * (hop.total_bytes + beside + each))
+                      first.total_bytes + hops * (hop.total_bytes + beside(*hidden).total_bytes))
 
 
 def decided_cost(spec: TableSpec, rules: Rules, m: int, t: int, *,
@@ -155,15 +167,14 @@ def decided_cost(spec: TableSpec, rules: Rules, m: int, t: int, *,
     Without any amount rounds are at most these: boxes are chosen sooner.
     """
     cells, amounts = math.prod(spec.extended), len(spec.amounts)
-    parts, beside = [], 0
+    parts, hidden = [], []
     if contributors is None:
         one = _totals_cost(spec, rules.largest, m, t)
     else:
         one = tournament_cost(contributors, cells, rules.largest, m, t)
         if concentration:
-            beside = amounts * (costs.product(cells, m, t).total_bytes
-                                + tournament_cost(contributors, cells, 4, m, t).total_bytes)
-    parts.append(Prediction(one.rounds, amounts * one.total_bytes + beside))
+            hidden = [costs.product(cells, m, t), tournament_cost(contributors, cells, 4, m, t)]
+    parts.append(Prediction(one.rounds, amounts * beside(one, *hidden).total_bytes))
     parts += [_primary_cost(spec, rules, m, t)]
     if spec.extended != spec.shape:
         parts += [secondary_cost(spec, m, t)]
@@ -217,7 +228,7 @@ def secondary_cost(spec: TableSpec, m: int, t: int) -> Prediction:
     width, amounts = math.prod(plan.choices), len(spec.amounts)
     opposite = sum(int(corner.opposite.sum()) for corner in plan.corners)
     floor, below = costs.less_than(plan.cells, m, t), costs.less_than(opposite, m, t)
-    parts = [Prediction(0, amounts * (floor.total_bytes + below.total_bytes))]
+    parts = [beside(*[floor, below] * amounts)]
     for targets in turns(plan.cells):
         count = len(targets)
         parts += [*_argmin(width, count, m, t), costs.equal(count * width, m, t),

@@ -10,7 +10,6 @@ so a table with numbers of companies has no totals.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -280,10 +279,10 @@ def published(parameters: TableParameters, record: Record, public: dict[str, Any
              if places > n]
     if whole:
         ratios['share'] = derived.share_of(found, p.amount, whole[0])
-    periods = [d for d in spec.dimensions if d.name == 'period' and len(d.categories) > 1]
-    if periods:
+    periods = next((len(d.categories) for d in spec.dimensions if d.name == 'period'), 0)
+    if periods > 1:
         ratios['amount_change'] = derived.change(found, p.amount, 'period')
-        if 0 < p.periods_per_year < math.prod(len(d.categories) for d in periods):
+        if 0 < p.periods_per_year < periods:
             ratios['amount_year_change'] = derived.change(found, p.amount, 'period',
                                                           p.periods_per_year)
     found['derived'] = ratios

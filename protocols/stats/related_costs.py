@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from engine import costs
 from engine.costs import Prediction, sequence
-from engine.shamir import Geometry
 from protocols.components import iterations
-from protocols.stats.costs import after_sort_cost, intake_cost, move_cost
-from protocols.stats.job_costs import decided_cost, opened_cost, sort_cost
+from protocols.stats.costs import after_sort_cost, beside, claimed_cost, move_cost
+from protocols.stats.job_costs import (
+    decided_cost,
+    group_sort_cost,
+    opened_cost,
+    sort_cost,
+)
 from protocols.stats.related_loans import GROUP_BITS, RelatedParameters
 
 
@@ -23,18 +27,14 @@ def related_loans_cost(p: RelatedParameters, m: int, t: int, outside: bool = Fal
     With `stop_early` `taken` iterations, or, if it is not known, as many as there may be.
     """
     n, banks, loans = p.companies, len(p.banks), len(p.banks) * p.loans
-    geometry = Geometry(m, t)
-
-    def taken_in(form, count):
-        return intake_cost(form, count, geometry, 2 * form.shape[0] * form.shape[1])
-    parts = [taken_in(form, banks) for form in p.forms.values()]
-    parts += [taken_in(p.edge_form(holder), 1) for holder in p.edges]
+    parts = [claimed_cost(form, banks, m, t) for form in p.forms.values()]
+    parts += [claimed_cost(p.edge_form(holder), 1, m, t) for holder in p.edges]
     edges = banks * p.guarantees * bool(p.guarantees)
     for number, terms in enumerate(p.edges.values(), 1):
         edges += terms.rows
         both = [costs.less_than(terms.rows, m, t), costs.product(terms.rows, m, t)]
         # Only the last holder's edges are waited for, and where groups come first.
-        parts += both if number == len(p.edges) and not p.hops else [_beside(*both)]
+        parts += both if number == len(p.edges) and not p.hops else [beside(*both)]
     if not p.public and not p.hops:
         parts += [components_cost(n, max(1, edges) + n * follows, m, t, stop_early=p.stop_early,
                                   taken=taken)]
@@ -42,9 +42,9 @@ def related_loans_cost(p: RelatedParameters, m: int, t: int, outside: bool = Fal
               _exposure_cost(p, loans, m, t), _table_cost(p, m, t)]
     # What else leaves: bits of loans, what is kept, and what the receiver gets besides the table.
     kept = loans + n * (1 if p.public or p.hops else 2)
-    parts += [_beside(costs.product(kept + 2 * n * p.listed, m, t))]
+    parts += [beside(costs.product(kept + 2 * n * p.listed, m, t))]
     more = (p.top is not None) + 2 * n * p.listed
-    parts += [_beside(costs.product(more, m, t) if outside else costs.open_all(more, m, t, 1)),
+    parts += [beside(costs.product(more, m, t) if outside else costs.open_all(more, m, t, 1)),
               opened_cost(p.spec, m, t, 1 + len(p.spec.measures), outside)]
     return sequence(m, *parts)
 
@@ -59,13 +59,13 @@ def components_cost(nodes: int, edges: int, m: int, t: int, *, stop_early: bool 
     for number in range(1, count + 1):
         parts += [_hook_cost(nodes, edges, m, t)]
         if stop_early:
-            parts += [_beside(costs.less_than(1, m, t), costs.open_all(1, m, t))]
+            parts += [beside(costs.less_than(1, m, t), costs.open_all(1, m, t))]
             if number == taken:
                 break
         stars = _stars_cost(nodes, m, t)
         # Nothing waits for the stars after the last iteration.
         parts += [_index_cost(2 * nodes, nodes, m, t), *_moved(2 * nodes, 1, 1, m=m, t=t),
-                  _index_cost(2 * nodes, nodes, m, t), stars if number < many else _beside(stars)]
+                  _index_cost(2 * nodes, nodes, m, t), stars if number < many else beside(stars)]
     return sequence(m, *parts)
 
 
@@ -77,7 +77,7 @@ def _hook_cost(nodes, edges, m, t):
         m, *_moved(rows, 2, 2, m=m, t=t), costs.less_than(both, m, t),
         costs.product(2 * both, m, t), _pick_cost(rows, both, 2, m, t),
         # Two kinds of marks at the roots, side by side.
-        _pick_cost(2 * nodes, nodes, 1, m, t), _beside(_pick_cost(2 * nodes, nodes, 1, m, t)),
+        _pick_cost(2 * nodes, nodes, 1, m, t), beside(_pick_cost(2 * nodes, nodes, 1, m, t)),
         *_moved(rows, 1, 1, m=m, t=t), costs.product(both, m, t), *_moved(rows, 1, 1, m=m, t=t),
         *_moved(2 * nodes, 1, 1, m=m, t=t), alone, one, one, costs.product(2 * nodes, m, t))
 
@@ -102,12 +102,12 @@ def _exposure_cost(p, loans, m, t):
              *_moved(rows, 1, 1, m=m, t=t)]
     # With secret groups what companies owe is added up while their groups are sorted.
     parts = [_index_cost(rows, n, m, t)]
-    parts += sums if p.public else [_beside(*sums), _index_cost(2 * n, n, m, t),
+    parts += sums if p.public else [beside(*sums), _index_cost(2 * n, n, m, t),
                                     *_moved(2 * n, 1, 1, m=m, t=t)]
     if p.top is None:
         return sequence(m, *parts, *flags)
     # The largest groups are sorted out while banks' bits are found.
-    return sequence(m, *parts, _beside(*flags), _largest_cost(n, m, t))
+    return sequence(m, *parts, beside(*flags), _largest_cost(n, m, t))
 
 
 def _around_cost(p, loans, edges, m, t):
@@ -120,7 +120,7 @@ def _around_cost(p, loans, edges, m, t):
         near = [less] * (1 + p.hops)
     else:
         # What companies owe is added up while the ends of edges are sorted.
-        start += [_beside(*sums, less), _index_cost(ends, n, m, t)]
+        start += [beside(*sums, less), _index_cost(ends, n, m, t)]
         near = [*_moved(ends, 1, 1, 1, 1, m=m, t=t), less] * p.hops
     found = sequence(m, *near, *_moved(rows, 1, 1, m=m, t=t))
     if p.top is not None:
@@ -140,11 +140,9 @@ def _table_cost(p, m, t):
     n, spec = p.companies, p.spec
     less, one = costs.less_than(n, m, t), costs.product(n, m, t)
     ends = spec.cells + 1
-    bits = ((ends << GROUP_BITS) - 1).bit_length()
-    packed = bits + (n + ends).bit_length() <= 62
-    bands = [costs.less_than(n, m, t), _beside(*[less] * (len(p.bands) - 1))] if p.bands else []
+    bands = [costs.less_than(n, m, t), beside(*[less] * (len(p.bands) - 1))] if p.bands else []
     return sequence(
-        m, less, one, less, one, *bands, one, sort_cost(n + ends, 2 - packed, m, t, table=2),
+        m, less, one, less, one, *bands, one, group_sort_cost(n + ends, ends, GROUP_BITS, 2, m, t),
         after_sort_cost(n, ends, spec.cells, m, t, largest=p.rules.largest),
         decided_cost(spec, p.rules, m, t))
 
@@ -158,8 +156,3 @@ def _index_cost(rows, slots, m, t):
 def _moved(rows, *columns, m, t):
     """Moves one after the other, of tables of so many columns."""
     return [move_cost(rows * k, m, t) for k in columns]
-
-
-def _beside(*parts):
-    """What takes no time of its own."""
-    return Prediction(0, sum(part.total_bytes for part in parts))

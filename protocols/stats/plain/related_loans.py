@@ -64,11 +64,11 @@ class RelatedTwin:
         """The groups over the limit, or companies near one, as `published` lists them."""
         if self.parameters.hops:
             listed = [{'companies': [c], 'owed': self.owed[c]} for c in self.near()]
-            return sorted(listed, key=lambda g: -int(str(g['owed'])))
+            return sorted(listed, key=lambda g: -g['owed'])
         found = [{'companies': [c for c in range(self.parameters.companies) if self.group(c) == g],
                   'owed': owed} for g, owed in self.sums().items()
                  if owed > self.parameters.limit]
-        return sorted(found, key=lambda g: -int(str(g['owed'])))
+        return sorted(found, key=lambda g: -g['owed'])
 
     def top_over_limit(self) -> bool:
         """Whether the largest groups, or companies, together owe more than their limit."""
