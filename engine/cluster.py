@@ -23,7 +23,7 @@ from engine.transport import MemoryLink
 from engine.verified import agree_on_keys
 
 
-def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float = 30.0,
+def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float = 120.0,
                   session: bytes | None = None, verified: bool = False) -> list[Runtime]:
     """Connected runtimes of m parties in the running event loop."""
     g = Geometry(m, largest_threshold(m, verified) if t is None else t, verified)
@@ -46,7 +46,7 @@ def make_runtimes(m: int, t: int | None = None, tap=None, idle_deadline: float =
 
 
 def run_cluster(program, m: int = 4, t: int | None = None, *, tap=None,
-                idle_deadline: float = 30.0, deadline: float = 300.0, raw_errors=False,
+                idle_deadline: float = 120.0, deadline: float = 300.0, raw_errors=False,
                 checking=False, verified=False, check_inputs=None):
     """Run `async program(mpc)` at all parties; results in party order.
 

@@ -3,11 +3,17 @@
 A protocol waits thousands of times a second, and hardly ever in vain; a timer for each wait would
 cost more than the waiting. The one timer here stands at the earliest deadline of those waits that
 there were when it was set, and looks at all of them when it goes off.
+
+A timer that goes off late tells that this process stood still, computing or without a processor.
+What has arrived meanwhile has not been read, so waits that are over then get as long again.
 """
 
 import asyncio
 from collections.abc import Callable, Hashable
 from typing import Any
+
+_LATE = 0.1
+"""Seconds by which a timer of a loop that is not held up may go off late."""
 
 
 class Deadlines:
@@ -46,11 +52,13 @@ class Deadlines:
     def _look(self):
         self._timer = None
         now = self._loop.time()
+        late = now - self._due
         for key, (until, waiting, what) in list(self._waits.items()):
             if waiting.done():  # given up
-                del self._waits[key]
-            elif until <= now:
-                del self._waits[key]
+                self._waits.pop(key, None)
+            elif until <= now and late > _LATE:
+                self._waits[key] = now + late, waiting, what
+            elif until <= now and self._waits.pop(key, None):  # one that is late can end all
                 self._late(key, what)
         if self._waits:
             self._set(min(until for until, _, _ in self._waits.values()))

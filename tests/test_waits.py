@@ -1,0 +1,70 @@
+"""Many waits under one timer: which are told as late, also where this process stood still."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+from engine import event_loop
+from engine.deadlines import Deadlines
+
+
+def late_ones(seconds, body, last=False):
+    """The keys told as late, `body(deadlines, waits, told)` being run with three waits of so many
+    seconds; with `last` the first that is late ends all, as a failure does."""
+    keys = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        problems, told = [], loop.create_future()
+        loop.set_exception_handler(lambda _, problem: problems.append(problem))
+
+        def late(key, what):
+            keys.append(key)
+            assert what == f"wait {key}"
+            if last:
+                deadlines.close()
+            if not told.done():
+                loop.call_soon(told.set_result, None)
+        deadlines = Deadlines(loop, late)
+        waits = {key: loop.create_future() for key in "abc"}
+        for key, waiting in waits.items():
+            deadlines.begin(key, waiting, seconds, f"wait {key}")
+        async with asyncio.timeout(60):
+            await body(deadlines, waits, told)
+        deadlines.close()
+        assert not problems
+    event_loop.run(main())
+    return keys
+
+
+def test_only_waits_that_are_not_over_are_told():
+    async def body(deadlines, waits, told):
+        deadlines.end("b")
+        waits["c"].set_result(None)
+        await told
+    assert late_ones(0.01, body) == ["a"]
+
+
+def test_the_first_late_wait_may_end_all_others():
+    async def body(deadlines, waits, told):
+        await told
+    assert late_ones(0.01, body, last=True) == ["a"]
+
+
+def test_what_arrived_while_this_process_stood_still_is_read_first():
+    here, there = socket.socketpair()
+
+    async def body(deadlines, waits, told):
+        reader, writer = await asyncio.open_connection(sock=here)
+        there.send(b"abc")
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:  # in a kernel, or without a processor
+            pass
+        for byte in await reader.readexactly(3):
+            deadlines.end(chr(byte))
+        writer.close()
+        assert not told.done()
+    with there:
+        assert late_ones(0.1, body) == []
