@@ -7,7 +7,7 @@ from pydantic import Field
 
 from parties.manifest import PartyName, Strict
 from parties.programs import JOINT_TABLE
-from parties.stats.base import Delivery, Name, Names, Rows, Terms
+from parties.stats.base import Delivery, Name, Names, NoisyTerms, Rows
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
@@ -30,7 +30,7 @@ class AttributeTerms(Strict):
     companies: Rows
 
 
-class JointTableTerms(Terms):
+class JointTableTerms(NoisyTerms):
     """A table of any dimensions; see `protocols.stats.joint_table.TableParameters`.
 
     `file` names what is counted, and the institutions' files.
@@ -79,7 +79,8 @@ class JointTableTerms(Terms):
         return TableParameters(
             self.banks, tuple(map(made, self.dimensions)), self.amount, self.rows, attribute,
             self.by_institution, self.distinct, self.variance, self.percentiles,
-            self.periods_per_year, unit=self.unit, period=self.period_name, **self._common(),
+            self.periods_per_year, unit=self.unit, period=self.period_name, noise=self.perturbation,
+            **self._common(),
         )  # fmt: skip
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:
@@ -94,7 +95,7 @@ class JointTableTerms(Terms):
         more = [f"number and {self.amount} of the rows"]
         more += ["their companies"] * self.distinct + ["the sums of squares"] * self.variance
         more += [f"{len(self.percentiles)} percentiles"] * bool(self.percentiles)
-        what = f"learns a table of {self.file} by {by}: {', '.join(more)}, as far as the rules show"
+        what = f"learns a table of {self.file} by {by}: {', '.join(more)}, {self._shown()}"
         return {"table": ((self.receiver,), what)}
 
     def query(self) -> "Query":

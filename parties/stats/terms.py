@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from parties.manifest import Hex32, Manifest, PartyName, Strict
 from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, JOINT_TABLE, RELATED_LOANS
-from parties.stats.base import Amount, Name, Names, NoiseTerms, Rows, Terms
+from parties.stats.base import Amount, Name, Names, NoisyTerms, Rows, Terms
 from parties.stats.table_terms import JointTableTerms
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from protocols.stats.submission import Expected
 
 
-class FundFlowTerms(Terms):
+class FundFlowTerms(NoisyTerms):
     """Violation statistics; see `protocols.stats.fund_flow.FundFlowParameters`."""
 
     banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
@@ -30,7 +30,6 @@ class FundFlowTerms(Terms):
     weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     threshold: float = 1.0
     largest_cell: Rows = 1 << 20
-    noise: NoiseTerms | None = None
     unit: Name = "yuan"
     periods_per_year: Annotated[int, Field(ge=0, le=366)] = 0
 
@@ -43,13 +42,11 @@ class FundFlowTerms(Terms):
     def protocol(self) -> Any:
         """`FundFlowParameters`."""
         from protocols.stats.fund_flow import FundFlowParameters
-        from protocols.stats.perturb import Noise
 
-        noise = Noise(**self.noise.model_dump()) if self.noise else None
         return FundFlowParameters(
             self.banks, self.regions, self.periods, self.by_institution, weights=self.weights,
-            threshold=self.threshold, largest_cell=self.largest_cell, noise=noise, unit=self.unit,
-            periods_per_year=self.periods_per_year, **self._common(),
+            threshold=self.threshold, largest_cell=self.largest_cell, noise=self.perturbation,
+            unit=self.unit, periods_per_year=self.periods_per_year, **self._common(),
         )  # fmt: skip
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:
@@ -60,15 +57,15 @@ class FundFlowTerms(Terms):
         """The table."""
         by = "region, institution and period" if self.by_institution else "region and period"
         what = (
-            f"learns a table by {by}: loans, outstanding and flagged amounts, flagged loans, as "
-            f"far as the rules show them"
+            f"learns a table by {by}: loans, outstanding and flagged amounts, flagged loans, "
+            f"{self._shown()}"
         )
         return {"table": ((self.receiver,), what)}
 
     def query(self) -> "Query":
         """Region by period, or with institutions."""
         spec = self.protocol.joint(self.banks)
-        return self._query(FUND_FLOW, spec, noise=self.protocol.noise)
+        return self._query(FUND_FLOW, spec)
 
     @property
     def period(self) -> str:
