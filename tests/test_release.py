@@ -165,7 +165,8 @@ def test_the_record_is_a_spreadsheet_too():
         ("institutions", "", "'=Bank B"), ("refused", "'+Bank X", "'-1 rows"),
         ("rules", "version", "1"), ("rules", "dominance", "2 90"), ("rules", "zeros", "True"),
         ("manifest_hash", "", "ab" * 32), ("measurement", "", "cd" * 32), ("noise", "", ""),
-        ("approvals", "", "regulator"), ("facts", "top_over_limit", "False"), ("cells", "", str(found["cells"])),
+        ("approvals", "", "regulator"), ("facts", "top_over_limit", "False"),
+        ("cells", "", str(found["cells"])),
         *(("withheld", rule, str(count)) for rule, count in found["withheld"].items()),
     ]:
         assert line in said, line

@@ -1,5 +1,5 @@
-"""``release.html``, ``release.json``, ``release.csv`` and ``record.csv`` from a published table, and
-a CSV file per list that it comes with."""
+"""``release.html``, ``release.json``, ``release.csv`` and ``record.csv`` from a published table,
+and a CSV file per list that it comes with."""
 
 from __future__ import annotations
 

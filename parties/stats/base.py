@@ -136,6 +136,28 @@ class Terms(Parameters):
         )
 
 
+class BankTerms(Terms):
+    """Those of programs over banks, or others that are asked for their rows."""
+
+    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
+
+    @property
+    def institutions(self) -> tuple[str, ...]:
+        """The banks."""
+        return self.banks
+
+
+class PeriodTerms(Terms):
+    """Those about one period, which the question names."""
+
+    period_name: Annotated[Name, Field(alias="period")]
+
+    @property
+    def period(self) -> str:
+        """The period."""
+        return self.period_name
+
+
 class NoisyTerms(Terms):
     """Those of tables to whose figures noise may be added."""
 

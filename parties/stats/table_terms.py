@@ -7,7 +7,7 @@ from pydantic import Field
 
 from parties.manifest import PartyName, Strict
 from parties.programs import JOINT_TABLE
-from parties.stats.base import Delivery, Name, Names, NoisyTerms, Rows
+from parties.stats.base import BankTerms, Delivery, Name, Names, NoisyTerms, PeriodTerms, Rows
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
@@ -30,13 +30,12 @@ class AttributeTerms(Strict):
     companies: Rows
 
 
-class JointTableTerms(NoisyTerms):
+class JointTableTerms(NoisyTerms, BankTerms, PeriodTerms):
     """A table of any dimensions; see `protocols.stats.joint_table.TableParameters`.
 
     `file` names what is counted, and the institutions' files.
     """
 
-    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
     file: Delivery
     dimensions: Annotated[tuple[DimensionTerms, ...], Field(min_length=1, max_length=4)]
     amount: Name
@@ -48,12 +47,6 @@ class JointTableTerms(NoisyTerms):
     percentiles: Annotated[tuple[int, ...], Field(max_length=9)] = ()
     periods_per_year: Annotated[int, Field(ge=0, le=366)] = 0
     unit: Name = "yuan"
-    period_name: Annotated[Name, Field(alias="period")]
-
-    @property
-    def institutions(self) -> tuple[str, ...]:
-        """Those whose rows are counted."""
-        return self.banks
 
     @property
     def tag_holder(self) -> str | None:
@@ -105,8 +98,3 @@ class JointTableTerms(NoisyTerms):
         if any(d.name == "period" for d in spec.dimensions):
             population = {}
         return self._query(f"{JOINT_TABLE}:{self.file}", spec, population=population)
-
-    @property
-    def period(self) -> str:
-        """The period."""
-        return self.period_name
