@@ -121,7 +121,7 @@ def check_perturbed(spec: TableSpec, rules: Rules, perturbation: Noise | None,
         raise ValueError(f'{", ".join(exact)}: exact figures would undo rounding or noise; leave '
                          'them out')
     if perturbation and rules.rounding > 1:
-        most = max(perturbation.largest(m.sensitivity) for m in spec.measures)
+        most = max(perturbation.largest(n) for n in (1, *[m.sensitivity for m in spec.measures]))
         if spec.cells * most >= 1 << 52:
             raise ValueError('noise of 2^52 or more in the total cannot be rounded; leave out the '
                              'rounding, or use a larger unit or epsilon')
