@@ -247,7 +247,7 @@ def test_a_document_that_was_stored_makes_the_same_page():
 def test_noise_is_said():
     found = table()
     assert "protects a single record" not in render_html(found)
-    found["record"]["noise"] = {"epsilon": 0.5}
+    found["record"]["noise"] = {"kind": "laplace", "epsilon": 0.5, "rho": 0.25}
     page = render_html(found)
     assert "ε = 0.5" in page and "protects a single record" in page and "单条记录" in page
     found["record"]["noise"] = {"kind": "gaussian", "epsilon": 0.0, "rho": 0.25}
