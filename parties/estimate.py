@@ -210,10 +210,6 @@ def _related_loans(manifest: Manifest, lists: Any) -> _Work:
 def _joint_table(manifest: Manifest, lists: Any) -> _Work:
     from protocols.stats.table_costs import joint_table_cost
 
-    if manifest.parameters.get("percentiles"):
-        raise LocalError(
-            "no_estimate", "there is no formula for percentiles", "estimate it without them"
-        )
     parameters, cost = _statistics(manifest, joint_table_cost)
     rows = len(parameters.institutions) * parameters.rows
     rows += parameters.attribute.companies if parameters.attribute else 0

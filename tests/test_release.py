@@ -131,10 +131,33 @@ def test_files_are_written_and_an_unknown_language_is_refused(tmp_path):
         render_html(table(), "fr")
 
 
+def test_every_list_is_a_spreadsheet_that_the_record_names(tmp_path):
+    lists = [
+        {"name": "groups", "columns": ["companies", "owed"],
+         "rows": [["=A, 企业乙", 12345], ["C", -1]]},
+        {"name": "bands", "columns": ["institution", "band"], "rows": []},
+    ]  # fmt: skip
+    paths = write_release({**table(), "lists": lists}, tmp_path)
+    assert sorted(paths) == ["bands", "csv", "groups", "html", "json", "record"]
+    files = {"groups": "groups.csv", "bands": "bands.csv"}
+    written = json.loads((tmp_path / "release.json").read_text(encoding="utf-8"))
+    assert written["record"]["lists"] == files and written["lists"] == lists
+    assert (tmp_path / "groups.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+    def lines(name):
+        return list(csv.reader(io.StringIO((tmp_path / name).read_text(encoding="utf-8-sig"))))
+
+    assert lines("groups.csv") == [["companies", "owed"], ["'=A, 企业乙", "12345"], ["C", "-1"]]
+    assert lines("bands.csv") == [["institution", "band"]]
+    named = {of: value for field, of, value in lines("record.csv") if field == "lists"}
+    assert named == files
+
+
 def test_the_record_is_a_spreadsheet_too():
     record = {"institutions": ("Bank A", "=Bank B"), "refused": {"+Bank X": "-1 rows"}}
     found = table(**record)["record"]
-    lines = list(csv.reader(io.StringIO(render_record({"record": found}))))
+    facts = {"top_over_limit": False}
+    lines = list(csv.reader(io.StringIO(render_record({"record": found, "facts": facts}))))
     assert lines[0] == ["field", "of", "value"]
     said = {(field, of, value) for field, of, value in lines[1:]}
     for line in [
@@ -142,7 +165,8 @@ def test_the_record_is_a_spreadsheet_too():
         ("institutions", "", "'=Bank B"), ("refused", "'+Bank X", "'-1 rows"),
         ("rules", "version", "1"), ("rules", "dominance", "2 90"), ("rules", "zeros", "True"),
         ("manifest_hash", "", "ab" * 32), ("measurement", "", "cd" * 32), ("noise", "", ""),
-        ("approvals", "", "regulator"), ("cells", "", str(found["cells"])),
+        ("approvals", "", "regulator"), ("facts", "top_over_limit", "False"),
+        ("cells", "", str(found["cells"])),
         *(("withheld", rule, str(count)) for rule, count in found["withheld"].items()),
     ]:
         assert line in said, line
@@ -222,12 +246,19 @@ def test_a_document_that_was_stored_makes_the_same_page():
 
 def test_noise_is_said():
     found = table()
-    found["record"]["noise"] = {"epsilon": 0.5}
-    assert "ε = 0.5" in render_html(found)
+    assert "protects a single record" not in render_html(found)
+    found["record"]["noise"] = {"kind": "laplace", "epsilon": 0.5, "rho": 0.25}
+    page = render_html(found)
+    assert "ε = 0.5" in page and "protects a single record" in page and "单条记录" in page
     found["record"]["noise"] = {"kind": "gaussian", "epsilon": 0.0, "rho": 0.25}
     page = render_html(found)
     assert "ρ = 0.25" in page and "ε = " not in page
     assert "0.5" in text("noise", "zh", epsilon=0.5)
+    for cell in found["cells"]:
+        cell["values"] = {name: -value for name, value in cell["values"].items()}
+    bars_ = render_html(found).split('class="bar-value"')
+    assert len(bars_) > 3 and all(float(re.findall(r'x="([^"]*)"', before)[-1]) == 336
+                                  for before in bars_[:-1]), "no label is left of its bar"
 
 
 @needs_browser

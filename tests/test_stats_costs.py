@@ -178,7 +178,9 @@ def test_related_loans_cost_what_the_formula_says(changes, outside, sorts, monke
 
 @pytest.mark.parametrize("changes", [
     {}, {"variance": True, "by_institution": True}, {"distinct": True},
-    {"attribute": tables.INDUSTRY, "distinct": True, "variance": True},
+    {"attribute": tables.INDUSTRY, "distinct": True, "variance": True, "percentiles": (25, 50)},
+    {"percentiles": (25, 50, 75)}, {"noise": Noise("gaussian", rho=0.5)},
+    {"noise": Noise("laplace", epsilon=1.0), "distinct": True},
 ])
 @pytest.mark.parametrize("outside", [False, True])
 def test_joint_tables_cost_what_the_formula_says(changes, outside, sorts):
@@ -229,7 +231,8 @@ def test_tracing_costs_what_the_formula_says(changes, sorts):
 
 @pytest.mark.parametrize("program, formula", [
     ("fund-flow", fund_flow_cost), ("fund-tracing", fund_tracing_cost),
-    ("green-finance", green_finance_cost), ("related-loans", related_loans_cost)])
+    ("green-finance", green_finance_cost), ("related-loans", related_loans_cost),
+    ("joint-table", joint_table_cost)])
 @pytest.mark.parametrize("compute", [COMPUTE, ("regulator", *COMPUTE[1:])])
 def test_a_job_of_statistics_can_be_estimated(program, formula, compute):
     manifest = manifest_of(program, compute)
@@ -243,13 +246,12 @@ def test_a_job_of_statistics_can_be_estimated(program, formula, compute):
         estimate(manifest_of(program, COMPUTE, verified=True), {}, Network())
 
 
-def test_tables_are_estimated_without_percentiles():
-    found = estimate(manifest_of("joint-table", percentiles=[]), {}, Network())
-    cost = joint_table_cost(terms_of(manifest_of("joint-table", percentiles=[])).protocol, 4, 1,
-                            True)
-    assert (found["rounds"], found["bytes"]) == (cost.rounds, cost.total_bytes)
-    with pytest.raises(LocalError, match="no formula for percentiles"):
-        estimate(manifest_of("joint-table"), {}, Network())
+@pytest.mark.parametrize("program, changes", [
+    ("fund-flow", {}), ("joint-table", {"percentiles": []})])
+def test_noise_is_estimated(program, changes):
+    exact, noisy = (estimate(manifest_of(program, noise=noise, **changes), {}, Network())
+                    for noise in (None, {"kind": "laplace", "epsilon": 0.1}))
+    assert noisy["bytes"] > exact["bytes"] and noisy["rounds"] >= exact["rounds"]
 
 
 def test_a_period_that_follows_and_one_that_stops_early_are_estimated():

@@ -49,6 +49,8 @@ def test_two_periods_of_related_loans(tmp_path: Path, monkeypatch: Any) -> None:
         assert dict(found["lists"][0]["rows"]) == over and over
         document = json.loads(Path(found["files"]["json"]).read_text())
         assert document["record"]["manifest_hash"] == found["manifest_sha256"]
+        assert pd.read_csv(found["files"].pop("groups")).to_numpy().tolist() == \
+            found["lists"][0]["rows"]
         assert all(Path(path).stat().st_size > 100 for path in found["files"].values())
     for home in (folder / "parties").iterdir():
         kept = list(home.glob("jobs/*/shares.npz"))

@@ -15,6 +15,7 @@ from parties.policy import Holdings, decide
 from parties.programs import PROGRAMS
 from parties.stats.orders import read_config
 from parties.stats.stated import problem
+from parties.stats.terms import terms_of
 
 
 @pytest.mark.parametrize("program", ALL)
@@ -79,6 +80,31 @@ def test_neighbourhoods_need_the_edges_of_all_periods() -> None:
         assert raised.value.code == "config"
     public = {"public_edges": "cd" * 32, "edges": {}, "guarantees": 0}
     assert problem(manifest_of("related-loans", hops=2, follows="ab" * 32, **public)) is None
+
+
+@pytest.mark.parametrize(("noise", "says"), [
+    ({"kind": "laplace", "epsilon": 0.1}, "with random noise (epsilon 0.1 for each figure)."),
+    ({"kind": "gaussian", "rho": 0.01}, "with random noise (rho 0.01 for each figure)."),
+])
+def test_a_manifest_states_the_noise(noise: dict[str, Any], says: str) -> None:
+    for program, changes in (("fund-flow", {}), ("joint-table", {"percentiles": []})):
+        noisy = manifest_of(program, noise=noise, **changes)
+        assert problem(noisy) is None and noisy.outputs["table"].meaning.endswith(says)
+        entry = terms_of(noisy).query().noise
+        assert entry is not None and {**entry, **noise} == entry
+
+
+@pytest.mark.parametrize(("program", "changes", "says"), [
+    ("joint-table", {"percentiles": [50]}, "percentiles: exact"),
+    ("joint-table", {"percentiles": [], "variance": True, "amount_bits": 20}, "variance: exact"),
+    ("joint-table", {"percentiles": [], "noise": {"kind": "laplace"}}, "epsilon 0.0: expected"),
+    ("fund-flow", {"rules": {"rounding": 5}, "amount_bits": 40}, "cannot be rounded"),
+    *[(program, {}, "noise") for program in ("green-finance", "related-loans", "fund-tracing")],
+])  # fmt: skip
+def test_noise_that_cannot_be_had(program: str, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(LocalError, match=says) as raised:
+        manifest_of(program, **{"noise": {"kind": "laplace", "epsilon": 0.01}, **changes})
+    assert raised.value.code == "config"
 
 
 def changed(manifest: Manifest, **changes: Any) -> Manifest:

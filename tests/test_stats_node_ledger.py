@@ -40,20 +40,27 @@ def test_the_ledger_refuses_differencing_and_lets_the_same_table_pass(tmp_path: 
     assert Home(tmp_path, "c-two").admit(manifest_of(by_institution=True)) == {"ledger": False}
 
 
-@pytest.mark.parametrize("budget, tables", [({}, 2), ({"epsilon": 0.5}, 1), ({"epsilon": 0.3}, 0)])
+@pytest.mark.parametrize("program, budget, tables", [
+    ("fund-flow", {}, 2), ("fund-flow", {"epsilon": 0.5}, 1), ("fund-flow", {"epsilon": 0.3}, 0),
+    ("joint-table", {}, 3), ("joint-table", {"epsilon": 0.29}, 0),
+])  # fmt: skip
 def test_tables_with_noise_end_with_the_nodes_budget(
-    budget: dict[str, float], tables: int, tmp_path: Path
+    program: str, budget: dict[str, float], tables: int, tmp_path: Path
 ) -> None:
-    """Four figures of 0.1 each; the same table again has other noise, and costs as much."""
+    """Four figures of 0.1 each, or three with companies; the same table again has other noise, and
+    costs as much."""
     home, allowed = Home(tmp_path, "c-two", **budget), 0
+    again = {"fund-flow": "threshold", "joint-table": "periods_per_year"}[program]
+    more: dict[str, Any] = {"percentiles": []} if program == "joint-table" else {}
     while True:
-        asked = manifest_of(noise={"kind": "laplace", "epsilon": 0.1}, threshold=1.0 + allowed % 2)
+        asked = manifest_of(program, noise={"kind": "laplace", "epsilon": 0.1},
+                            **{again: 1 + allowed % 2}, **more)  # fmt: skip
         if not home.admit(asked)["ledger"]:
             break
         home.end(asked, committed=True)
         allowed += 1
     assert allowed == tables
-    exact = home.admit(manifest_of())["ledger"]
+    exact = home.admit(manifest_of(program, **more))["ledger"]
     assert exact is (tables == 0), "an exact table would undo the noise of others"
 
 

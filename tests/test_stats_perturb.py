@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 from stats_kit import secret
 
 from engine.cluster import run_cluster
-from protocols.stats.perturb import Noise, gaussian, laplace, noise, quotient, rounded
+from protocols.stats.perturb import Noise, gaussian, laplace, perturbed, quotient, rounded
 
 N = 3000
 
@@ -52,11 +52,20 @@ def test_discrete_gaussian(sigma):
 
 
 def test_noise_grows_with_the_sensitivity():
-    small = drawn(lambda mpc: noise(mpc, (400,), 1, Noise("laplace", epsilon=1.0)))
-    large = drawn(lambda mpc: noise(mpc, (400,), 1 << 30, Noise("laplace", epsilon=1.0)))
-    assert np.abs(small).max() < 60 and 2**29 < np.abs(large).mean() < 2**31
-    grid = drawn(lambda mpc: noise(mpc, (200,), 1 << 30, Noise("gaussian", rho=0.5)))
-    assert 0.7 < grid.std() / 2**30 < 1.4
+    laplace_, gaussian_ = Noise("laplace", epsilon=1.0), Noise("gaussian", rho=0.5)
+
+    def noisy(n, x, sensitivity, spec):
+        found = drawn(lambda mpc: perturbed(mpc, secret(mpc, [x] * n), sensitivity, spec)) - x
+        assert np.abs(found).max() < spec.largest(sensitivity) + sensitivity <= 71 * sensitivity
+        return found
+
+    assert np.abs(noisy(400, 7, 1, laplace_)).max() < 60
+    assert 2**29 < np.abs(noisy(150, 1 << 40, 1 << 30, laplace_)).mean() < 2**31
+    for x in (1 << 40, (1 << 40) + 12_345_678):
+        grid = noisy(200, x, 1 << 30, gaussian_)
+        assert 0.7 < grid.std() / 2**30 < 1.4
+        assert not ((grid + x) % (1 << 24)).any(), "the last digits would tell x from others"
+    assert set(np.diff(np.sort(noisy(200, 5, 1, gaussian_)))) == {0, 1}, "counts have no grid"
 
 
 def test_two_draws_differ():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from stats_kit import GEOMETRY, RECORD, codes_of
+from test_stats_perturb import fits
 
 from engine.cluster import run_cluster
 from protocols.stats.handed import pack, put_together
@@ -18,6 +19,7 @@ from protocols.stats.joint_table import (
     joint_table,
     published,
 )
+from protocols.stats.perturb import Noise
 from protocols.stats.plain.joint_table import joint_table_of
 from protocols.stats.rules import Rules
 from protocols.stats.spec import Dimension
@@ -28,6 +30,7 @@ REGION = Dimension("region", ("east", "west"))
 PERIOD = Dimension("period", ("2024", "2025"), total=False)
 INDUSTRY = Attribute("registry", Dimension("industry", ("farm", "mill", "shop")), 14)
 MIXED = Rules(minimum=2, dominance=(2, 95), p_ratio=5)
+LAPLACE = Noise("laplace", epsilon=1.0)
 
 
 def consortium(**changes):
@@ -142,6 +145,37 @@ def test_many_small_cases_at_once(changes):
     assert len(set(twin.code.ravel().tolist())) >= 3, "the cases should meet several rules"
 
 
+def test_noise_is_that_of_a_row_and_statuses_are_those_without():
+    """Every figure against the twin: numbers of rows and companies change by 1 with a row, sums by
+    255."""
+    cases = Dimension("case", tuple(f"c{k}" for k in range(300)), total=False)
+    p = consortium(dimensions=(cases,), rows=100, rules=Rules(2, False, (2, 100), 0),
+                   amount_bits=8, distinct=True, noise=LAPLACE)
+    rng = np.random.default_rng(6)
+    rows = {name: {"case": [f"c{k}" for k in rng.integers(0, 300, 100)],
+                   "amount": rng.integers(0, 256, 100).tolist(),
+                   "company": [f"C{k}" for k in rng.integers(0, 40, 100)]}
+            for name in p.institutions}
+    document, twin = run(p, rows)[1]["outputs"], joint_table_of(p, rows)[0]
+    spec = p.joint(p.institutions)
+    np.testing.assert_array_equal(codes_of(document, spec), twin.code)
+    assert document["record"]["noise"] == {"kind": "laplace", "epsilon": 1.0, "rho": 0.0,
+                                           "unit": "row", "figures": 3}
+    exact = {"rows": twin.rows, **twin.totals}
+    added = {name: np.array([cell["values"][name] - x for cell, x in
+                             zip(document["cells"], true.ravel(), strict=True) if cell["values"]])
+             for name, true in exact.items()}
+    counts = np.concatenate([added["rows"], added["companies"]])
+    assert 300 < len(counts) < 600 and (added["rows"] != added["companies"]).mean() > 0.4
+    assert fits(counts, lambda k: np.exp(-np.abs(k)))
+    assert not fits(counts, lambda k: np.exp(-np.abs(k) / 2))
+    assert not fits(counts, lambda k: np.exp(-2 * np.abs(k)))
+    assert 0.6 < np.abs(added["balance"]).mean() / 255 < 1.5
+    assert document["derived"]["mean"] == [
+        cell["values"]["balance"] / cell["values"]["rows"] if cell["values"].get("rows") else None
+        for cell in document["cells"]], "formed from what is shown"
+
+
 def test_a_receiver_outside_gets_the_same_without_who_is_missing():
     p = consortium(distinct=True)
     rows = rows_of(p, 7)
@@ -166,7 +200,11 @@ def test_bad_rows_are_refused_by_name(spoil):
 
 @pytest.mark.parametrize("changes, says", [
     ({"percentiles": (0,)}, "expected 1 to 99"), ({"amount_bits": 40, "rows": 1 << 20}, "2.56"),
-    ({"variance": True, "rules": Rules(rounding=5)}, "undo the rounding"),
+    ({"variance": True, "rules": Rules(rounding=5)}, "variance: exact figures would undo rounding"),
+    ({"variance": True, "noise": LAPLACE}, "variance: exact figures would undo"),
+    ({"percentiles": (50,), "noise": Noise("gaussian", rho=0.5)}, "percentiles: exact figures"),
+    ({"noise": Noise("laplace", epsilon=1e-3), "rules": Rules(rounding=5), "amount_bits": 36},
+     "cannot be rounded"),
     ({"variance": True, "amount_bits": 32}, "sums of squares"),
     ({"dimensions": (Dimension("x", tuple(map(str, range(1 << 12)))),) * 1, "rows": 1 << 14,
       "amount_bits": 36}, "more than one sort"),

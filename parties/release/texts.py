@@ -181,6 +181,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         "每个数值都在份额上加入了随机噪声，任何一方都不知道其值"
         "（零集中差分隐私，每个数值 ρ = {rho}）。",
     ),
+    "noise_unit": (
+        "The noise protects a single record; the more records of a company there are, the less is "
+        "the company protected. Which cells are withheld was decided without noise. A figure may "
+        "have become negative.",
+        "噪声保护的是单条记录；一家企业的记录越多，对该企业的保护越弱。"
+        "哪些单元格不公布，是按未加噪声的数值判定的。加噪声后的数值可能为负。",
+    ),
     "zeros": (
         "Zeros count as disclosive: an empty cell is withheld, too.",
         "零值视为可泄密：空单元格同样不公布。",

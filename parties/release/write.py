@@ -1,4 +1,5 @@
-"""``release.html``, ``release.json``, ``release.csv`` and ``record.csv`` from a published table."""
+"""``release.html``, ``release.json``, ``release.csv`` and ``record.csv`` from a published table,
+and a CSV file per list that it comes with."""
 
 from __future__ import annotations
 
@@ -20,18 +21,27 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_release(
     document: Mapping[str, Any], folder: str | Path, language: str = "en"
 ) -> dict[str, str]:
-    """Write the files into ``folder``; returns their paths by "html", "json", "csv", "record"."""
+    """Write the files into ``folder``; returns their paths by "html", "json", "csv", "record", and
+    by the names of lists.
+
+    The record says under `lists` which file holds which list.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    lists = {each["name"]: each for each in document.get("lists", [])}
+    if lists:
+        files = {name: f"{name}.csv" for name in lists}
+        document = {**document, "record": {**document["record"], "lists": files}}
     texts = {
-        "html": render_html(document, language),
-        "json": as_json(document),
-        "csv": render_csv(document),
-        "record": render_record(document),
+        "html": ("release.html", render_html(document, language)),
+        "json": ("release.json", as_json(document)),
+        "csv": ("release.csv", render_csv(document)),
+        "record": ("record.csv", render_record(document)),
+        **{name: (f"{name}.csv", render_list(each)) for name, each in lists.items()},
     }
     paths = {}
-    for kind, content in texts.items():
-        path = folder / ("record.csv" if kind == "record" else f"release.{kind}")
+    for kind, (name, content) in texts.items():
+        path = folder / name
         # The mark of UTF-8 makes spreadsheet programs read Chinese names in CSV files.
         table = path.suffix == ".csv"
         path.write_text(content, encoding="utf-8-sig" if table else "utf-8", newline="")
@@ -53,12 +63,12 @@ def render_csv(document: Mapping[str, Any]) -> str:
 
 
 def render_record(document: Mapping[str, Any]) -> str:
-    """The release record, one line per fact: what it is, of what (a rule, an institution), value.
-    """
+    """The release record, one line per fact: what it is, of what (a rule, an institution), value;
+    and the further bits of the release, as `facts`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["field", "of", "value"])
-    for name, value in document["record"].items():
+    for name, value in {**document["record"], "facts": document.get("facts", {})}.items():
         if isinstance(value, Mapping):
             parts = [(str(key), each) for key, each in value.items()]
         elif isinstance(value, (list, tuple)):
@@ -69,6 +79,16 @@ def render_record(document: Mapping[str, Any]) -> str:
             # A pair, such as the dominance rule's, stays one value.
             words = " ".join(map(str, each)) if isinstance(each, (list, tuple)) else str(each)
             writer.writerow([name, _text(of), _text("" if each is None else words)])
+    return out.getvalue()
+
+
+def render_list(each: Mapping[str, Any]) -> str:
+    """A list of a release, one line per entry, under the names of its columns."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(each["columns"])
+    for row in each["rows"]:
+        writer.writerow([_text(value) if isinstance(value, str) else value for value in row])
     return out.getvalue()
 
 

@@ -98,16 +98,16 @@ def bars(
         if (end - at) * scale > 45:
             parts.append(text_at(x + (end - at) * scale / 2, 22, name, "zone", "middle"))
     for index, item in enumerate(items):
-        y = top + row * index
+        # Figures with noise may be negative; such a bar is as short as one of nothing.
+        y, length = top + row * index, max(item.value * scale, 0)
         parts.append(
             f'<rect class="bar {item.css}" x="{left}" y="{y + 3}" height="{row - 7}" '
-            f'width="{max(item.value * scale, 1):.1f}" rx="2"/>'
+            f'width="{max(length, 1):.1f}" rx="2"/>'
         )
         words = item.name if len(item.name) <= 46 else item.name[:45] + "…"
         parts.append(text_at(left - 8, y + row - 7, (words, words), "bar-name", "end"))
         number = format(item.value, form)
-        x = left + item.value * scale + 6
-        parts.append(text_at(x, y + row - 7, (number, number), "bar-value"))
+        parts.append(text_at(left + length + 6, y + row - 7, (number, number), "bar-value"))
     return svg(width, height, title, parts, "wide")
 
 

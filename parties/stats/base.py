@@ -10,6 +10,7 @@ from parties.manifest import Parameters, PartyName, Strict
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
+    from protocols.stats.perturb import Noise
     from protocols.stats.submission import Expected
 
 MAX_SECONDS = 100
@@ -133,3 +134,49 @@ class Terms(Parameters):
         return query(
             source, self.delivery, self.institutions, spec, rules, terms=terms, **options
         )
+
+
+class BankTerms(Terms):
+    """Those of programs over banks, or others that are asked for their rows."""
+
+    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
+
+    @property
+    def institutions(self) -> tuple[str, ...]:
+        """The banks."""
+        return self.banks
+
+
+class PeriodTerms(Terms):
+    """Those about one period, which the question names."""
+
+    period_name: Annotated[Name, Field(alias="period")]
+
+    @property
+    def period(self) -> str:
+        """The period."""
+        return self.period_name
+
+
+class NoisyTerms(Terms):
+    """Those of tables to whose figures noise may be added."""
+
+    noise: NoiseTerms | None = None
+
+    @cached_property
+    def perturbation(self) -> "Noise | None":
+        """The noise as the MPC program takes it."""
+        from protocols.stats.perturb import Noise
+
+        return Noise(**self.noise.model_dump()) if self.noise else None
+
+    def _shown(self) -> str:
+        """The end of the sentence about the table."""
+        shown = "as far as the rules show them"
+        if self.noise is None:
+            return shown
+        name = "epsilon" if self.noise.kind == "laplace" else "rho"
+        return f"{shown}, with random noise ({name} {getattr(self.noise, name):g} for each figure)"
+
+    def _query(self, source: str, spec: Any, **options: Any) -> "Query":
+        return super()._query(source, spec, noise=self.perturbation, **options)

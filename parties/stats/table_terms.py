@@ -7,7 +7,7 @@ from pydantic import Field
 
 from parties.manifest import PartyName, Strict
 from parties.programs import JOINT_TABLE
-from parties.stats.base import Delivery, Name, Names, Rows, Terms
+from parties.stats.base import BankTerms, Delivery, Name, Names, NoisyTerms, PeriodTerms, Rows
 
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
@@ -30,13 +30,12 @@ class AttributeTerms(Strict):
     companies: Rows
 
 
-class JointTableTerms(Terms):
+class JointTableTerms(NoisyTerms, BankTerms, PeriodTerms):
     """A table of any dimensions; see `protocols.stats.joint_table.TableParameters`.
 
     `file` names what is counted, and the institutions' files.
     """
 
-    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
     file: Delivery
     dimensions: Annotated[tuple[DimensionTerms, ...], Field(min_length=1, max_length=4)]
     amount: Name
@@ -48,12 +47,6 @@ class JointTableTerms(Terms):
     percentiles: Annotated[tuple[int, ...], Field(max_length=9)] = ()
     periods_per_year: Annotated[int, Field(ge=0, le=366)] = 0
     unit: Name = "yuan"
-    period_name: Annotated[Name, Field(alias="period")]
-
-    @property
-    def institutions(self) -> tuple[str, ...]:
-        """Those whose rows are counted."""
-        return self.banks
 
     @property
     def tag_holder(self) -> str | None:
@@ -79,7 +72,8 @@ class JointTableTerms(Terms):
         return TableParameters(
             self.banks, tuple(map(made, self.dimensions)), self.amount, self.rows, attribute,
             self.by_institution, self.distinct, self.variance, self.percentiles,
-            self.periods_per_year, unit=self.unit, period=self.period_name, **self._common(),
+            self.periods_per_year, unit=self.unit, period=self.period_name, noise=self.perturbation,
+            **self._common(),
         )  # fmt: skip
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:
@@ -94,7 +88,7 @@ class JointTableTerms(Terms):
         more = [f"number and {self.amount} of the rows"]
         more += ["their companies"] * self.distinct + ["the sums of squares"] * self.variance
         more += [f"{len(self.percentiles)} percentiles"] * bool(self.percentiles)
-        what = f"learns a table of {self.file} by {by}: {', '.join(more)}, as far as the rules show"
+        what = f"learns a table of {self.file} by {by}: {', '.join(more)}, {self._shown()}"
         return {"table": ((self.receiver,), what)}
 
     def query(self) -> "Query":
@@ -104,8 +98,3 @@ class JointTableTerms(Terms):
         if any(d.name == "period" for d in spec.dimensions):
             population = {}
         return self._query(f"{JOINT_TABLE}:{self.file}", spec, population=population)
-
-    @property
-    def period(self) -> str:
-        """The period."""
-        return self.period_name

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from parties.manifest import Hex32, Manifest, PartyName, Strict
 from parties.programs import FUND_FLOW, FUND_TRACING, GREEN_FINANCE, JOINT_TABLE, RELATED_LOANS
-from parties.stats.base import Amount, Name, Names, NoiseTerms, Rows, Terms
+from parties.stats.base import Amount, BankTerms, Name, Names, NoisyTerms, PeriodTerms, Rows, Terms
 from parties.stats.table_terms import JointTableTerms
 
 if TYPE_CHECKING:
@@ -20,36 +20,27 @@ if TYPE_CHECKING:
     from protocols.stats.submission import Expected
 
 
-class FundFlowTerms(Terms):
+class FundFlowTerms(NoisyTerms, BankTerms):
     """Violation statistics; see `protocols.stats.fund_flow.FundFlowParameters`."""
 
-    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
     regions: Names
     periods: Names
     by_institution: bool = False
     weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     threshold: float = 1.0
     largest_cell: Rows = 1 << 20
-    noise: NoiseTerms | None = None
     unit: Name = "yuan"
     periods_per_year: Annotated[int, Field(ge=0, le=366)] = 0
-
-    @property
-    def institutions(self) -> tuple[str, ...]:
-        """The banks."""
-        return self.banks
 
     @cached_property
     def protocol(self) -> Any:
         """`FundFlowParameters`."""
         from protocols.stats.fund_flow import FundFlowParameters
-        from protocols.stats.perturb import Noise
 
-        noise = Noise(**self.noise.model_dump()) if self.noise else None
         return FundFlowParameters(
             self.banks, self.regions, self.periods, self.by_institution, weights=self.weights,
-            threshold=self.threshold, largest_cell=self.largest_cell, noise=noise, unit=self.unit,
-            periods_per_year=self.periods_per_year, **self._common(),
+            threshold=self.threshold, largest_cell=self.largest_cell, noise=self.perturbation,
+            unit=self.unit, periods_per_year=self.periods_per_year, **self._common(),
         )  # fmt: skip
 
     def parts(self, job: str) -> dict[str, list["Expected"]]:
@@ -60,15 +51,15 @@ class FundFlowTerms(Terms):
         """The table."""
         by = "region, institution and period" if self.by_institution else "region and period"
         what = (
-            f"learns a table by {by}: loans, outstanding and flagged amounts, flagged loans, as "
-            f"far as the rules show them"
+            f"learns a table by {by}: loans, outstanding and flagged amounts, flagged loans, "
+            f"{self._shown()}"
         )
         return {"table": ((self.receiver,), what)}
 
     def query(self) -> "Query":
         """Region by period, or with institutions."""
         spec = self.protocol.joint(self.banks)
-        return self._query(FUND_FLOW, spec, noise=self.protocol.noise)
+        return self._query(FUND_FLOW, spec)
 
     @property
     def period(self) -> str:
@@ -85,7 +76,7 @@ class ScaleTerms(Strict):
     weight: float
 
 
-class GreenFinanceTerms(Terms):
+class GreenFinanceTerms(PeriodTerms):
     """Green finance; see `protocols.stats.green_finance.GreenParameters`."""
 
     kinds: Annotated[dict[PartyName, Name], Field(min_length=1, max_length=200)]
@@ -96,7 +87,6 @@ class GreenFinanceTerms(Terms):
     bands: Annotated[tuple[float, ...], Field(min_length=1, max_length=20)] = (0.2, 0.5, 0.8, 1.0)
     largest_rows: Rows = 1 << 20
     unit: Name = "yuan"
-    period_name: Annotated[Name, Field(alias="period")]
 
     @property
     def institutions(self) -> tuple[str, ...]:
@@ -145,11 +135,6 @@ class GreenFinanceTerms(Terms):
         population = {"period": (self.period_name,)}
         return self._query(GREEN_FINANCE, spec, population=population)
 
-    @property
-    def period(self) -> str:
-        """The period."""
-        return self.period_name
-
 
 class EdgeTerms(Strict):
     """What a holder of edges shares."""
@@ -159,14 +144,13 @@ class EdgeTerms(Strict):
     largest: Amount = 1
 
 
-class RelatedLoansTerms(Terms):
+class RelatedLoansTerms(BankTerms, PeriodTerms):
     """Related loans; see `protocols.stats.related_loans.RelatedParameters`.
 
     `register` is the digest of the list of companies that everybody has, `public_edges` that of the
     edges where all know them, `follows` the manifest of the job of the period before.
     """
 
-    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
     companies: Annotated[int, Field(ge=2, le=10_000_000)]
     register_digest: Annotated[Hex32, Field(alias="register")]
     loans: Rows
@@ -181,7 +165,6 @@ class RelatedLoansTerms(Terms):
     hops: Annotated[int, Field(ge=0, le=16)] = 0
     follows: Hex32 | None = None
     unit: Name = "thousand yuan"
-    period_name: Annotated[Name, Field(alias="period")]
 
     @model_validator(mode="after")
     def _edges_of_all_periods(self) -> Self:
@@ -191,11 +174,6 @@ class RelatedLoansTerms(Terms):
                 "its own with all edges, or public ones"
             )
         return self
-
-    @property
-    def institutions(self) -> tuple[str, ...]:
-        """The banks."""
-        return self.banks
 
     @cached_property
     def protocol(self) -> Any:
@@ -236,20 +214,14 @@ class RelatedLoansTerms(Terms):
         population = {"period": (self.period_name,)}
         return self._query(RELATED_LOANS, self.protocol.spec, population=population)
 
-    @property
-    def period(self) -> str:
-        """The period."""
-        return self.period_name
 
-
-class FundTracingTerms(Terms):
+class FundTracingTerms(BankTerms, PeriodTerms):
     """Fund tracing; see `protocols.stats.tracing_data.TracingParameters`.
 
     `start` is the first of `days` days. `groups` is {holder: companies at most} of the party that
     says which companies belong together, if one does.
     """
 
-    banks: Annotated[tuple[PartyName, ...], Field(min_length=1, max_length=200)]
     regions: Names
     start: Annotated[date, Field(ge=date(1900, 1, 1), lt=date(3000, 1, 1))]
     days: Annotated[int, Field(ge=1, le=3660)]
@@ -266,12 +238,6 @@ class FundTracingTerms(Terms):
     by_institution: bool = False
     own: bool = False
     unit: Name = "yuan"
-    period_name: Annotated[Name, Field(alias="period")]
-
-    @property
-    def institutions(self) -> tuple[str, ...]:
-        """The banks."""
-        return self.banks
 
     @property
     def tag_holder(self) -> str:
@@ -316,11 +282,6 @@ class FundTracingTerms(Terms):
         first = self.start.toordinal()
         days = tuple(date.fromordinal(first + k).isoformat() for k in range(self.days))
         return self._query(FUND_TRACING, spec, population={"day": days})
-
-    @property
-    def period(self) -> str:
-        """The period."""
-        return self.period_name
 
 
 TERMS: dict[str, type[Terms]] = {

@@ -35,6 +35,19 @@ def after_sort_cost(n: int, groups: int, cells: int, m: int, t: int, *, largest:
     return Prediction(summed.rounds, summed.total_bytes + extra)
 
 
+def percentile_cost(n: int, cells: int, m: int, t: int) -> Prediction:
+    """`percentile` of so many cells among n sorted rows, ends included."""
+    digits = max(1, -(-(n - 1).bit_length() // 2))
+    base = 1 << digits
+    # Both digits of a place become unit vectors at the same time.
+    return sequence(m, *[costs.truncate(cells, m, t)] * 3, costs.less_than(8 * cells, m, t),
+                    costs.less_than(cells, m, t), costs.product(cells, m, t),
+                    costs.to_bits(cells, m, t, 2 * digits),
+                    beside(costs.equal(cells * base, m, t)),
+                    costs.equal(cells * -(-n // base), m, t), costs.product(cells * base, m, t),
+                    costs.product(cells, m, t))
+
+
 def described_cost(n: int, k: int, attributes: int, m: int, t: int) -> Prediction:
     """`described` after its sort, for n tags and a table of k rows with so many attributes.
 

@@ -21,7 +21,7 @@ from protocols.stats.forms import CellForm
 from protocols.stats.handed import handed_over
 from protocols.stats.intake import intake
 from protocols.stats.perturb import Noise
-from protocols.stats.release import Record, about, assembled, decided
+from protocols.stats.release import Record, about, assembled, check_perturbed, decided
 from protocols.stats.rules import Rules
 from protocols.stats.spec import Dimension, Measure, TableSpec
 from protocols.stats.submission import Expected, schema_digest
@@ -56,6 +56,9 @@ class FundFlowParameters:
     noise: Noise | None = None
     unit: str = 'yuan'
     periods_per_year: int = 0
+
+    def __post_init__(self) -> None:
+        check_perturbed(self.joint(self.institutions), self.rules, self.noise, [])
 
     @property
     def measures(self) -> tuple[Measure, ...]:

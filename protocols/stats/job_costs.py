@@ -25,7 +25,7 @@ from protocols.stats.costs import (
 from protocols.stats.forms import CellForm
 from protocols.stats.fund_flow import FundFlowParameters
 from protocols.stats.green_finance import INDICATORS, GreenParameters, table_of
-from protocols.stats.perturb import Noise, noise_cost, rounded_cost
+from protocols.stats.perturb import Noise, perturbed_cost, rounded_cost
 from protocols.stats.rules import Rules
 from protocols.stats.spec import TableSpec
 from protocols.stats.suppression import boxes, turns
@@ -191,7 +191,7 @@ def _perturbed_cost(spec, rules, figures, perturbation, m, t):
     drawn = []
     if perturbation:
         changes = (1, *[measure.sensitivity for measure in spec.measures])
-        drawn = [noise_cost(spec.cells, most, perturbation, m, t) for most in changes]
+        drawn = [perturbed_cost(spec.cells, most, perturbation, m, t) for most in changes]
     last = rounded_cost(figures, rules.rounding, m, t)
     return Prediction(max((d.rounds for d in drawn), default=0) + last.rounds,
                       sum(d.total_bytes for d in drawn) + last.total_bytes)

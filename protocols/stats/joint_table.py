@@ -25,7 +25,8 @@ from protocols.stats.grouping import contributors, group_rows, keys
 from protocols.stats.handed import handed_over
 from protocols.stats.intake import intake, intake_parts
 from protocols.stats.joins import attach, company_tags, described, reference
-from protocols.stats.release import Record, about, assembled, decided
+from protocols.stats.perturb import Noise
+from protocols.stats.release import Record, about, assembled, check_perturbed, decided
 from protocols.stats.rules import Rules
 from protocols.stats.spec import Dimension, Measure, TableSpec
 from protocols.stats.submission import Expected, schema_digest
@@ -53,8 +54,13 @@ class TableParameters:
     `dimensions` are those that institutions know of their rows, `attribute` one more. Every
     institution shares at most `rows` rows with an `amount` below 2^amount_bits units. With
     `by_institution` the institutions are the last dimension. `distinct` counts companies,
-    `variance` adds the sums of squares, `percentiles` are from 1 to 99. With so many
-    `periods_per_year` the change against the year before is formed along a dimension `period`.
+    `variance` adds the sums of squares, `percentiles` are from 1 to 99; neither goes with noise or
+    rounding, since they are shown as they are. With so many `periods_per_year` the change against
+    the year before is formed along a dimension `period`.
+
+    `noise` protects a row of an institution: it changes the number of rows of one cell by 1, its
+    amount by less than 2^amount_bits, and its number of companies by at most 1. It does not protect
+    what the holder of the attribute says of a company, which may move all its rows.
     """
 
     institutions: tuple[str, ...]
@@ -72,13 +78,14 @@ class TableParameters:
     unit: str = 'yuan'
     quorum: int | None = None
     period: str = ''
+    noise: Noise | None = None
 
     def __post_init__(self) -> None:
         spec, rows = self.joint(self.institutions), len(self.institutions) * self.rows
         if not all(1 <= p <= 99 for p in self.percentiles):
             raise ValueError(f'percentiles {self.percentiles}, expected 1 to 99')
-        if (self.variance or self.percentiles) and self.rules.rounding > 1:
-            raise ValueError('variance and percentiles are exact, and would undo the rounding')
+        check_perturbed(spec, self.rules, self.noise,
+                        ['variance'] * self.variance + ['percentiles'] * bool(self.percentiles))
         if rows << self.amount_bits >= 1 << 56:
             raise ValueError('all amounts add up to more than 2^56; use a larger unit')
         if (spec.cells + 1) << (self.amount_bits + rows.bit_length()) >= 1 << 62:
@@ -212,7 +219,7 @@ async def joint_table(mpc, *, parameters: TableParameters, job: str,
         cells = await _cells(mpc, p, spec.cells, cell, amount, there, tag)
         await cells.ready()
     with steps.step('release'):
-        made = await decided(mpc, spec, p.rules, cells.reshape(*spec.shape))
+        made = await decided(mpc, spec, p.rules, cells.reshape(*spec.shape), perturbation=p.noise)
         public = {'institutions': list(names), 'refused': found.refused,
                   'figures': list(made.figures), 'percentiles': list(made.percentiles)}
         result = {'steps': steps.costs, 'public': public}
@@ -270,7 +277,7 @@ def published(parameters: TableParameters, record: Record, public: dict[str, Any
     and along a dimension `period` `amount_change` and `amount_year_change`."""
     p, spec = parameters, parameters.joint(tuple(public['institutions']))
     found = assembled(spec, p.rules, about(record, public), public['figures'],
-                      public['percentiles'], opened)
+                      public['percentiles'], opened, p.noise)
     found['percentiles'] = list(public['percentiles'])
     ratios = {'mean': derived.mean(found, p.amount)}
     if p.variance:

@@ -5,6 +5,12 @@ are independent (Dwork et al., EUROCRYPT 2006, section 3.1), so a discrete Lapla
 difference of two numbers whose digits are coins of public bias. A discrete Gaussian (Canonne,
 Kamath, Steinke, NeurIPS 2020) is drawn by inversion: a uniform number is compared with the public
 distribution function. Coins and distribution functions are exact to 2^-40 and 2^-50.
+
+What is protected is a row: one line of an institution's file, added or taken away. It is in one
+cell, where it changes a count by at most 1 and an amount by less than 2^bits of its measure, which
+the checks of what institutions share enforce. Whoever has k rows (a company, or a loan in k
+periods) is protected by k times epsilon (Dwork, Roth, "The Algorithmic Foundations of Differential
+Privacy", 2014, theorem 2.2), or k^2 times rho (Bun, Steinke, TCC 2016, proposition 1.9).
 """
 
 from __future__ import annotations
@@ -20,7 +26,8 @@ from engine.array import SecureArray
 
 _COIN_BITS = 40
 _UNIFORM_BITS = 60
-_LARGEST_SIGMA = 64
+_LARGEST_SIGMA = 71
+_MOST_DIGITS = 56
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,7 @@ class Noise:
     kind        `laplace` or `gaussian`
     epsilon     of pure differential privacy per released figure (Laplace)
     rho         of zero-concentrated differential privacy per released figure (Gaussian)
-    A row changes a count by 1 and an amount by less than 2^bits of its measure; that is the
-    sensitivity. The parameters are for each figure; `protocols.stats.ledger` adds them up.
+    The parameters are for each figure and one row; `protocols.stats.ledger` adds them up.
     """
 
     kind: str
@@ -46,30 +52,45 @@ class Noise:
         if self.kind not in ('laplace', 'gaussian'):
             raise ValueError(f"noise {self.kind!r}, expected 'laplace' or 'gaussian'")
 
+    def largest(self, sensitivity: int) -> int:
+        """No number that is drawn is larger than this, in units of the figure."""
+        if self.kind == 'laplace':
+            return 1 << _digits(_rate(sensitivity, self))
+        sigma, width = _on_grid(sensitivity, self)
+        return _reach(sigma) * width
 
-def noise(mpc, shape, sensitivity: int, spec: Noise) -> SecureArray:
-    """Shared integers of the discrete Laplace or Gaussian distribution for a sensitivity.
 
-    A Gaussian with a standard deviation above 64 units is drawn on a grid of public width (a power
-    of two) that keeps it below; figures then keep their last digits, so a grid is only used for
-    amounts, whose sensitivity is large. Laplace: about 2 (log2(sensitivity / epsilon) + 6) coins of
-    1,700 bytes per party each. Gaussian: about 2,500 bytes and up to 1,040 comparisons per number.
+def perturbed(mpc, x: SecureArray, sensitivity: int, spec: Noise) -> SecureArray:
+    """Integers 0 <= x < 2^62 with noise, where a row changes one of them by at most `sensitivity`.
+
+    A Gaussian with a standard deviation above 71 units is drawn on a grid of public width (a power
+    of two) that keeps it below. Figures are brought to the grid first, else their last digits would
+    stay as they are (compare Mironov, CCS 2012): by a truncation, which for whatever mask is drawn
+    takes numbers that differ by d at most ceil(d / width) steps apart. Its error is a few steps,
+    where the standard deviation is 35 or more.
+
+    Laplace: about 2 (log2(sensitivity / epsilon) + 6) coins of 1,700 bytes per party each.
+    Gaussian: about 2,500 bytes and up to 1,140 comparisons per number.
     """
     if spec.kind == 'laplace':
-        return laplace(mpc, shape, _rate(sensitivity, spec))
-    sigma, grid = _on_grid(sensitivity, spec)
-    return gaussian(mpc, shape, sigma) * grid
+        return x + laplace(mpc, x.shape, _rate(sensitivity, spec))
+    sigma, width = _on_grid(sensitivity, spec)
+    steps = mpc.truncate(x + width // 2, width.bit_length() - 1, 0) if width > 1 else x
+    return (steps + gaussian(mpc, x.shape, sigma)) * width
 
 
-def noise_cost(n: int, sensitivity: int, spec: Noise, m: int, t: int) -> costs.Prediction:
-    """`noise` for n numbers."""
+def perturbed_cost(n: int, sensitivity: int, spec: Noise, m: int, t: int) -> costs.Prediction:
+    """`perturbed` for n numbers."""
     if spec.kind == 'laplace':
         coins = 2 * n * _digits(_rate(sensitivity, spec))
         return costs.sequence(m, costs.random_bits(coins * _COIN_BITS, m, t),
                               costs.less_than(coins, m, t))
-    sigma, _ = _on_grid(sensitivity, spec)
-    return costs.sequence(m, costs.random_bits(n * _UNIFORM_BITS, m, t),
-                          costs.less_than(2 * _reach(sigma) * n, m, t))
+    sigma, width = _on_grid(sensitivity, spec)
+    drawn = costs.sequence(m, costs.random_bits(n * _UNIFORM_BITS, m, t),
+                           costs.less_than(2 * _reach(sigma) * n, m, t))
+    # Figures come to the grid while noise is drawn.
+    rest = costs.truncate(n, m, t).total_bytes if width > 1 else 0
+    return costs.Prediction(drawn.rounds, drawn.total_bytes + rest)
 
 
 def _rate(sensitivity, spec):
@@ -78,10 +99,10 @@ def _rate(sensitivity, spec):
 
 def _on_grid(sensitivity, spec):
     """(standard deviation in steps of the grid, width of the grid)."""
-    sigma, grid = sensitivity / math.sqrt(2 * spec.rho), 1
-    while sigma / grid > _LARGEST_SIGMA:
-        grid *= 2
-    return sigma / grid, grid
+    width = 1
+    while (sigma := -(-sensitivity // width) / math.sqrt(2 * spec.rho)) > _LARGEST_SIGMA:
+        width *= 2
+    return sigma, width
 
 
 def _digits(rate):
@@ -95,8 +116,8 @@ def _reach(sigma):
 def laplace(mpc, shape, rate: Fraction) -> SecureArray:
     """P(k) proportional to exp(-rate |k|). 13 rounds; numbers up to about 40 / rate."""
     digits = _digits(rate)
-    if digits > 55:
-        raise ValueError(f'noise of rate {float(rate)}: expected at least 2^-50')
+    if digits > _MOST_DIGITS:
+        raise ValueError(f'noise of rate {float(rate)}: expected 0.001 / 2^40 or more')
     # Digit j of a geometric number is one with odds exp(-rate 2^j).
     bias = [1 / (1 + math.exp(min(700.0, float(rate) * 2.0 ** j))) for j in range(digits)]
     bounds = np.array([round(b * (1 << _COIN_BITS)) for b in bias], np.int64)
@@ -106,7 +127,7 @@ def laplace(mpc, shape, rate: Fraction) -> SecureArray:
 
 
 def gaussian(mpc, shape, sigma: float) -> SecureArray:
-    """P(k) proportional to exp(-k² / (2 sigma²)), sigma at most 64. 13 rounds."""
+    """P(k) proportional to exp(-k² / (2 sigma²)), sigma at most 71. 13 rounds."""
     if not 0 < sigma <= _LARGEST_SIGMA:
         raise ValueError(f'sigma {sigma}: expected up to {_LARGEST_SIGMA}')
     reach = _reach(sigma)

@@ -16,7 +16,7 @@ import numpy as np
 from engine.array import SecureArray
 from protocols.stats.cells import Amount, Cells, by_contributor, extend, squares
 from protocols.stats.handed import opened_by
-from protocols.stats.perturb import Noise, noise, rounded
+from protocols.stats.perturb import Noise, perturbed, rounded
 from protocols.stats.primary import primary
 from protocols.stats.rules import MINIMUM, REASONS, SECONDARY, SHOWN, Rules
 from protocols.stats.spec import TableSpec
@@ -89,10 +89,8 @@ async def decided(mpc, spec: TableSpec, rules: Rules, cells: Cells, *,
     """
     if cells.shape != spec.shape:
         raise ValueError(f'cells of shape {cells.shape}, expected {spec.shape}')
-    exact = [*cells.extra, *cells.percentiles, *['concentration'] * concentration]
-    if exact and (rules.rounding > 1 or perturbation):
-        raise ValueError(f'{", ".join(exact)}: exact figures would undo rounding or noise; leave '
-                         'them out')
+    check_perturbed(spec, rules, perturbation,
+                    [*cells.extra, *cells.percentiles, *['concentration'] * concentration])
     missing = [m.name for m in spec.measures if m.name not in cells.measures]
     if missing:
         raise ValueError(f'no cells for the measures {", ".join(missing)}')
@@ -114,6 +112,19 @@ async def decided(mpc, spec: TableSpec, rules: Rules, cells: Cells, *,
         arrays['ranks'] = _percentiles(mpc, spec, rules, cells, shown)
     names = ('rows', *[m.name for m in spec.measures], *extended.extra)
     return Decided(arrays, names, tuple(cells.percentiles))
+
+
+def check_perturbed(spec: TableSpec, rules: Rules, perturbation: Noise | None,
+                    exact: list[str]) -> None:
+    """ValueError for rounding or noise that does not go with what is shown `exact`, or together."""
+    if exact and (rules.rounding > 1 or perturbation):
+        raise ValueError(f'{", ".join(exact)}: exact figures would undo rounding or noise; leave '
+                         'them out')
+    if perturbation and rules.rounding > 1:
+        most = max(perturbation.largest(n) for n in (1, *[m.sensitivity for m in spec.measures]))
+        if spec.cells * most >= 1 << 52:
+            raise ValueError('noise of 2^52 or more in the total cannot be rounded; leave out the '
+                             'rounding, or use a larger unit or epsilon')
 
 
 def assembled(spec: TableSpec, rules: Rules, record: Record, figures, percentiles, opened,
@@ -166,9 +177,9 @@ def _figures(mpc, spec, rules, cells, extended, perturbation):
     """What is shown of every cell, stacked (figures, *extended shape)."""
     if perturbation:
         # Drawn for the cells; totals are sums of noisy cells, so the table adds up.
-        inner = [cells.rows + noise(mpc, spec.shape, 1, perturbation)]
-        inner += [cells.measures[m.name].total
-                  + noise(mpc, spec.shape, m.sensitivity, perturbation) for m in spec.measures]
+        inner = [perturbed(mpc, cells.rows, 1, perturbation)]
+        inner += [perturbed(mpc, cells.measures[m.name].total, m.sensitivity, perturbation)
+                  for m in spec.measures]
         shown = [extend(mpc, Cells(x, {}), spec.extended).rows for x in inner]
     else:
         shown = [extended.rows, *[extended.measures[m.name].total for m in spec.measures],
@@ -185,8 +196,8 @@ def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
     the extended table in row-major order: {place: {dimension: category or "total"}, status: "shown"
     or the rule, values: {figure: integer}}, values being empty unless shown, and for percentiles of
     a shown cell that are not shown themselves `withheld` {figure: rule}; `record`: what, period,
-    institutions, refused, rules, noise, manifest hash, approvals, measurement, and how many
-    cells each rule withholds.
+    institutions, refused, rules, noise (with the unit that it protects, and how many figures of a
+    cell have it), manifest hash, approvals, measurement, and how many cells each rule withholds.
     """
     cells = []
     counts = dict.fromkeys(REASONS.values(), 0)
@@ -200,11 +211,12 @@ def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
     if not isinstance(record.institutions, int):
         said['institutions'] = list(record.institutions)
     said['approvals'] = list(record.approvals)
+    withheld = {k: v for k, v in counts.items() if k != REASONS[SHOWN]}
+    noise = {**asdict(perturbation), 'unit': 'row', 'figures': 1 + len(spec.measures)} \
+        if perturbation else None
     return {'dimensions': [{'name': d.name, 'categories': list(d.categories)}
                            for d in spec.dimensions],
             'measures': [{'name': m.name, 'kind': m.kind, 'unit': m.unit} for m in spec.measures],
             'cells': cells,
-            'record': {**said, 'rules': rules.describe(),
-                       'noise': asdict(perturbation) if perturbation else None,
-                       'cells': len(cells), 'withheld': {k: v for k, v in counts.items()
-                                                         if k != REASONS[SHOWN]}}}
+            'record': {**said, 'rules': rules.describe(), 'noise': noise, 'cells': len(cells),
+                       'withheld': withheld}}
