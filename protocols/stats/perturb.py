@@ -4,7 +4,9 @@ Noise is drawn by all parties together; no t of them know it. A geometric variab
 are independent (Dwork et al., EUROCRYPT 2006, section 3.1), so a discrete Laplace variable is the
 difference of two numbers whose digits are coins of public bias. A discrete Gaussian (Canonne,
 Kamath, Steinke, NeurIPS 2020) is drawn by inversion: a uniform number is compared with the public
-distribution function. Coins and distribution functions are exact to 2^-40 and 2^-50.
+distribution function. Coins are exact to 2^-40 and the function to 2^-60, but for what lies beyond
+eight standard deviations (2^-49), which is not drawn. Both are computed in decimals, not in floats:
+to a comparison with a public number all parties must bring the same one, on whatever machine.
 
 What is protected is a row: one line of an institution's file, added or taken away. It is in one
 cell, where it changes a count by at most 1 and an amount by less than 2^bits of its measure, which
@@ -15,8 +17,10 @@ Privacy", 2014, theorem 2.2), or k^2 times rho (Bun, Steinke, TCC 2016, proposit
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -28,6 +32,7 @@ _COIN_BITS = 40
 _UNIFORM_BITS = 60
 _LARGEST_SIGMA = 71
 _MOST_DIGITS = 56
+_EXACT = Context(prec=50)
 
 
 @dataclass(frozen=True)
@@ -118,10 +123,7 @@ def laplace(mpc, shape, rate: Fraction) -> SecureArray:
     digits = _digits(rate)
     if digits > _MOST_DIGITS:
         raise ValueError(f'noise of rate {float(rate)}: expected 0.001 / 2^40 or more')
-    # Digit j of a geometric number is one with odds exp(-rate 2^j).
-    bias = [1 / (1 + math.exp(min(700.0, float(rate) * 2.0 ** j))) for j in range(digits)]
-    bounds = np.array([round(b * (1 << _COIN_BITS)) for b in bias], np.int64)
-    coins = uniform(mpc, (2, *shape, digits), _COIN_BITS) < bounds
+    coins = uniform(mpc, (2, *shape, digits), _COIN_BITS) < _coins(rate, digits)
     numbers = mpc.from_bits(coins)
     return numbers[0] - numbers[1]
 
@@ -130,14 +132,37 @@ def gaussian(mpc, shape, sigma: float) -> SecureArray:
     """P(k) proportional to exp(-k² / (2 sigma²)), sigma at most 71. 13 rounds."""
     if not 0 < sigma <= _LARGEST_SIGMA:
         raise ValueError(f'sigma {sigma}: expected up to {_LARGEST_SIGMA}')
-    reach = _reach(sigma)
-    weights = [math.exp(-k * k / (2 * sigma * sigma)) for k in range(-reach, reach + 1)]
-    upto = np.cumsum(weights) / math.fsum(weights)
-    bounds = np.array([min(1 << _UNIFORM_BITS, round(x * (1 << _UNIFORM_BITS)))
-                       for x in upto[:-1].tolist()], np.int64)
     drawn = uniform(mpc, shape, _UNIFORM_BITS)
     # As many bounds are at most the number as the place it falls into.
-    return (1 - (drawn.reshape(*shape, 1) < bounds)).sum(len(shape)) - reach
+    below = drawn.reshape(*shape, 1) < _distribution(sigma)
+    return (1 - below).sum(len(shape)) - _reach(sigma)
+
+
+@functools.lru_cache(16)
+def _coins(rate, digits):
+    """For digit j of a geometric number, which is one with odds exp(-rate 2^j), the share of ones
+    in units of 2^-40."""
+    found = []
+    for j in range(digits):
+        power = min(Fraction(700), rate * 2**j)
+        odds = _EXACT.exp(_EXACT.divide(Decimal(power.numerator), Decimal(power.denominator)))
+        found.append(round(_EXACT.divide(Decimal(1 << _COIN_BITS), _EXACT.add(1, odds))))
+    return np.array(found, np.int64)
+
+
+@functools.lru_cache(16)
+def _distribution(sigma):
+    """P(K <= k) for all k but the largest, in units of 2^-60."""
+    reach = _reach(sigma)
+    half = _EXACT.divide(Decimal(-1), _EXACT.multiply(2, _EXACT.multiply(Decimal(sigma),
+                                                                         Decimal(sigma))))
+    side = [_EXACT.exp(_EXACT.multiply(half, k * k)) for k in range(1, reach + 1)]
+    weights = [*side[::-1], Decimal(1), *side]
+    upto = [Decimal(0)]
+    for weight in weights:
+        upto.append(_EXACT.add(upto[-1], weight))
+    unit = _EXACT.divide(Decimal(1 << _UNIFORM_BITS), upto[-1])
+    return np.array([round(_EXACT.multiply(x, unit)) for x in upto[1:-1]], np.int64)
 
 
 def uniform(mpc, shape, bits: int) -> SecureArray:
