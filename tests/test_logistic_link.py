@@ -7,11 +7,13 @@ import pytest
 from engine_kit import measured, opened, secret
 
 from engine import costs
+from engine.chebyshev import _COEF
 from engine.cluster import run_cluster
 from engine.query import collapse_cost
 from engine.waves import waves_cost
 from models.logistic_design import Design
-from models.logistic_link import sigmoid, variance
+from models.logistic_inference import _tail
+from models.logistic_link import _quotient, sigmoid, variance
 from models.logistic_problem import Problem
 from models.logistic_steps import soft_threshold
 
@@ -20,6 +22,13 @@ ODDS = np.concatenate([np.linspace(-9, 9, 181), [-1e6, -8, 8, 500.0, 2.0**40]])
 
 def logistic(x):
     return 1 / (1 + np.exp(-np.clip(x, -500, 500)))
+
+
+@pytest.mark.parametrize("series", [_quotient, _tail])
+def test_coefficients_are_rounded_alike_on_every_machine(series):
+    """Each party computes them, and libraries differ in the last digits of a float."""
+    places = np.abs(series()) * 2.0 ** _COEF
+    assert np.abs(places - np.floor(places) - 0.5).min() > 1e-3
 
 
 @pytest.mark.parametrize("m", [3, 4])

@@ -13,8 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.polynomial import chebyshev
 
+from engine.chebyshev import _COEF
 from engine.cluster import run_cluster
-from engine.numeric import WORK
+from engine.numeric import WORK, _coefficients
 from engine.shamir import Geometry
 
 LONG = np.longdouble
@@ -363,3 +364,10 @@ def test_documented_costs_are_the_measured_ones():
         assert sent == predicted, name
         documented = int(rows[name][3]), float(rows[name][4].rstrip(" |"))
         assert documented == (rounds, sent / 4 / n), name
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "reciprocal", "log", "sqrt", "exp2", "rsqrt"])
+def test_coefficients_are_rounded_alike_on_every_machine(name):
+    """Each party computes them, and libraries differ in the last digits of a float."""
+    places = np.abs(_coefficients(name)) * 2.0 ** _COEF
+    assert np.abs(places - np.floor(places) - 0.5).min() > 1e-3
