@@ -120,16 +120,20 @@ def test_blocks_of_rows_change_nothing():
     np.testing.assert_allclose(blocks, whole, atol=4e-5)
 
 
-def test_warm_start_needs_one_pass():
-    x, y = encoded(200, 2, 7)
-    twin = PlainLogisticRegression().fit(x, y)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_warm_start_needs_one_pass(standardize):
+    """From weights of the same rows, one column of which is constant, and in another unit."""
+    x, y = encoded(200, 3, 7)
+    x[:, 1], x[:, 2] = 0.5, 8 * x[:, 2]
+    twin = PlainLogisticRegression(standardize=standardize).fit(x, y)
     table = np.column_stack([x, np.ones(200)])
 
     async def program(mpc):
         shared, label = secret(mpc, table, frac=24), secret(mpc, y * 1.0, frac=24)
-        first = await LogisticRegression(solver="newton", max_iter=4).fit(mpc, shared, label)
-        again = await LogisticRegression(solver="newton", max_iter=1).fit(
-            mpc, shared, label, start=first.state_)
+        first, again = (LogisticRegression(solver="newton", max_iter=k, standardize=standardize)
+                        for k in (4, 1))
+        await first.fit(mpc, shared, label)
+        await again.fit(mpc, shared, label, start=first.raw_)
         return await mpc.output(again.raw_), again.converged_
 
     raw, converged = run_cluster(program, 3)[0]
