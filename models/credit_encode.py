@@ -159,7 +159,7 @@ class CreditTable:
         if self.initiates:
             training = training_mask(table.ids, label, self.parameters.test_share,
                                      self.parameters.split_seed)
-            own = np.column_stack([label, 1 - label, *([self._own_weights(training)] * weighted)])
+            own = np.column_stack([label, 1 - label, *self._own_weights(training)])
             order = self._order(training)
             shown = order[self.train:][:self.parameters.examples]
             self.example_ids = [None if row < 0 else str(table.ids[row]) for row in shown]
@@ -174,10 +174,12 @@ class CreditTable:
         await self._check_common_rows()
 
     def _own_weights(self, training):
-        """Weights of the initiator's rows, as integers."""
+        """Weights of the initiator's rows as integers, if it gives any: at most one column."""
         name = self.parameters.sample_weight
+        if name is None:
+            return []
         values = self.table.columns[name.partition('.')[2]]
-        return np.rint(training_weights(name, values, training) * (1 << WEIGHT)).astype(np.int64)
+        return [np.rint(training_weights(name, values, training) * (1 << WEIGHT)).astype(np.int64)]
 
     def _segments_here(self):
         """Indicators of this party's rows, if their segments are its own; else None."""
