@@ -24,10 +24,11 @@ from models.row_columns import segment_indicators, training_weights
 from models.scorecard import Scorecard
 from models.store import ModelStore
 from models.warm_start import WarmStart
+from parties import model_work
 from parties.learned import learned, learned_zh, nobody, nobody_zh
 from parties.model_terms import HeldModel
 from parties.policy import Holdings, decide
-from parties.programs import PROGRAMS
+from parties.programs import PROGRAMS, imported
 from parties.proposal import credit_manifest, opened
 
 BASE = {**JOB, "binning": "quantile"}
@@ -352,6 +353,16 @@ def test_a_model_to_start_from_must_fit(tmp_path):
         run_cluster(lambda mpc: program(mpc, "features"), 4)
     with pytest.raises(EngineError, match="was trained by telecom, government"):
         run_cluster(lambda mpc: program(mpc, "parties", parties=NAMES[::-1]), 4)
+
+
+def test_a_worker_brings_its_store_if_the_job_starts_from_a_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(model_work, "bring_table", lambda *given: {"table": given[0]})
+    bring = imported(PROGRAMS["credit-model"].bring)
+    for start, expected in ((None, {"table"}), (KEPT, {"table", "store"})):
+        parameters = CreditParameters(start_from=start)
+        brought = bring("bank", manifest(), parameters, {"home": str(tmp_path)}, None)
+        assert set(brought) == expected
+    assert brought["store"].folder == tmp_path / "models"
 
 
 def test_a_manifest_says_what_weighs_segments_and_starts():

@@ -26,7 +26,7 @@ from protocols.join_order import training_slots
 def job(folder, kill=None):
     """Outputs of the initiator; killed by party 2 after its step `kill` of the joint training."""
     parties = tables()
-    bank, weights = parties[0], np.random.default_rng(8).gamma(2.0, 1.0, ROWS)
+    bank, weights = parties[0], np.random.default_rng(9).gamma(2.0, 1.0, ROWS)
     parties[0] = replace(bank, columns={**bank.columns, "w": weights})
     parameters = CreditParameters(**{**JOB, "binning": "chimerge", "sample_weight": "bank.w"})
 
