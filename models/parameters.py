@@ -135,7 +135,12 @@ class CreditParameters:
             ("inference", isinstance(self.inference, bool), "true or false"),
             ("open_iv", isinstance(self.open_iv, bool), "true or false"),
             ("sample_weight", _is_feature(self.sample_weight), "party.column or null"),
-            ("segment_by", _is_feature(self.segment_by), "party.column or null"),
+            (
+                "segment_by",
+                _is_feature(self.segment_by)
+                and (self.segment_by is None or self.segment_by != self.sample_weight),
+                "party.column other than sample_weight, or null",
+            ),
             (
                 "start_from",
                 self.start_from is None

@@ -302,6 +302,8 @@ def test_parameters_of_options_are_checked():
         ({"start_from": "model"}, "start_from is 'model', expected the identity"),
         ({"segment_by": "bank.a"}, "expected 2 to 50 values of bank.a, each once"),
         ({"segment_by": "bank.a", "segment_values": [1, 1.0]}, "each once"),
+        ({"segment_by": "bank.a", "segment_values": [1, 2], "sample_weight": "bank.a"},
+         "other than sample_weight"),
         ({"segment_by": "bank.a", "segment_values": {"1": 2}}, "segment_values is no list"),
         ({"segment_by": "bank.a", "segment_values": [1, "x"]}, "a list of numbers"),
         ({"segment_values": [1, 2]}, "expected no segment_values"),
