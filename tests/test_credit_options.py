@@ -394,7 +394,7 @@ def test_a_manifest_says_what_weighs_segments_and_starts():
     del document["outputs"]["segments"]
     [failed] = decided(type(agreed).read(document), {KEPT: model})
     assert failed.name == "outputs" and "segments" in failed.reason
-    for wrong, says in (({"sample_weight": "telecom.telecom_a"}, "which bank does not bring"),
+    for wrong, says in (({"sample_weight": "telecom.telecom_b"}, "which bank does not bring"),
                         ({"segment_by": "bank.zz"}, "which no party brings")):
         with pytest.raises(ValueError, match=says):
             manifest(**{**stated, **wrong})
