@@ -81,11 +81,11 @@ class CompareOperations(RuntimeBase):
         return a - 2 * (self.negative(a) * a)
 
     def largest(self, x: SecureArray) -> SecureArray:
-        """Maximum of a vector by a tournament: ceil(log2 n) comparisons deep."""
-        while x.size > 1:
-            half = x.size // 2
+        """Maximum along the first axis by a tournament: ceil(log2 n) comparisons deep."""
+        while x.shape[0] > 1:
+            half = x.shape[0] // 2
             best = self.maximum(x[:half], x[half:2 * half])
-            x = best if x.size % 2 == 0 else self.concatenate([best, x[2 * half:]])
+            x = best if x.shape[0] % 2 == 0 else self.concatenate([best, x[2 * half:]])
         return x[0]
 
 

@@ -7,9 +7,10 @@ most, so that the traffic depends on public shapes alone. Where bins are merged 
 owner learns which edges of its own features stay. Bin tables of named features open to named
 parties, small cells closed. To the initiator open, besides: why each feature stayed or
 went, the number of joint rows, whether both trainings converged, the figures of both models on the
-rows held out, calibration, PSI, the IV of every feature, the card and the card's weights with their
-errors if the parameters say so, and score and reason codes of a few of its rows. WOE, other counts
-and weights, and other scores never open. Shares of the model stay at each party.
+rows held out, calibration, PSI, the IV of every feature, if the parameters say so the figures by
+segment, the card and the card's weights with their errors, and score and reason codes of a few of
+its rows. WOE, other counts and weights, and other scores never open. Shares of the model stay at
+each party.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from models.credit_outputs import (
     figures,
     regression_table,
     score_edges,
+    segment_table,
     stability,
 )
 from models.evaluation import evaluate_scores
-from models.evaluation_samples import calibration, psi
+from models.evaluation_samples import calibration, evaluate_by_segment, psi
 from models.logistic import LogisticRegression
 from models.logistic_design import Design
 from models.logistic_inference import SecretInference, inference
@@ -42,6 +44,8 @@ from models.parameters import CreditParameters, Scaling
 from models.scorecard import SecretScorecard
 from models.selection import Selection, select_features
 from models.selection_rules import chi_limit
+from models.store import ModelStore
+from models.warm_start import WarmStart
 from protocols.steps import Progress, Steps
 from protocols.table import PartyTable
 
@@ -53,27 +57,35 @@ the next one would be a tenth of it with `sampled`, and shorter with Newton's.""
 _PASSES = 3
 """Passes of the solver `sampled` after those over the sample; the weights are then within 10^-4 of
 the optimum's."""
+_MODELS = ('joint', 'bank')
 
 
 async def credit_program(mpc, *, parties: list[str], table: PartyTable,
                          inputs: dict[str, list[str]], rows: dict[str, int],
                          parameters: CreditParameters, progress: Progress,
                          join: Mapping[str, Any] | None = None,
-                         checkpoints: Checkpoints | None = None) -> dict[str, Any]:
+                         checkpoints: Checkpoints | None = None,
+                         store: ModelStore | None = None) -> dict[str, Any]:
     """Run the program at this party; `parties[i]` is MPC party i, `parties[0]` the initiator.
 
     `table` is anything with `ids`, `label` and `columns` as `PartyTable` has them; `join` holds
     options of `SecureJoin`, which keep its rows those of a left join. With `checkpoints` both
-    trainings keep their steps there, and go on from those they find.
+    trainings keep their steps there, and go on from those they find. `store` holds the model that
+    `parameters.start_from` names.
 
     Returns {"steps": {step: cost}, "outputs": {...}, "keep": {...}}. The outputs of the partners
     are the features of the card, the edges of their own bins where those follow from the label, and
     the bin tables that they are to receive; "keep" is what `models.serving` scores with later.
-    Raises LocalProtocolError `too-few-common-rows`, `no-features`, `unknown-feature`.
+    Raises LocalProtocolError `too-few-common-rows`, `no-features`, `unknown-feature`, and those of
+    `models.row_columns` and `models.warm_start`.
     """
     steps = Steps(mpc, progress)
     joined = CreditTable(mpc, parties, table, inputs, rows, parameters, join, checkpoints)
     job = _Job(mpc, joined, parameters, checkpoints)
+    start = None
+    if parameters.start_from is not None:
+        assert store is not None
+        start = WarmStart.load(mpc, store, parameters.start_from, parties, joined.features)
     with steps.step('join'):
         await joined.match()
     with steps.step('woe_iv'):
@@ -81,7 +93,7 @@ async def credit_program(mpc, *, parties: list[str], table: PartyTable,
     with steps.step('select'):
         selection, card = await job.select()
     with steps.step('train_joint'):
-        joint = await job.train('joint', card.places, mpc.array(card.used))
+        joint = await job.train('joint', card.places, mpc.array(card.used), start)
         regression = await job.regression(card, joint[0]) if parameters.inference else None
     with steps.step('train_bank'):
         own = np.flatnonzero(np.array(joined.owners) == 0)
@@ -157,8 +169,8 @@ class _Job:
             return 1 - (selection.iv.take(places) < rules.iv_min)
         return 1 - (selection.wald.take(places) < chi_limit(rules.p_max))
 
-    async def train(self, name: str, places: Sequence[int] | np.ndarray,
-                    selected: Any) -> tuple[LogisticRegression, Design]:
+    async def train(self, name: str, places: Sequence[int] | np.ndarray, selected: Any,
+                    start: WarmStart | None = None) -> tuple[LogisticRegression, Design]:
         """A model on some of the features, trained on the training slots; and those features."""
         joined, parameters = self.joined, self.parameters
         design = await joined.design.take([*places, len(joined.features)])
@@ -167,8 +179,10 @@ class _Job:
             C=1 / parameters.l2, l1_ratio=parameters.l1_ratio, solver=parameters.solver,
             class_weight=parameters.class_weight, max_iter=parameters.iterations or passes,
             tol=TOLERANCE, monitor='none')
+        names = [joined.features[k] for k in places]
         await model.fit(self.mpc, design.first(joined.train), joined.classes[:joined.train, 0],
-                        selected=selected,
+                        selected=selected, sample_weight=joined.weights,
+                        start=start and start.of(self.mpc, names),
                         checkpoint=self.checkpoints and self.checkpoints.of(name))
         return model, design
 
@@ -195,14 +209,19 @@ class _Job:
         return {'converged': dict(zip(models, bits.astype(bool).tolist(), strict=True))}
 
     async def evaluate(self, joint, bank) -> dict[str, Any]:
-        """Shared figures of both models on the slots held out; calibration and PSI of the joint
-        one, the latter between training and held-out rows."""
+        """Shared figures of both models on the slots held out, and by segment, or None; calibration
+        and PSI of the joint one, the latter between training and held-out rows."""
         mpc, joined, cut = self.mpc, self.joined, self.joined.train
-        names = ('joint', 'bank')
         scores = [await model.scores(mpc, design, cut) for model, design in (joint, bank)]
-        evaluated = await evaluate_scores(mpc, scores, joined.classes[cut:],
-                                          points=self.parameters.roc_points,
-                                          edges=score_edges(self.scaling)[1])
+        points, limits = self.parameters.roc_points, score_edges(self.scaling)[1]
+        segments = None
+        if self.parameters.segment_by is None:
+            evaluated = await evaluate_scores(mpc, scores, joined.classes[cut:], points=points,
+                                              edges=limits)
+        else:
+            evaluated, segments = await evaluate_by_segment(
+                mpc, scores, joined.classes[cut:], joined.segments(), points=points, edges=limits,
+                minimum=self.parameters.segment_minimum)
         for one in evaluated:
             await one.ready()
         edges = band_edges(self.scaling)
@@ -212,8 +231,8 @@ class _Job:
         index = psi(mpc, (trained, counting[:cut]), (scores[0], counting[cut:]), edges)
         await sums.ready()
         await index.ready()
-        return {'figures': dict(zip(names, evaluated, strict=True)), 'calibration': sums,
-                'psi': index}
+        return {'figures': dict(zip(_MODELS, evaluated, strict=True)), 'segments': segments,
+                'calibration': sums, 'psi': index}
 
     async def scorecard(self, card: _Card, model) -> dict[str, Any]:
         """The shared card of all its places, and scores and reasons of the examples."""
@@ -242,6 +261,7 @@ class _Job:
         values = ('iv',) if self.parameters.open_iv else ()
         record: Any = await selection.open(mpc, 0, reveal='values', values=values)
         opened = {name: await f.open(mpc, 0) for name, f in evaluated['figures'].items()}
+        segments = evaluated['segments'] and await evaluated['segments'].open(mpc, 0)
         sums, index = await mpc.output([evaluated['calibration'],
                                         evaluated['psi'].reshape(1)], 0)
         shared = points['card']
@@ -263,6 +283,8 @@ class _Job:
                    **figures(opened, self.scaling, self.parameters.bands),
                    'calibration': calibration_bands(sums, self.scaling),
                    'stability': stability(float(index[0]))}
+        if segments is not None:
+            outputs['segments'] = segment_table(self.parameters.segment_values, segments, _MODELS)
         if self.parameters.open_iv:
             outputs['iv'] = {row['feature']: row['iv'] for row in record}
         if full is not None:
@@ -320,5 +342,7 @@ class _Job:
                      'breaks': [joined.breaks[column] for _, column in own]},
             'lineage': {'parties': joined.parties, 'rows': joined.rows,
                         'test_share': self.parameters.test_share,
-                        'split_seed': self.parameters.split_seed},
+                        'split_seed': self.parameters.split_seed,
+                        'sample_weight': self.parameters.sample_weight,
+                        'start_from': self.parameters.start_from},
             'metrics': {key: outputs[key]['joint'] for key in ('auc', 'ks') if key in outputs}}

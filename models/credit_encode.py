@@ -21,6 +21,7 @@ from models.checkpoints import Checkpoints, settled
 from models.logistic_design import Design, smallest_memory
 from models.merging import merged_boundaries
 from models.own_bins import bins_of, first_breaks
+from models.row_columns import segment_indicators, training_weights
 from protocols.binning import kept_breaks, one_hot
 from protocols.binning_counts import counts_of_words, packed_words, packing
 from protocols.binning_merge import open_boundaries
@@ -30,6 +31,8 @@ from protocols.split import training_mask
 from protocols.table import PartyTable
 from protocols.woe import bin_counts, encode_woe, woe_terms
 
+WEIGHT = 24
+"""Fractional bits of the weights of rows."""
 _BLOCK_ELEMENTS = 3 << 20
 _ELEMENT = 16
 _MATRICES = 3
@@ -50,8 +53,12 @@ class CreditTable:
     times, else in a file without a name (`models.share_file`), in the folder of the checkpoints or,
     if there are none, of temporary files. A resumed job makes it anew.
 
+    The initiator's column `parameters.sample_weight` is no feature; with `parameters.segment_by`
+    the rows held out are in segments (`models.row_columns`).
+
     After `match`: `classes` (n, 2) [bad, good] of rows that count, (0, 0) of others; the first
-    `train` of the n slots are for training; `common_rows` [training, test] at the initiator.
+    `train` of the n slots are for training, `weights` (train,) theirs, or None; `common_rows`
+    [training, test] at the initiator.
     After `encode`: `design` (n, d + 1), the WOE columns and the weight of a row, zero in rows that
     do not count; of every feature `counts` (d, bins, 2), `woe` (d, bins) and `terms` (d, bins) as
     `woe_terms` has them; `encoding` (d, bins), the WOE that `design` holds; `examples`
@@ -67,21 +74,31 @@ class CreditTable:
                  checkpoints: Checkpoints | None = None) -> None:
         self.checkpoints = checkpoints
         self.mpc, self.parties, self.table = mpc, parties, table
-        self.inputs, self.parameters, self.options = inputs, parameters, join or {}
+        self.parameters, self.options = parameters, join or {}
+        self.inputs = {p: [c for c in columns if f'{p}.{c}' != parameters.sample_weight]
+                       for p, columns in inputs.items()}
         self.rows = [rows[p] for p in parties]
-        self.owners = [p for p, name in enumerate(parties) for _ in inputs[name]]
-        self.features = [f'{p}.{c}' for p in parties for c in inputs[p]]
+        self.owners = [p for p, name in enumerate(parties) for _ in self.inputs[name]]
+        self.features = [f'{p}.{c}' for p in parties for c in self.inputs[p]]
         self.slots = training_slots(self.rows[0], parameters.test_share)
         self.rules = parameters.bin_rules
         self.breaks: dict[str, list[float]] = {}
         self.tables: dict[str, SuppressedTables] = {}
+        self.weights: Any = None
         self.common_rows: list[int] = []
         self.example_ids: list[str | None] = []
-        for what, named in (('breaks are given for', self.rules.breaks),
-                            ('bin tables shall open of', parameters.bin_tables)):
-            if unknown := sorted(set(named) - set(self.features)):
+        weights, segments = ({name} - {None} for name in (parameters.sample_weight,
+                                                          parameters.segment_by))
+        own = {f'{parties[0]}.{column}' for column in inputs[parties[0]]}
+        for what, named, known in (
+                ('breaks are given for', self.rules.breaks, self.features),
+                ('bin tables shall open of', parameters.bin_tables, self.features),
+                ('segments shall be those of', segments, self.features),
+                ('rows shall be weighted by', weights, own)):
+            if unknown := sorted(set(named) - set(known)):
+                by = f'{parties[0]} does not bring' if known is own else 'no party brings'
                 raise LocalProtocolError(
-                    'unknown-feature', f'{what} {", ".join(unknown)}, which no party brings',
+                    'unknown-feature', f'{what} {", ".join(unknown)}, which {by}',
                     step='woe_iv', remedy='name features of the manifest as party.column')
         self._check_memory()
 
@@ -103,7 +120,7 @@ class CreditTable:
     def _most_columns(self):
         """The most columns in which one feature is shared."""
         words = packing(self.train, self.rules.first_bins).words if self.rules.merges else 0
-        return max(self.rules.bins, words)
+        return max(self.rules.bins, words, len(self.parameters.segment_values))
 
     def _design(self):
         """Room for the matrix."""
@@ -132,24 +149,52 @@ class CreditTable:
         """Match identifiers; share the weight of every row and its class.
 
         Opens to the initiator how many rows are common in both parts, and stops the job if a part
-        lacks a class (LocalProtocolError `too-few-common-rows`).
+        lacks a class (LocalProtocolError `too-few-common-rows`). Raises LocalProtocolError of
+        `models.row_columns` at the owner of a column that does not fit.
         """
-        mpc, table, order = self.mpc, self.table, None
+        mpc, table, order, own = self.mpc, self.table, None, None
         label: Any = table.label
+        weighted = self.parameters.sample_weight is not None
+        self._own_segments = self._segments_here()
         if self.initiates:
             training = training_mask(table.ids, label, self.parameters.test_share,
                                      self.parameters.split_seed)
+            own = np.column_stack([label, 1 - label, *self._own_weights(training)])
             order = self._order(training)
             shown = order[self.train:][:self.parameters.examples]
             self.example_ids = [None if row < 0 else str(table.ids[row]) for row in shown]
         self._joined = SecureJoin(mpc, self.rows, sum(self.slots), **self.options)
         await self._joined.match(table.ids, order)
         match = [self._joined.presence(p) for p in range(1, 4)]
-        own = np.column_stack([label, 1 - label]) if self.initiates else None
-        classes = self._joined.columns(0, own, 2)
+        columns = self._joined.columns(0, own, 2 + weighted)
         # A row counts when all three partners have it: (n, 2) indicators of bad and good.
-        self.classes = classes * (match[0] * match[1] * match[2])
+        self.classes = columns[:, :2] * (match[0] * match[1] * match[2])
+        if weighted:
+            self.weights = columns[:self.train, 2].reinterpret(WEIGHT)
         await self._check_common_rows()
+
+    def _own_weights(self, training):
+        """Weights of the initiator's rows as integers, if it gives any: at most one column."""
+        name = self.parameters.sample_weight
+        if name is None:
+            return []
+        values = self.table.columns[name.partition('.')[2]]
+        return [np.rint(training_weights(name, values, training) * (1 << WEIGHT)).astype(np.int64)]
+
+    def _segments_here(self):
+        """Indicators of this party's rows, if their segments are its own; else None."""
+        name = self.parameters.segment_by
+        if name is None or name.partition('.')[0] != self.parties[self.mpc.pid]:
+            return None
+        values = self.table.columns[name.partition('.')[2]]
+        return segment_indicators(name, values, self.parameters.segment_values)
+
+    def segments(self) -> Any:
+        """Shared indicators (rows held out, segments): one of every row that counts."""
+        owner = self.parties.index(self.parameters.segment_by.partition('.')[0])
+        width = len(self.parameters.segment_values)
+        shared = self._joined.columns(owner, self._own_segments, width)
+        return shared.take(np.arange(self.train, sum(self.slots)), axis=0)
 
     def _order(self, training):
         """The secret order of the initiator's rows; that of the interrupted run if it fits them."""
@@ -168,15 +213,19 @@ class CreditTable:
     async def _check_common_rows(self):
         train, test = self.classes[:self.train].sum(0), self.classes[self.train:].sum(0)
         missing = (self.mpc.concatenate([train, test]) < 1).sum()
+        if self.weights is not None:
+            weighed = self.mpc.matrix_product(self.classes[:self.train].T, self.weights, WEIGHT)
+            missing = missing + (weighed < 0.5).sum()
         opened = await self.mpc.output(self.mpc.stack([train.sum(), test.sum(), missing]), 0)
         if not self.initiates:
             return
         self.common_rows = [int(n) for n in opened[:2]]
         if opened[2]:
+            light = '' if self.weights is None else ', or one whose weights are more than nothing'
             raise LocalProtocolError(
                 'too-few-common-rows', f'{sum(self.common_rows)} rows are common to all parties, '
-                'and the training or the test part of them lacks a class', party=0, step='join',
-                remedy='bring tables with more rows in common')
+                f'and the training or the test part of them lacks a class{light}', party=0,
+                step='join', remedy='bring tables with more rows in common')
 
     async def encode(self) -> None:
         """WOE-encode all features in blocks.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,16 @@ def bin_table(opened: OpenedTable, feature: int) -> list[dict[str, Any]]:
         bad, good = (int(n) if sums.any() else None for n in sums)
         rows.append({'bins': closed.tolist(), 'bad': bad, 'good': good})
     return rows
+
+
+def segment_table(values: Sequence[float | None], opened: Sequence[Mapping[str, Any]],
+                  models: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of `value` (None for missing) with `rows`, `bad`, and `auc` and `ks` by model, or with
+    the rule by which they are `suppressed`."""
+    return [{'value': value, **one} if 'suppressed' in one else
+            {'value': value, 'rows': one['bad'] + one['good'], 'bad': one['bad'],
+             **{key: dict(zip(models, one[key], strict=True)) for key in ('auc', 'ks')}}
+            for value, one in zip(values, opened, strict=True)]
 
 
 def regression_table(features: list[str], opened: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

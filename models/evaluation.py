@@ -78,29 +78,27 @@ async def ranked(mpc, scores, columns):
 def figures_of(mpc, key, ranked, frac: int, points: int, edges) -> SecretFigures:
     """The figures of one score from its rows in order: `key` (n,) and `ranked` (n, 2) [bad, good].
     """
-    n = key.shape[0]
-    cumulative = mpc.stack([ranked[:, 0].cumsum(), ranked[:, 1].cumsum()], axis=1)
-    totals = cumulative[n - 1]
-    last = mpc.concatenate([mpc.less(key[:-1], key[1:]), mpc.array(np.ones(1, np.int64))])
-
-    pairs = totals[0] * totals[1]
-    none = pairs < 1
-    # 70 fractional bits keep the digits of the inverse of as many as 2^48 pairs.
-    inverse = mpc.reciprocal(pairs + none, 70)
-    auc = _auc(mpc, cumulative, ranked, last, pairs)
-    auc = mpc.multiply(auc, inverse, FRAC) * 0.5
-    gap = cumulative[:, 0] * totals[1] - cumulative[:, 1] * totals[0]
-    ks = mpc.multiply(mpc.largest(mpc.absolute(last * gap)), inverse, FRAC)
-    return SecretFigures(auc, ks, _curve(mpc, cumulative, ranked, points),
+    auc, ks = separation(mpc, key, ranked[:, :1], ranked[:, 1:])
+    return SecretFigures(auc[0], ks[0], _curve(mpc, ranked.cumsum(), ranked, points),
                          _histogram(mpc, key, ranked, frac, edges))
 
 
-def _auc(mpc, cumulative, ranked, last, pairs):
-    """2·P·N·AUC: pairs ranked right count 2, tied pairs 1."""
-    before = mpc.last_marked(cumulative, last)
-    right = (ranked[:, 1] * before[:, 0]).sum()
-    wrong = (ranked[:, 0] * before[:, 1]).sum()
-    return right - wrong + pairs
+def separation(mpc, key, bad, good):
+    """(AUC, KS), each (k,), of one score for k sets of rows: (n, k) indicators of their bad and of
+    their good rows, in order of `key` (n,). 0 for a set that lacks a class."""
+    n, sets = bad.shape
+    last = mpc.concatenate([mpc.less(key[:-1], key[1:]), mpc.array(np.ones(1, np.int64))])
+    bads, goods = bad.cumsum(), good.cumsum()
+    pairs = bads[n - 1] * goods[n - 1]
+    none = pairs < 1
+    # 70 fractional bits keep the digits of the inverse of as many as 2^48 pairs.
+    inverse = mpc.reciprocal(pairs + none, 70)
+    before = mpc.last_marked(mpc.concatenate([bads, goods], axis=1), last)
+    right, wrong = good * before[:, :sets], bad * before[:, sets:]
+    # Pairs ranked right count 2, tied pairs 1.
+    auc = mpc.multiply(right.sum(0) - wrong.sum(0) + pairs, inverse, FRAC) * 0.5
+    gap = last.reshape(n, 1) * (bads * goods[n - 1] - goods * bads[n - 1])
+    return auc, mpc.multiply(mpc.largest(mpc.absolute(gap)), inverse, FRAC)
 
 
 def _curve(mpc, cumulative, ranked, points):

@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from models.evaluation import SecretFigures, figures_of, ranked
+import numpy as np
+
+from models.evaluation import SecretFigures, figures_of, ranked, separation
+from protocols.binning_tables import suppress
 from protocols.woe import woe_iv
 
 CELL = 10
 """Rows of either class that a segment needs before anything about it opens."""
-_FIGURES = ('auc', 'ks', 'curve', 'histogram')
+_AT_ONCE = 1 << 18
+"""Rows times segments whose figures are computed at a time."""
 
 
 def calibration(mpc, odds, classes, edges):
@@ -59,39 +63,58 @@ def _between(mpc, scores, sums, edges):
 
 
 @dataclass
-class SecretSegment:
-    """Figures of one segment, zero unless the shared bit `shown` is 1."""
+class SecretSegments:
+    """Figures of k scores in s segments of the rows, zero where the bits `closed` (s,) are 1.
 
-    figures: SecretFigures
-    shown: Any
+    `counts` (s, 2) bad and good rows, `auc` and `ks` (k, s).
+    """
 
-    async def open(self, mpc, receivers) -> dict[str, Any] | None:
-        """The figures as `SecretFigures.open`, or {"suppressed": rule}; None for other parties."""
-        shown = await mpc.output(self.shown.reshape(1), receivers)
-        opened = await self.figures.open(mpc, receivers)
-        if opened is None:
+    counts: Any
+    auc: Any
+    ks: Any
+    closed: Any
+
+    async def open(self, mpc, receivers) -> list[dict[str, Any]] | None:
+        """Per segment {"bad", "good", "auc" (k), "ks" (k)} or {"suppressed": rule}; None for
+        parties that are no receivers."""
+        opened = await mpc.output([self.counts, self.auc, self.ks, self.closed], receivers)
+        if opened[0] is None:
             return None
-        return opened if shown[0] else {'suppressed': 'minimum-cell'}
+        counts, auc, ks, closed = opened
+        # The last unit of a fixed-point figure may stand outside its range.
+        auc, ks = np.clip([auc, ks], 0.0, 1.0)
+        return [{'suppressed': 'minimum-cell'} if closed[k] else
+                {'bad': int(counts[k, 0]), 'good': int(counts[k, 1]), 'auc': auc[:, k].tolist(),
+                 'ks': ks[:, k].tolist()} for k in range(len(closed))]
 
 
-async def evaluate_segments(mpc, odds, classes, segments, *, points: int, edges,
-                            minimum: int = CELL) -> list[SecretSegment]:
-    """Figures of each segment of the rows, and none of those with too few rows.
+async def evaluate_by_segment(mpc, scores, classes, segments, *, points: int, edges,
+                              minimum: int = CELL) -> tuple[list[SecretFigures], SecretSegments]:
+    """`models.evaluation.evaluate_scores`, and figures of every segment; a sort per score serves
+    both.
 
-    `segments` (n, s) are shared indicators. A segment is shown if it has at least `minimum` bad and
-    `minimum` good rows; that is decided before anything opens, and what opens of the others is
-    zeros and that they are not shown. One sort serves all segments.
+    `segments` (n, s) are shared indicators, exactly one per row that counts, s at least 2. A
+    segment stays closed if it has fewer than `minimum` bad or good rows, an empty one too; and
+    since those of all rows are known, so do others, the smallest first, until the closed ones
+    together hold twice the minimum of both classes (`protocols.binning_tables.suppress`). That is
+    decided before anything opens; what opens of a closed segment is zeros and that it is closed.
     """
     n, s = segments.shape
-    columns = [classes * segments[:, k].reshape(n, 1) for k in range(s)]
-    [(key, table)] = await ranked(mpc, [odds], mpc.concatenate(columns, axis=1))
-    out = []
-    for k in range(s):
-        rows = table[:, 2 * k:2 * k + 2]
-        figures = figures_of(mpc, key, rows, odds.frac, points, edges)
-        shown = mpc.all(1 - (rows.sum(0) < minimum))
-        hidden = SecretFigures(*(getattr(figures, name) * shown for name in _FIGURES))
-        await hidden.ready()
-        out.append(SecretSegment(hidden, shown))
-    return out
-
+    bad, good = (classes[:, k:k + 1] * segments for k in (0, 1))
+    counts = mpc.stack([bad.sum(0), good.sum(0)], axis=1)
+    table = suppress(mpc, counts.reshape(1, s, 2), minimum)
+    ordered = await ranked(mpc, scores, mpc.concatenate([classes, bad, good], axis=1))
+    whole = [figures_of(mpc, key, rows[:, :2], scores[0].frac, points, edges)
+             for key, rows in ordered]
+    for one in whole:
+        await one.ready()
+    parts, width = [], max(1, _AT_ONCE // n)
+    for start in range(0, s, width):
+        stop = min(start + width, s)
+        figures = [separation(mpc, key, rows[:, 2 + start:2 + stop],
+                              rows[:, 2 + s + start:2 + s + stop]) for key, rows in ordered]
+        both = mpc.stack([mpc.stack([one[k] for one in figures]) for k in (0, 1)])
+        await both.ready()
+        parts.append(both)
+    shown = mpc.concatenate(parts, axis=2) * (1 - table.closed)
+    return whole, SecretSegments(table.counts[0], shown[0], shown[1], table.closed[0])

@@ -68,9 +68,10 @@ class LogisticRegression:
 
         m is the 0/1 weight of a row, and the intercept's column; rows with m = 0 must be zero
         throughout, their label too. `selected` (d,) are shared bits, all columns if None.
-        `sample_weight` (n,): shared numbers from 0 to 64, about 1 on average. `start`: standardised
-        weights to start from (`state_` of an earlier fit). `checkpoint`: a
-        `models.checkpoints.Checkpoint` that keeps every step, and from which training goes on.
+        `sample_weight` (n,): shared numbers from 0 to 64, about 1 on average. `start` (d + 1,):
+        weights of the columns as they are to start from (`raw_` of an earlier fit, of these or of
+        other rows). `checkpoint`: a `models.checkpoints.Checkpoint` that keeps every step, and from
+        which training goes on.
 
         Raises ValueError for parameters or shapes that do not fit, LocalProtocolError `one-class`
         when a class has no rows.
@@ -90,9 +91,10 @@ class LogisticRegression:
             await _require_both(mpc, bad, good)
         weight = None if sample_weight is None else sample_weight.with_frac(SLOPE)
         if weight is not None:
-            ones = mpc.concatenate([design.block(rows)[:, -1] for rows in design.pieces()])
+            total = await design.pass_over(
+                lambda block, rows: mpc.matrix_product(block[:, -1:].T, weight[rows], SLOPE))
             bad = mpc.matrix_product(label, weight, SLOPE)
-            good = mpc.matrix_product(ones, weight, SLOPE) - bad
+            good = total[0] - bad
         if self.class_weight is not None:
             of_bad, of_good = self._of_classes(mpc, bad, good)
             factor = of_good + mpc.multiply(label, of_bad - of_good, SLOPE)
@@ -105,7 +107,7 @@ class LogisticRegression:
                           self.l1_ratio / self.C / n)
         self.solver_ = self.solver if self.solver != 'auto' else _suited(n, d, self)
         plan = self._plan(problem, self.solver_)
-        state = start if start is not None else _start(mpc, bad, good, d)
+        state = _start(mpc, bad, good, d) if start is None else problem.from_raw(start)
         secrets = await self._run(mpc, plan, {'base': state}, checkpoint)
         self.secrets_ = secrets
         await self._finish(mpc, problem, secrets)

@@ -71,6 +71,17 @@ class Problem:
         """Weights of the columns [X, m] from standardised ones."""
         return self.mpc.matrix_product(self.affine, state, frac)
 
+    def from_raw(self, raw):
+        """Standardised weights from those of the columns [X, m], zero for unused columns: the
+        inverse of `raw`. 29 rounds."""
+        mpc, d = self.mpc, self.size - 1
+        used, eye = self.used[:d], np.eye(d, dtype=np.int64)
+        scale = (self.affine[:d, :d] * eye).sum(0)
+        inverse = mpc.reciprocal(scale + (1 - used), 24)
+        weights = used * mpc.multiply(raw[:d], inverse, STATE)
+        shift = mpc.matrix_product(self.affine[d:, :d], weights, STATE)
+        return mpc.concatenate([weights, raw[d:].with_frac(STATE) - shift])
+
     def slope(self, block, rows: slice, raw, precision: Precision, frac: int = SLOPE):
         """Σ x_i s_i (p_i - y_i) over some rows x_i, the block of the matrix; shape (d + 1,).
 

@@ -12,7 +12,9 @@ from models.binning_rules import BinningRules
 from models.selection_rules import SelectionRules
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_IDENTITY = re.compile(r"[0-9a-f]{64}\Z")
 _LARGEST = 1e300
+_SEGMENTS = (2, 50)
 
 SOLVERS = ("auto", "newton", "sampled", "accelerated", "minibatch")
 """The solvers of `models.logistic`."""
@@ -41,8 +43,13 @@ class CreditParameters:
     Model: ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is
     the penalty on the standardised weights, of which ``l1_ratio`` is a lasso's and the rest ridge;
     ``class_weight`` None or `balanced`; ``solver`` and ``iterations`` of it (its own number if
-    None), as `LogisticRegression` has them, all for both models. ``roc_points`` steps of the ROC
-    curve, ``bands`` of the gain table.
+    None), as `LogisticRegression` has them, all for both models. ``sample_weight`` is a column of
+    the initiator's (``party.column``) by which training rows are weighted in both; it is no
+    feature, and all else counts rows. The joint model's training starts from the kept model of the
+    identity ``start_from``. ``roc_points`` steps of the ROC curve, ``bands`` of the gain table. By
+    the ``segment_values`` (None for missing) of the column ``segment_by`` the figures of both
+    models open per segment of the rows held out as well, but for segments with fewer than
+    ``segment_minimum`` bad or good rows and those that would give these away.
 
     Scorecard: ``scaling`` is a preset of `Scaling`; with ``open_card`` the points open to the
     initiator, else they stay shared. With ``inference`` the weights of the joint model open to it,
@@ -83,6 +90,11 @@ class CreditParameters:
     class_weight: str | None = None
     solver: str = "sampled"
     iterations: int | None = None
+    sample_weight: str | None = None
+    start_from: str | None = None
+    segment_by: str | None = None
+    segment_values: tuple[float | None, ...] = ()
+    segment_minimum: int = 10
     roc_points: int = 50
     bands: int = 10
     scaling: str = "default"
@@ -110,6 +122,9 @@ class CreditParameters:
         # In one order at all parties: they open one after the other.
         tables = {name: _receivers(name, to) for name, to in sorted(self.bin_tables.items())}
         object.__setattr__(self, "bin_tables", tables)
+        object.__setattr__(
+            self, "segment_values", _segments(self.segment_by, self.segment_values)
+        )
         for name, right, expected in (
             ("exclude", all(isinstance(name, str) for name in self.exclude), "names of features"),
             ("stepwise", self.stepwise in (None, "forward", "both"), "forward, both or null"),
@@ -119,6 +134,19 @@ class CreditParameters:
             ("open_card", isinstance(self.open_card, bool), "true or false"),
             ("inference", isinstance(self.inference, bool), "true or false"),
             ("open_iv", isinstance(self.open_iv, bool), "true or false"),
+            ("sample_weight", _is_feature(self.sample_weight), "party.column or null"),
+            (
+                "segment_by",
+                _is_feature(self.segment_by)
+                and (self.segment_by is None or self.segment_by != self.sample_weight),
+                "party.column other than sample_weight, or null",
+            ),
+            (
+                "start_from",
+                self.start_from is None
+                or (isinstance(self.start_from, str) and _IDENTITY.match(self.start_from)),
+                "the identity of a kept model, 64 of 0-9 and a-f, or null",
+            ),
             (
                 "model",
                 isinstance(self.model, str) and _NAME.match(self.model),
@@ -181,7 +209,8 @@ class CreditParameters:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the manifest; ``from_json`` reads it back."""
-        lists = {name: list(getattr(self, name)) for name in ("exclude", "special_values")}
+        named = ("exclude", "special_values", "segment_values")
+        lists = {name: list(getattr(self, name)) for name in named}
         breaks = {name: list(edges) for name, edges in self.breaks.items()}
         tables = {name: list(parties) for name, parties in self.bin_tables.items()}
         return {**asdict(self), **lists, "breaks": breaks, "bin_tables": tables}
@@ -216,6 +245,24 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
+def _is_feature(name: Any) -> bool:
+    """Whether a column is named as party.column, or none is."""
+    return name is None or (isinstance(name, str) and all(name.partition(".")))
+
+
+def _segments(column: Any, values: Any) -> tuple[float | None, ...]:
+    """Values of a segmenting column, each once; none without a column."""
+    if not isinstance(values, list | tuple):
+        raise ValueError("parameter segment_values is no list, expected values of segment_by")
+    low, high = (0, 0) if column is None else _SEGMENTS
+    known = _numbers("segment_values", [v for v in values if v is not None])
+    if not low <= len(values) <= high or len({*values}) != len(values):
+        expected = f"{low} to {high} values of {column}, each once" if high else "no segment_values"
+        raise ValueError(f"parameter segment_by is {column!r}, expected {expected}")
+    numbers = iter(known)
+    return tuple(None if v is None else next(numbers) for v in values)
+
+
 def _receivers(feature: str, parties: Any) -> tuple[str, ...]:
     named = isinstance(parties, list | tuple) and all(isinstance(p, str) for p in parties)
     if not named or not parties or len(set(parties)) != len(parties):
@@ -231,6 +278,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "prebins": (2, 50),
     "min_bin_rows": (0, 10_000),
     "table_minimum": (1, 10_000),
+    "segment_minimum": (1, 10_000),
     "missing_max": (0.0, 1.0),
     "iv_threshold": (0.0, 10.0),
     "univariate_p": (1e-6, 1.0),

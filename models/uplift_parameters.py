@@ -29,10 +29,13 @@ class UpliftParameters:
     points: int = 50
 
     # What `models.credit_encode` asks besides: every bin counts, no table opens, no single row is
-    # shown, and the matrix lies in memory.
+    # shown, rows have no weights and no segments, and the matrix lies in memory.
     min_bin_rows = 0
     bin_tables: ClassVar[dict[str, tuple[str, ...]]] = {}
     examples = 0
+    sample_weight = None
+    segment_by = None
+    segment_values = ()
     memory = None
 
     def __post_init__(self) -> None:

@@ -30,6 +30,8 @@ _ZH_MEANING = {
     "selection": "每个特征被保留，或因哪条规则被剔除",
     "calibration": "联合模型各分数段中模型预期的违约数",
     "stability": "训练部分与测试部分分数分布的差异（PSI），一个数",
+    "segments": "按约定列的取值划分的各客群在测试部分的行数与违约数，以及两个模型在其中的 AUC 与 KS"
+    "（违约数或正常数低于约定下限的客群，以及会泄露它们的客群不公开）",
     "inference": "联合模型的权重及其标准误、p 值与置信区间",
     "card": "评分卡：所用特征每个分箱的整数分值，以及基础分",
     "examples": "测试部分中若干家本方企业的分数与原因代码",
@@ -154,10 +156,11 @@ def _helped(manifest: Manifest, party: str) -> list[str]:
 
 
 def _everybody_en(manifest: Manifest) -> str:
-    given = _given(manifest)
+    given, segments = _given(manifest), manifest.parameters.get("segment_by")
     known = {
         Inputs: f"the number of rows and the column names of all {len(manifest.parties)} parties"
-        + (f", where the bins begin and end (of features: {given})" if given else ""),
+        + (f", where the bins begin and end (of features: {given})" if given else "")
+        + (f", which values {segments} may have" if segments else ""),
         KeyedList: _list_en(manifest),
         Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
         f"whether for records or a decision",
@@ -171,9 +174,11 @@ def _everybody_en(manifest: Manifest) -> str:
 
 
 def _everybody_zh(manifest: Manifest) -> str:
-    given = _given(manifest)
+    given, segments = _given(manifest), manifest.parameters.get("segment_by")
     known = {
-        Inputs: "各方的行数与列名" + (f"、{given}个特征的分箱边界" if given else ""),
+        Inputs: "各方的行数与列名"
+        + (f"、{given}个特征的分箱边界" if given else "")
+        + (f"、{segments}可能的取值" if segments else ""),
         KeyedList: _list_zh(manifest),
         Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
         Applicants: f"{manifest.initiator}为{_count(manifest)}家申请企业评分、使用哪个模型，并看到"

@@ -94,6 +94,7 @@ def opened(parameters: Mapping[str, Any]) -> set[str]:
 def models_problem(manifest: Manifest, models: Models) -> str | None:
     """Why this node cannot take part in a job on a model; None if it can, or for other jobs."""
     rules: dict[str, Callable[[Manifest, Models], str | None]] = {
+        CREDIT: _start_problem,
         SCORE: _score_problem,
         STATE: _state_problem,
     }
@@ -136,6 +137,23 @@ def _known(manifest: Manifest, model: HeldModel) -> str | None:
     if manifest.initiator != model.owner:
         return f"the model is {model.owner}'s, not {manifest.initiator}'s"
     return None
+
+
+def _start_problem(manifest: Manifest, models: Models) -> str | None:
+    identity = manifest.parameters.get("start_from")
+    if identity is None:
+        return None
+    model = models.get(str(identity))
+    if model is None or model.destroyed:
+        return f"this node holds no shares of the model {str(identity)[:16]} to start from"
+    weight = manifest.parameters.get("sample_weight")
+    brought = {f"{name}.{c}" for name, i in manifest.tables.items() for c in i.features} - {weight}
+    if missing := [name for name in model.record["card"]["features"] if name not in brought]:
+        return (
+            f"version {model.version} of model {model.name} uses {', '.join(missing)}, which no "
+            "party brings as a feature"
+        )
+    return _known(manifest, model)
 
 
 def _score_problem(manifest: Manifest, models: Models) -> str | None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from models.parameters import CreditParameters
 from models.store import ModelStore
+from parties.holdings import bring_table
 from parties.manifest import Inputs, Manifest
 from parties.model_rows import own_rows
 from parties.model_terms import DESTROYED, MODELS, ScoreParameters, StateParameters
@@ -36,6 +38,16 @@ def keep_model(folder: Path, manifest: Manifest, kept: Mapping[str, Any]) -> Non
             "profiles": list(own.profile),
         },
     )
+
+
+def bring_credit(
+    party: str, manifest: Manifest, parameters: CreditParameters, files: Files, keys: Any
+) -> dict[str, Any]:
+    """The party's table, and its store if the training starts from a model that is kept there."""
+    brought = bring_table(party, manifest, parameters, files, keys)
+    if parameters.start_from is not None:
+        brought["store"] = ModelStore(Path(files["home"]) / MODELS)
+    return brought
 
 
 def bring_score(

@@ -115,6 +115,7 @@ PROGRAMS: Programs = {
         "2",
         "models.credit",
         "credit_program",
+        bring="parties.model_work:bring_credit",
         keep="parties.model_work:keep_model",
         outputs="parties.proposal:opened",
         everybody=frozenset({"features", "breaks"}),

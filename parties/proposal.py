@@ -41,12 +41,13 @@ def credit_manifest(
 ) -> Manifest:
     """A manifest that expires `seconds` after `now`; the first party of `inputs` initiates.
 
-    `hosts` are those of parties whose host is not `host`. Raises ValueError for breaks or bin
-    tables of a feature that nobody brings, and for receivers that are no parties.
+    `hosts` are those of parties whose host is not `host`. Raises ValueError for breaks, bin tables,
+    segments or weights of a column that nobody brings, and for receivers that are no parties.
     """
     names = tuple(inputs)
     _known(parameters.get("breaks", {}), inputs, "breaks are given for")
     named = receivers(parameters, inputs)
+    features = sum(features_of(inputs, parameters).values())
     return Manifest(
         format="sepc-manifest/1",
         job_id=f"credit-{secrets.token_hex(8)}",
@@ -58,7 +59,7 @@ def credit_manifest(
         threshold=highest_threshold(len(names), verified),
         verified=verified,
         inputs=dict(inputs),
-        outputs=_outputs(names, sum(len(i.features) for i in inputs.values()), parameters, named),
+        outputs=_outputs(names, features, parameters, named),
         join=Join(mode="shared", helpers=join_helpers(names), same_order=same_order),
         disclosure=(
             "No identifier opens to anybody, and no row's score but those of the stated examples.",
@@ -66,6 +67,8 @@ def credit_manifest(
             "points of an opened card are products of weights and WOE values, rounded to whole "
             "numbers.",
             *_of_weights(names[0], parameters),
+            *_of_rows(names[0], parameters),
+            *_of_start(parameters),
             "Of each feature open its information value and why it stayed or went."
             if parameters.get("open_iv", True)
             else "Of each feature opens why it stayed or went; its information value stays "
@@ -177,16 +180,44 @@ def _of_weights(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...
     return (said,)
 
 
+def _of_rows(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a manifest says about weights of rows."""
+    column = parameters.get("sample_weight")
+    if not column:
+        return ()
+    return (
+        f"The training part's rows are weighted by {column} of {initiator} in both trainings, and "
+        "in nothing else; the weights of rows stay secret-shared.",
+    )
+
+
+def _of_start(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a manifest says about the kept model that a training starts from."""
+    identity = parameters.get("start_from")
+    if not identity:
+        return ()
+    return (
+        f"The joint training starts from the shared weights of the kept model {identity[:16]}, "
+        "which do not open. If it ends before it has converged, what opens of the new model tells "
+        "of the kept one's weights too.",
+    )
+
+
 def _but(parameters: Mapping[str, Any]) -> str:
     """Which of the counts open after all."""
     tables = parameters.get("bin_tables")
     return f", but for the bin tables of {len(tables)} stated features" if tables else ""
 
 
-def _known(features: Collection[str], inputs: Mapping[str, Inputs], what: str) -> None:
+def _known(
+    features: Collection[str],
+    inputs: Mapping[str, Inputs],
+    what: str,
+    who: str = "no party brings",
+) -> None:
     brought = {f"{name}.{column}" for name, i in inputs.items() for column in i.features}
     if unknown := sorted(set(features) - brought):
-        raise ValueError(f"{what} {', '.join(unknown)}, which no party brings")
+        raise ValueError(f"{what} {', '.join(unknown)}, which {who}")
 
 
 def receivers(
@@ -194,14 +225,31 @@ def receivers(
 ) -> dict[str, frozenset[str]]:
     """The receivers of the outputs of a credit job of which its parameters say who gets them.
 
-    Raises ValueError for features that nobody brings and receivers that are no parties.
+    Raises ValueError for columns that nobody brings, or not the one who should, and receivers that
+    are no parties.
     """
-    tables = CreditParameters.from_json(parameters).bin_tables
+    read = CreditParameters.from_json(parameters)
+    tables, initiator = read.bin_tables, next(iter(inputs), "")
     _known(tables, inputs, "bin tables shall open of")
+    segments, weights = ([c] if c else [] for c in (read.segment_by, read.sample_weight))
+    _known(segments, inputs, "segments shall be those of")
+    own = {name: i for name, i in inputs.items() if name == initiator}
+    _known(weights, own, "rows shall be weighted by", f"{initiator} does not bring")
     named = frozenset(party for parties in tables.values() for party in parties)
     if unknown := sorted(named - set(inputs)):
         raise ValueError(f"bin tables shall open to {', '.join(unknown)}, expected parties")
     return {"bin_tables": named}
+
+
+def features_of(
+    inputs: Mapping[str, Inputs], parameters: Mapping[str, Any]
+) -> dict[str, int]:
+    """How many features each party brings: its columns but for the weights of rows."""
+    weight = parameters.get("sample_weight")
+    return {
+        name: sum(f"{name}.{column}" != weight for column in i.features)
+        for name, i in inputs.items()
+    }
 
 
 def opened(parameters: Mapping[str, Any]) -> set[str]:
@@ -210,6 +258,7 @@ def opened(parameters: Mapping[str, Any]) -> set[str]:
         "breaks": not _merged(parameters),
         "bin_tables": not parameters.get("bin_tables"),
         "iv": not parameters.get("open_iv", True),
+        "segments": not parameters.get("segment_by"),
         "inference": not parameters.get("inference"),
         "card": not parameters.get("open_card", True),
         "examples": parameters.get("examples", 5) == 0,
@@ -228,6 +277,9 @@ def _outputs(
         "features": features,
         "n": parameters.get("examples", 5),
         "minimum": parameters.get("table_minimum", CreditParameters.table_minimum),
+        "column": parameters.get("segment_by"),
+        "segments": len(parameters.get("segment_values", ())),
+        "least": parameters.get("segment_minimum", CreditParameters.segment_minimum),
     }
     everybody = dict.fromkeys(PROGRAMS[PROGRAM].everybody, frozenset(names))
     known = {**everybody, **named}
@@ -269,6 +321,10 @@ _MEANINGS = {
     "expects in the test part.",
     "stability": "{initiator} learns one number, how far the scores of the training part and of "
     "the test part differ (PSI).",
+    "segments": "{initiator} learns for each of the {segments} stated values of {column} the rows "
+    "and the defaults of the test part that have it, and AUC and KS of both models there. Values "
+    "with fewer than {least} defaulted or other rows stay closed, and so do others that would give "
+    "them away.",
     "inference": "{initiator} learns the weights of the joint model, with standard errors, "
     "p-values and confidence bounds.",
     "card": "{initiator} learns the scorecard: whole points for each bin of its features, and the "

@@ -104,6 +104,9 @@ def test_extremes_and_their_positions(n):
     results = opened(lambda mpc, x: [mpc.max(x), mpc.min(x), mpc.argmax(x), mpc.argmin(x),
                                      mpc.largest(x)], x)
     assert [r.item() for r in results] == [x.max(), x.min(), x.argmax(), x.argmin(), x.max()]
+    columns = np.stack([x, -x], axis=1)
+    [most] = opened(lambda mpc, x: [mpc.largest(x)], columns)
+    np.testing.assert_array_equal(most, columns.max(axis=0))
 
 
 def test_any_and_all():

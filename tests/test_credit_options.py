@@ -1,45 +1,76 @@
 """What a credit job may be told besides: bin tables that open, what does not open, the model's
-options. Against the twin, and in what the manifest says."""
+options, weights of rows, segments, a model to start from. Against the twin, and in what the
+manifest says."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
-from test_credit_binning import JOB, brought, tables
+from test_credit_binning import JOB, ROWS, brought, tables
 
 from engine.cluster import run_cluster
+from engine.encoding import encode
 from engine.errors import EngineError
 from models import logistic
 from models.credit import credit_program
 from models.credit_encode import CreditTable
 from models.parameters import SOLVERS, CreditParameters
 from models.plain.credit import plain_credit
+from models.row_columns import segment_indicators, training_weights
 from models.scorecard import Scorecard
+from models.store import ModelStore
+from models.warm_start import WarmStart
+from parties import model_work
 from parties.learned import learned, learned_zh, nobody, nobody_zh
+from parties.model_terms import HeldModel
 from parties.policy import Holdings, decide
-from parties.programs import PROGRAMS
+from parties.programs import PROGRAMS, imported
 from parties.proposal import credit_manifest, opened
 
 BASE = {**JOB, "binning": "quantile"}
 TABLES = {"telecom.a": ["bank"], "fintech.b": ["bank"], "bank.a": ["bank", "telecom"]}
 MODEL = {"solver": "newton", "l2": 12, "l1_ratio": 0.6, "class_weight": "balanced",
-         "univariate_p": 1e-3, "inference": True}
+         "univariate_p": 1e-3, "inference": True, "sample_weight": "bank.w",
+         "segment_by": "telecom.s", "segment_values": [2, None, 1, 3], "segment_minimum": 4,
+         "exclude": ["telecom.s"]}
+KEPT = "cd" * 32
 UNSTATED = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
 """Outputs that follow from others."""
 
 
-def run(document, **options):
+def widened():
+    """The tables, with weights at the bank, and segments at a partner, one of them small."""
+    rng, made = np.random.default_rng(5), tables()
+    weights = rng.gamma(1.0, 1000.0, ROWS) * (rng.random(ROWS) < 0.9)
+    segments = rng.choice([1.0, 2.0, 3.0, np.nan], ROWS, p=[0.47, 0.35, 0.04, 0.14])
+    for place, column, values in ((0, "w", weights), (3, "s", segments)):
+        columns = {**made[place].columns, column: values}
+        made[place] = replace(made[place], columns=columns)
+    return made
+
+
+def run(document, parties=None, stores=None, **options):
     """(results, twin) of a whole job."""
-    parties, parameters = tables(), CreditParameters.from_json(document)
+    parties, parameters = parties or tables(), CreditParameters.from_json(document)
 
     async def program(mpc):
         return await credit_program(
             mpc, parties=list(NAMES), table=parties[mpc.pid], parameters=parameters,
-            progress=lambda *_: None, **brought(parties))
+            progress=lambda *_: None, store=stores and stores[mpc.pid], **brought(parties))
     return run_cluster(program, 4, **options), plain_credit(parties, parameters)
+
+
+def kept(folder, pid, features, weights, parties=NAMES):
+    """A store with a model whose weights everybody knows; its identity is the same everywhere."""
+    store = ModelStore(folder)
+    store.put("old", {"weights": (encode(np.array(weights), 24), 24)}, session=b"one",
+              manifest_hash="", place=(pid, 4, 1), lineage={"parties": list(parties)},
+              card={"features": list(features)})
+    return store
 
 
 def manifest(**parameters):
@@ -49,8 +80,9 @@ def manifest(**parameters):
         seconds=600)
 
 
-def decided(agreed):
-    own = Holdings("telecom", DIRECTORY, MEASUREMENT, inputs("telecom"), PROGRAMS)
+def decided(agreed, models=None):
+    own = Holdings("telecom", DIRECTORY, MEASUREMENT, inputs("telecom"), PROGRAMS,
+                   models=models or {})
     return decide(agreed, "bank", own, NOW).failed
 
 
@@ -142,12 +174,23 @@ def test_a_manifest_says_whose_bin_tables_open_to_whom():
 # --- information values that stay shared ---
 
 
-def test_information_values_may_stay_shared():
-    """The record then says why, and no figure; everything else is as before."""
-    results, plain = run({**BASE, "open_iv": False, "l2": 1e-3, "solver": "accelerated",
-                          "iterations": 1})
+def test_information_values_may_stay_shared(tmp_path):
+    """The record then says why, and no figure; everything else is as before. The joint model starts
+    from the optimum, which a kept model has in another order and among weights of other features.
+    """
+    document = {**BASE, "open_iv": False, "l2": 1e-3, "solver": "accelerated", "iterations": 1}
+    twin = plain_credit(tables(), CreditParameters.from_json({**document, "inference": True}))
+    known = dict(zip(twin["selected"], twin["inference"]["weights"], strict=False))
+    [other] = {"telecom.b", "bank.b"} - {*known}
+    features = [other, *reversed(known)]
+    weights = [9.0, *reversed(known.values()), twin["inference"]["weights"][-1]]
+    stores = [kept(tmp_path / str(pid), pid, features, weights) for pid in range(4)]
+    identity = stores[0].record("old", 1).identity
+    results, plain = run({**document, "start_from": identity}, stores=stores)
     outputs = results[0]["outputs"]
-    assert outputs["converged"] == {"joint": False, "bank": False}, "one step is not enough"
+    assert outputs["converged"] == {"joint": True, "bank": False}, "one step is not enough"
+    assert results[3]["keep"]["lineage"]["start_from"] == identity
+    np.testing.assert_allclose(outputs["card"]["points"], plain["card"]["points"], atol=1)
     assert "iv" not in outputs and outputs["features"] == plain["selected"]
     assert {r["feature"]: r["reason"] for r in outputs["selection"]} == plain["reasons"]
     assert all(set(r) <= {"feature", "reason", "kept", "incomplete"} for r in outputs["selection"])
@@ -168,7 +211,7 @@ def test_information_values_may_stay_shared():
 
 @pytest.fixture(scope="module")
 def balanced():
-    return run({**BASE, **MODEL})
+    return run({**BASE, **MODEL}, widened())
 
 
 def test_solver_penalty_and_class_weight_are_those_stated(balanced):
@@ -180,8 +223,8 @@ def test_solver_penalty_and_class_weight_are_those_stated(balanced):
     points, twin = (np.array(card["points"]) for card in (outputs["card"], plain["card"]))
     np.testing.assert_allclose(points, twin, atol=1)
     assert abs(outputs["card"]["base"] - plain["card"]["base"]) <= 1
-    for name, value in (("l1_ratio", 0.0), ("class_weight", None)):
-        other = plain_credit(tables(), CreditParameters.from_json({**BASE, **MODEL, name: value}))
+    for name, value in (("l1_ratio", 0.0), ("class_weight", None), ("sample_weight", None)):
+        other = plain_credit(widened(), CreditParameters.from_json({**BASE, **MODEL, name: value}))
         unlike = np.array([[*row, other["card"]["base"]] for row in other["card"]["points"]])
         assert np.abs(unlike - np.column_stack([twin, [plain["card"]["base"]] * 3])).max() > 3
 
@@ -217,6 +260,25 @@ def test_weights_and_their_errors_open_to_the_bank(balanced):
     assert "inference" not in manifest().outputs and "weights" in nobody({})[1]
 
 
+def test_segments_show_what_the_twin_finds_and_small_ones_nothing(balanced):
+    results, plain = balanced
+    shown, twin = results[0]["outputs"]["segments"], plain["segments"]
+    assert [row["value"] for row in shown] == [2.0, None, 1.0, 3.0]
+    hidden = [row["value"] for row in twin if "suppressed" in row]
+    assert 3.0 in hidden and 2 <= len(hidden) < 4
+    for row, expected in zip(shown, twin, strict=True):
+        assert {k: v for k, v in row.items() if k not in ("auc", "ks")} == \
+            {k: v for k, v in expected.items() if k not in ("auc", "ks")}
+        for key in {"auc", "ks"} & set(expected):
+            assert row[key] == pytest.approx(expected[key], abs=1e-6)
+
+
+def test_weights_are_no_feature(balanced):
+    results, _ = balanced
+    assert "bank.w" not in results[0]["outputs"]["iv"]
+    assert results[0]["keep"]["lineage"]["sample_weight"] == "bank.w"
+
+
 def test_solvers_are_those_of_the_estimator():
     assert SOLVERS == logistic.SOLVERS
 
@@ -236,12 +298,106 @@ def test_parameters_of_options_are_checked():
         ({"inference": "yes"}, "inference is 'yes'"),
         ({"l1_ratio": 1.1}, "l1_ratio is 1.1"),
         ({"class_weight": {"0": 1}}, "class_weight is"),
+        ({"sample_weight": "w"}, "sample_weight is 'w', expected party.column"),
+        ({"start_from": "model"}, "start_from is 'model', expected the identity"),
+        ({"segment_by": "bank.a"}, "expected 2 to 50 values of bank.a, each once"),
+        ({"segment_by": "bank.a", "segment_values": [1, 1.0]}, "each once"),
+        ({"segment_by": "bank.a", "segment_values": [1, 2], "sample_weight": "bank.a"},
+         "other than sample_weight"),
+        ({"segment_by": "bank.a", "segment_values": {"1": 2}}, "segment_values is no list"),
+        ({"segment_by": "bank.a", "segment_values": [1, "x"]}, "a list of numbers"),
+        ({"segment_values": [1, 2]}, "expected no segment_values"),
     ]:
         with pytest.raises(ValueError, match=says):
             CreditParameters.from_json(document)
-    with pytest.raises(EngineError, match=r"bin tables shall open of shop\.a"):
-        CreditTable(None, list(NAMES), tables()[0], **brought(tables()),
-                    parameters=CreditParameters(bin_tables={"shop.a": ["bank"]}))
+    for document, says in [
+        ({"bin_tables": {"shop.a": ["bank"]}}, r"bin tables shall open of shop\.a"),
+        ({"bin_tables": {"bank.a": ["bank"]}, "sample_weight": "bank.a"}, r"shall open of bank\.a"),
+        ({"sample_weight": "telecom.a"}, r"telecom\.a, which bank does not bring"),
+        ({"segment_by": "bank.z", "segment_values": [1, 2]}, r"bank\.z, which no party brings"),
+    ]:
+        with pytest.raises(EngineError, match=says):
+            CreditTable(None, list(NAMES), tables()[0], **brought(tables()),
+                        parameters=CreditParameters(**document))
+
+
+def test_columns_that_do_not_fit_are_refused_by_name_and_without_values():
+    training = np.array([True, True, True, False])
+    np.testing.assert_allclose(training_weights("bank.w", [2, 0, 4, 9], training), [1, 0, 2, 0])
+    for values, says in [
+        ([777, np.nan, 1, 1], "missing or infinite value, expected a number in every row"),
+        ([777, 1, 1, np.inf], "missing or infinite"),
+        ([777, 1, 1, -888], "negative value, expected numbers of at least 0"),
+        ([0, 0, 0, 777], "only zeros in the training part"),
+        (np.append(777.0, np.ones(99)), "over 64 times the mean"),
+    ]:
+        mask = training if len(values) == 4 else np.ones(100, bool)
+        with pytest.raises(EngineError, match=r"weights bank\.w holds") as error:
+            training_weights("bank.w", values, mask)
+        assert says in str(error.value) and not {"777", "888"} & {*str(error.value).split()}
+    found = segment_indicators("bank.s", [2, np.nan, 1], (1, None, 2))
+    assert found.tolist() == [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
+    for values in ([777, 1], [np.nan, 1]):
+        with pytest.raises(EngineError, match=r"bank\.s holds a value that is none") as error:
+            segment_indicators("bank.s", values, (1, 2))
+        assert "777" not in str(error.value)
+
+
+def test_a_model_to_start_from_must_fit(tmp_path):
+    async def program(mpc, case, **options):
+        store = kept(tmp_path / case / str(mpc.pid), mpc.pid, ["bank.a", "telecom.b"],
+                     [1.5, -2.0, 0.25], **options)
+        start = WarmStart.load(mpc, store, store.record("old", 1).identity, list(NAMES),
+                               ["bank.a", "bank.b", *(["telecom.b"] if case != "features" else [])])
+        return await mpc.output(start.of(mpc, ["bank.b", "telecom.b"]))
+    assert run_cluster(lambda mpc: program(mpc, "fits"), 4)[2].tolist() == [0.0, -2.0, 0.25]
+    with pytest.raises(EngineError, match=r"uses telecom\.b, which no party brings"):
+        run_cluster(lambda mpc: program(mpc, "features"), 4)
+    with pytest.raises(EngineError, match="was trained by telecom, government"):
+        run_cluster(lambda mpc: program(mpc, "parties", parties=NAMES[::-1]), 4)
+
+
+def test_a_worker_brings_its_store_if_the_job_starts_from_a_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(model_work, "bring_table", lambda *given: {"table": given[0]})
+    bring = imported(PROGRAMS["credit-model"].bring)
+    for start, expected in ((None, {"table"}), (KEPT, {"table", "store"})):
+        parameters = CreditParameters(start_from=start)
+        brought = bring("bank", manifest(), parameters, {"home": str(tmp_path)}, None)
+        assert set(brought) == expected
+    assert brought["store"].folder == tmp_path / "models"
+
+
+def test_a_manifest_says_what_weighs_segments_and_starts():
+    stated = {"sample_weight": "bank.bank_b", "start_from": KEPT,
+              "segment_by": "telecom.telecom_a", "segment_values": [1, None]}
+    agreed = manifest(**stated)
+    model = HeldModel(KEPT, "old", 1, "draft", NAMES, "", "", False,
+                      {"card": {"features": ["bank.bank_a", "telecom.telecom_b"]}})
+    assert decided(agreed, {KEPT: model}) == ()
+    assert agreed.outputs["segments"].receivers == ("bank",)
+    assert "the 2 stated values of telecom.telecom_a" in agreed.outputs["segments"].meaning
+    assert "for each of the 7 features" in agreed.outputs["iv"].meaning
+    text = " ".join(agreed.disclosure)
+    assert "weighted by bank.bank_b of bank" in text and KEPT[:16] in text
+    assert "weighted" not in str(manifest().disclosure) and "segments" not in manifest().outputs
+    assert any("values telecom.telecom_a may have" in s for s in learned(agreed)["fintech"])
+    assert any("telecom.telecom_a可能的取值" in s for s in learned_zh(agreed)["fintech"])
+    assert any("客群" in s for s in learned_zh(agreed)["bank"])
+    for change, says in [
+        ({}, "holds no shares of the model cdcd"), ({"destroyed": True}, "holds no shares"),
+        ({"parties": NAMES[::-1]}, "among other parties"),
+        ({"record": {"card": {"features": ["bank.bank_b"]}}}, r"uses bank.bank_b, which no party"),
+    ]:
+        [failed] = decided(agreed, {KEPT: replace(model, **change)} if change else {})
+        assert failed.name == "models" and says in failed.reason
+    document = agreed.document()
+    del document["outputs"]["segments"]
+    [failed] = decided(type(agreed).read(document), {KEPT: model})
+    assert failed.name == "outputs" and "segments" in failed.reason
+    for wrong, says in (({"sample_weight": "telecom.telecom_b"}, "which bank does not bring"),
+                        ({"segment_by": "bank.zz"}, "which no party brings")):
+        with pytest.raises(ValueError, match=says):
+            manifest(**{**stated, **wrong})
 
 
 def test_outputs_are_those_of_the_manifest(tabled):

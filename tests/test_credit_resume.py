@@ -4,6 +4,7 @@ however equal the choices were."""
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,10 @@ from protocols.join_order import training_slots
 
 def job(folder, kill=None):
     """Outputs of the initiator; killed by party 2 after its step `kill` of the joint training."""
-    parties, parameters = tables(), CreditParameters(**{**JOB, "binning": "chimerge"})
+    parties = tables()
+    bank, weights = parties[0], np.random.default_rng(9).gamma(2.0, 1.0, ROWS)
+    parties[0] = replace(bank, columns={**bank.columns, "w": weights})
+    parameters = CreditParameters(**{**JOB, "binning": "chimerge", "sample_weight": "bank.w"})
 
     async def program(mpc):
         return await credit_program(

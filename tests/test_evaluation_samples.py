@@ -8,7 +8,8 @@ from engine_kit import secret
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from engine.cluster import run_cluster
-from models.evaluation_samples import calibration, evaluate_segments, psi
+from models import evaluation_samples
+from models.evaluation_samples import CELL, calibration, evaluate_by_segment, psi
 from models.evaluation_tables import (
     calibration_table,
     confusion,
@@ -56,26 +57,32 @@ def test_psi_is_the_twins_with_public_and_with_secret_edges(shared):
     assert psi_band(0.05) == "stable" and psi_band(0.3) == "shifted"
 
 
-def test_segments_with_too_few_rows_show_nothing():
-    odds, label = sample(120, 4)
-    kind = np.where(np.arange(120) < 9, 2, np.arange(120) % 2)
+def test_segments_with_too_few_rows_show_nothing(monkeypatch):
+    """Nor can they be had as what is left of the whole: the next smallest is closed too."""
+    odds, label = sample(150, 5)
+    scores = [odds, np.round(odds) - 1]
+    kind = np.repeat([0, 1, 2], [75, 66, 9])
+    monkeypatch.setattr(evaluation_samples, "_AT_ONCE", 2 * 150)  # two groups of segments
 
     async def program(mpc):
         classes = secret(mpc, np.column_stack([label, 1 - label]))
         segments = secret(mpc, (kind[:, None] == np.arange(3)).astype(int), 1)
-        found = await evaluate_segments(mpc, secret(mpc, odds), classes, segments, points=4,
-                                        edges=EDGES)
-        return [await f.open(mpc, 2) for f in found], await mpc.output(found[2].figures.curve)
+        whole, found = await evaluate_by_segment(
+            mpc, [secret(mpc, s) for s in scores], classes, segments, points=4, edges=EDGES)
+        shares = await mpc.output([found.counts, found.auc, found.ks])
+        return await found.open(mpc, 2), await whole[1].open(mpc, 2), shares
     results = run_cluster(program, 4)
-    assert results[0][0] == [None] * 3
-    for k in (0, 1):
-        rows = kind == k
-        opened = results[2][0][k]
-        assert opened["auc"] == pytest.approx(roc_auc_score(label[rows], odds[rows]), abs=1e-4)
-        assert opened["ks"] == pytest.approx(plain.ks(label[rows], odds[rows]), abs=1e-4)
-        assert opened["curve"][-1].tolist() == [label[rows].sum(), (1 - label[rows]).sum()]
-    assert results[2][0][2] == {"suppressed": "minimum-cell"}
-    assert not results[2][1].any(), "what opens of a hidden segment is zeros"
+    assert [r[:2] == (None, None) for r in results] == [True, True, False, True]
+    [first, *closed], whole, (counts, *shares) = results[2]
+    rows = kind == 0
+    assert (first["bad"], first["good"]) == (label[rows].sum(), (1 - label[rows]).sum())
+    for score, auc, ks in zip(scores, first["auc"], first["ks"], strict=True):
+        assert auc == pytest.approx(roc_auc_score(label[rows], score[rows]), abs=1e-4)
+        assert ks == pytest.approx(plain.ks(label[rows], score[rows]), abs=1e-4)
+    assert np.bincount(label[kind == 1]).min() >= CELL > np.bincount(label[kind == 2]).min()
+    assert closed == [{"suppressed": "minimum-cell"}] * 2
+    assert not counts[1:].any() and not np.any([s[:, 1:] for s in shares]), "zeros, to anybody"
+    assert whole["auc"] == pytest.approx(roc_auc_score(label, scores[1]), abs=1e-4)
 
 
 def test_tables_of_counts():

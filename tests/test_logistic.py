@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from models.plain.logistic import PlainLogisticRegression
 from models.plain.scorecard import plain_scorecard
 from models.plain.woe import woe_table
 from models.scorecard import SecretScorecard
+from models.share_file import ShareFile
 from parties.data import load_folder
 from protocols.binning import fit_breaks
 
@@ -120,16 +122,20 @@ def test_blocks_of_rows_change_nothing():
     np.testing.assert_allclose(blocks, whole, atol=4e-5)
 
 
-def test_warm_start_needs_one_pass():
-    x, y = encoded(200, 2, 7)
-    twin = PlainLogisticRegression().fit(x, y)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_warm_start_needs_one_pass(standardize):
+    """From weights of the same rows, one column of which is constant, and in another unit."""
+    x, y = encoded(200, 3, 7)
+    x[:, 1], x[:, 2] = 0.5, 8 * x[:, 2]
+    twin = PlainLogisticRegression(standardize=standardize).fit(x, y)
     table = np.column_stack([x, np.ones(200)])
 
     async def program(mpc):
         shared, label = secret(mpc, table, frac=24), secret(mpc, y * 1.0, frac=24)
-        first = await LogisticRegression(solver="newton", max_iter=4).fit(mpc, shared, label)
-        again = await LogisticRegression(solver="newton", max_iter=1).fit(
-            mpc, shared, label, start=first.state_)
+        first, again = (LogisticRegression(solver="newton", max_iter=k, standardize=standardize)
+                        for k in (4, 1))
+        await first.fit(mpc, shared, label)
+        await again.fit(mpc, shared, label, start=first.raw_)
         return await mpc.output(again.raw_), again.converged_
 
     raw, converged = run_cluster(program, 3)[0]
@@ -232,16 +238,28 @@ def test_parameters_are_checked(parameters, message):
         trained(x, y, m=1, **parameters)
 
 
-def test_a_matrix_in_a_file_trains_alike_and_leaves_nothing(tmp_path):
-    x, y = encoded(600, 2, 10)
-    twin = PlainLogisticRegression().fit(x, y)
+def test_a_matrix_in_a_file_trains_alike_and_leaves_nothing(tmp_path, monkeypatch):
+    """With weights of rows; of the matrix a few blocks are there at a time, however many it has."""
+    n = 1500
+    x, y = encoded(n, 2, 10)
+    weight = np.random.default_rng(10).integers(0, 8, n) / 4
+    twin = PlainLogisticRegression().fit(x, y, weight)
+    read, held, counts = ShareFile.read, {}, []
+
+    def watched(file, start, stop):
+        share = read(file, start, stop)
+        own = held.setdefault(id(file), [])
+        own[:] = [one for one in own if one() is not None] + [weakref.ref(share)]
+        counts.append(len(own))
+        return share
+    monkeypatch.setattr(ShareFile, "read", watched)
 
     async def program(mpc):
-        design = Design(mpc, 600, 3, folder=tmp_path, memory=256 * 3 * 16 * 4)
+        design = Design(mpc, n, 3, folder=tmp_path, memory=256 * 3 * 16 * 4)
         for j in range(2):
             await design.put(j, secret(mpc, x[:, j:j + 1], j, frac=24))
-        await design.put(2, mpc.array(np.ones((600, 1)), 24))
-        assert not design.shares.size and len(design.pieces()) == 3
+        await design.put(2, mpc.array(np.ones((n, 1)), 24))
+        assert not design.shares.size and len(design.pieces()) == 6
         some = await (await design.take([2, 0])).each(lambda block: block[:, 1], 100, 580)
         np.testing.assert_allclose(await mpc.output(some), x[100:580, 0], atol=1e-6)
         sums, gram = await design.first(500).with_label(secret(mpc, y[:500] * 1.0, frac=24))
@@ -250,13 +268,16 @@ def test_a_matrix_in_a_file_trains_alike_and_leaves_nothing(tmp_path):
         np.testing.assert_allclose(await mpc.output(gram), both.T @ both, atol=1e-3)
         # Nothing is left of it even if the process is killed here.
         assert list(tmp_path.iterdir()) == []
-        model = LogisticRegression(solver="sampled", max_iter=3, sample_rows=250)
-        await model.fit(mpc, design, secret(mpc, y * 1.0, frac=24))
+        model = LogisticRegression(solver="sampled", max_iter=3, sample_rows=1000)
+        counts.clear()
+        await model.fit(mpc, design, secret(mpc, y * 1.0, frac=24),
+                        sample_weight=secret(mpc, weight, frac=24))
         design.close()
         return await mpc.output(model.raw_)
 
     raw = run_cluster(program, 4)[0]
     assert np.abs(raw - twin.raw_).max() < 1e-3
+    assert max(counts) <= 3
     assert list(tmp_path.iterdir()) == []
 
 

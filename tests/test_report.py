@@ -280,6 +280,23 @@ def test_the_report_shows_weights_that_opened(document):
     assert "the weights of the model" not in page
 
 
+def test_the_report_shows_figures_by_segment(document):
+    page = render_html(document)
+    assert "in each segment" not in page and "were weighted by" not in page
+    document["parameters"] = CreditParameters(
+        segment_by="bank.area", segment_values=(7, None), sample_weight="bank.amount").to_json()
+    document["segments"] = [
+        {"value": 1234567.0, "rows": 1357, "bad": 59, "auc": {"joint": 0.7531, "bank": 0.6142},
+         "ks": {"joint": 0.4213, "bank": 0.2124}},
+        {"value": None, "suppressed": "minimum-cell"}]
+    page = render_html(document)
+    for words in ("in each segment", "各客群", "values of bank.area", "1234567", "1,357", "4.3%",
+                  "0.7531", "0.6142", "0.4213", "0.2124", "not opened", "未公开", "fewer than 10",
+                  "were weighted by bank.amount", "按 bank.amount 加权"):
+        assert words in page, words
+    assert page.index("0.6142") < page.index("0.7531"), "as the headings say"
+
+
 def test_files_are_written(document: dict[str, Any], tmp_path: Path) -> None:
     paths = write_report(document, tmp_path / "run", "zh")
     assert Path(paths["html"]).read_text(encoding="utf-8") == render_html(document, "zh")

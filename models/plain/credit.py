@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.credit_outputs import band_edges
+from models.credit_outputs import band_edges, segment_table
 from models.parameters import CreditParameters, Scaling
 from models.plain.binning import job_breaks
 from models.plain.evaluation import auc, calibration, ks, lift, psi, roc
@@ -21,6 +21,7 @@ from models.plain.logistic import PlainLogisticRegression, fit_logistic
 from models.plain.scorecard import plain_scorecard
 from models.plain.selection import FeatureSelector, wald
 from models.plain.woe import closed_bins, woe_iv, woe_table
+from models.row_columns import segment_indicators, training_weights
 from models.selection_rules import chi_limit
 from protocols.split import training_mask
 from protocols.table import PartyTable
@@ -34,17 +35,23 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
     ``bank`` in the result stands for the initiator's features alone.  Features are named
     ``party.column``; ``breaks`` are the inner edges of their bins, ``bin_tables`` by feature the
     counts (bins, 2) of those that open, and which of their bins stay closed; ``inference``, if
-    asked for, are the Wald statistics of the joint model, the intercept's last.
+    asked for, are the Wald statistics of the joint model, the intercept's last; ``segments``, if
+    asked for, the rows of `models.credit_outputs.segment_table`.
     """
     initiator = _initiator(tables)
     assert initiator.label is not None
     places = common_rows(tables)
     own = places[initiator.name]
-    train = training_mask(
+    training = training_mask(
         initiator.ids, initiator.label, parameters.test_share, parameters.split_seed
-    )[own]
+    )
+    train = training[own]
     label = initiator.label[own]
     check_classes(label, train)
+    weight = None
+    if parameters.sample_weight is not None:
+        given = initiator.columns[parameters.sample_weight.partition(".")[2]]
+        weight = training_weights(parameters.sample_weight, given, training)[own][train]
 
     rules = parameters.bin_rules
     information: dict[str, float] = {}
@@ -57,6 +64,8 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         rows = places[table.name]
         for column, values in table.columns.items():
             feature = f"{table.name}.{column}"
+            if feature == parameters.sample_weight:
+                continue
             breaks = job_breaks(rules, feature, values, rows[train], label[train])
             known = values[rows][train]
             bins = woe_table(known, label[train], rules.max_bins, breaks, rules.special_values)
@@ -103,6 +112,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         "reasons": dict(zip(names, selector.reason_, strict=True)),
         **{key: {} for key in ("auc", "ks", "roc", "lift", "weights", "intercept")},
     }
+    scores: dict[str, Floats] = {}
     for name, features in (("joint", selected), ("bank", useful)):
         chosen = columns[:, [names.index(f) for f in features]]
         model = fit_logistic(
@@ -111,6 +121,7 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
             parameters.l2,
             parameters.l1_ratio,
             parameters.class_weight,
+            weight,
         )
         held_out, score = label[~train], model.log_odds(chosen[~train])
         result["auc"][name] = auc(held_out, score)
@@ -119,13 +130,14 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
         result["lift"][name] = lift(held_out, score, parameters.bands)
         result["weights"][name] = dict(zip(features, model.weights.tolist(), strict=True))
         result["intercept"][name] = model.intercept
+        scores[name] = score
         if name == "joint":
             if parameters.inference:
                 fitted = PlainLogisticRegression(
                     C=1 / parameters.l2,
                     l1_ratio=parameters.l1_ratio,
                     class_weight=parameters.class_weight,
-                ).fit(chosen[train], label[train])
+                ).fit(chosen[train], label[train], weight)
                 result["inference"] = vars(fitted.inference())
             woe = np.array([values_of[f] for f in features])
             scaling = Scaling.preset(parameters.scaling)
@@ -134,7 +146,48 @@ def plain_credit(tables: Sequence[PartyTable], parameters: CreditParameters) -> 
             edges = band_edges(scaling)
             result["psi"] = psi(model.log_odds(chosen[train]), score, edges)
             result["calibration"] = calibration(held_out, score, edges)
+    if parameters.segment_by is not None:
+        segments = _segments(tables, places, parameters)[~train]
+        result["segments"] = _by_segment(label[~train], scores, segments, parameters)
     return result
+
+
+def _segments(
+    tables: Sequence[PartyTable],
+    places: dict[str, npt.NDArray[np.int64]],
+    parameters: CreditParameters,
+) -> npt.NDArray[np.int64]:
+    """Indicators (rows, segments) of the common rows."""
+    assert parameters.segment_by is not None
+    owner, _, column = parameters.segment_by.partition(".")
+    [table] = [t for t in tables if t.name == owner]
+    values = table.columns[column]
+    return segment_indicators(parameters.segment_by, values, parameters.segment_values)[
+        places[owner]
+    ]
+
+
+def _by_segment(
+    label: npt.NDArray[np.int8],
+    scores: dict[str, Floats],
+    segments: npt.NDArray[np.int64],
+    parameters: CreditParameters,
+) -> list[dict[str, Any]]:
+    """What a job opens of the figures by segment, from the rows held out."""
+    counts = np.column_stack([segments[label == k].sum(0) for k in (1, 0)])
+    opened: list[dict[str, Any]] = []
+    for k, closed in enumerate(closed_bins(counts, parameters.segment_minimum)):
+        if closed:
+            opened.append({"suppressed": "minimum-cell"})
+            continue
+        rows = segments[:, k] == 1
+        bad, good = (int(n) for n in counts[k])
+        figures = {
+            key: [figure(label[rows], score[rows]) for score in scores.values()]
+            for key, figure in (("auc", auc), ("ks", ks))
+        }
+        opened.append({"bad": bad, "good": good, **figures})
+    return segment_table(parameters.segment_values, opened, list(scores))
 
 
 def common_rows(tables: Sequence[PartyTable]) -> dict[str, npt.NDArray[np.int64]]:

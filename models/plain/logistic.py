@@ -139,10 +139,11 @@ def fit_logistic(
     l2: float,
     l1_ratio: float = 0.0,
     class_weight: str | None = None,
+    sample_weight: Floats | None = None,
 ) -> PlainLogistic:
     """Fit on ``columns`` (rows, features) with penalty ``l2 / 2 * |weights|²`` on the summed loss,
     of which ``l1_ratio`` is ``l2 * |weights|₁`` instead; the intercept is free.  A column that does
-    not vary is standardised to zero."""
+    not vary is standardised to zero; ``sample_weight`` (rows,) weighs the losses alone."""
     bad = np.asarray(label)
     mean = columns.mean(axis=0)
     deviation = columns.std(axis=0)
@@ -150,9 +151,9 @@ def fit_logistic(
     varies = deviation > 1e-12 * (1.0 + np.abs(mean))
     scale = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
     if not varies.any():
-        rate = bad.mean() if class_weight is None else 0.5
+        rate = np.average(bad, weights=sample_weight) if class_weight is None else 0.5
         odds = float(np.log(rate / (1.0 - rate)))
         return PlainLogistic(mean, scale, np.zeros(columns.shape[1]), odds)
     model = LogisticRegression(C=1.0 / l2, class_weight=class_weight, tol=1e-10, max_iter=100_000)
-    _fit(model, l1_ratio, (columns - mean) * scale, bad)
+    _fit(model, l1_ratio, (columns - mean) * scale, bad, sample_weight)
     return PlainLogistic(mean, scale, model.coef_[0], float(model.intercept_[0]))

@@ -12,6 +12,7 @@ from parties.demo.watch import Watch
 from parties.errors import LocalError
 from parties.manifest import Manifest
 from parties.messages import Receipt
+from parties.proposal import features_of
 from parties.worker import RESULT_FILE
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ def build(
         "rows_joint": outputs["rows_joint"],
         "rows_joint_train": outputs["rows_joint_train"],
         "rows_joint_test": outputs["rows_joint_test"],
-        "features": {name: len(inputs.features) for name, inputs in manifest.tables.items()},
+        "features": features_of(manifest.tables, manifest.parameters),
         "converged": outputs["converged"],
         "auc": {**outputs["auc"], "plaintext": plain["auc"]["joint"]},
         "ks": {**outputs["ks"], "plaintext": plain["ks"]["joint"]},
@@ -60,6 +61,7 @@ def build(
         "card": outputs.get("card"),
         "card_plaintext": _same_points(outputs.get("card"), plain.get("card")),
         "inference": outputs.get("inference", []),
+        "segments": outputs.get("segments", []),
         "examples": outputs.get("examples", []),
         **{name: outputs[name] for name in _TABLES},
         "seconds": _in_order({**step_seconds(watch), **seconds}),

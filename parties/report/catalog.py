@@ -94,7 +94,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "均不公开，并合为一箱参与信息值与模型的计算。",
     ),
     "col_bins": ("Bins", "分箱"),
-    "closed_bins": ("not opened", "未公开"),
+    "not_opened": ("not opened", "未公开"),
     "iv_closed": (
         "The information values of the features stay secret-shared. {selected} of {all} features "
         "passed the selection and entered the model.",
@@ -210,6 +210,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{who}的训练未收敛。可增加迭代次数、加大惩罚或更换求解器；在此之前，其各项指标并非最优模型的"
         "指标。",
     ),
+    "weights_note": (
+        "Training rows were weighted by {column}; all figures count businesses.",
+        "训练样本按 {column} 加权；各项指标均按企业数计算。",
+    ),
+    "segments": ("How well the scores do in each segment", "各客群中的评分表现"),
+    "segments_note": (
+        "The held-out businesses by the values of {column}. Segments with fewer than {minimum} "
+        "defaulted or repaid businesses are not opened, nor are others that would give them away. "
+        "Opened to {initiator} only.",
+        "按 {column} 的取值划分未参加训练的企业。违约或正常企业不足 {minimum} 家的客群，以及会泄露"
+        "它们的客群均不公开。只向{initiator}公开。",
+    ),
+    "col_segment": ("Segment", "客群"),
     "psi_stable": ("stable", "稳定"),
     "psi_investigate": ("to be investigated", "需要关注"),
     "psi_shifted": ("shifted", "已漂移"),
