@@ -8,12 +8,14 @@ import json
 import numpy as np
 import pytest
 from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
+from killed_kit import kept
 from test_credit_binning import JOB, brought, tables
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
 from models import logistic
 from models.credit import credit_program
+from models.credit_costs import credit_costs
 from models.credit_encode import CreditTable
 from models.parameters import SOLVERS, CreditParameters
 from models.plain.credit import plain_credit
@@ -31,14 +33,15 @@ UNSTATED = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
 """Outputs that follow from others."""
 
 
-def run(document, **options):
-    """(results, twin) of a whole job."""
+def run(document, folder=None, **options):
+    """(results, twin) of a whole job, with checkpoints in a folder if there is one."""
     parties, parameters = tables(), CreditParameters.from_json(document)
 
     async def program(mpc):
         return await credit_program(
             mpc, parties=list(NAMES), table=parties[mpc.pid], parameters=parameters,
-            progress=lambda *_: None, **brought(parties))
+            progress=lambda *_: None, checkpoints=folder and kept(folder, mpc.pid),
+            **brought(parties))
     return run_cluster(program, 4, **options), plain_credit(parties, parameters)
 
 
@@ -142,10 +145,15 @@ def test_a_manifest_says_whose_bin_tables_open_to_whom():
 # --- information values that stay shared ---
 
 
-def test_information_values_may_stay_shared():
+def test_information_values_may_stay_shared(tmp_path):
     """The record then says why, and no figure; everything else is as before."""
-    results, plain = run({**BASE, "open_iv": False, "l2": 1e-3, "solver": "accelerated",
-                          "iterations": 1})
+    document = {**BASE, "open_iv": False, "l2": 1e-3, "solver": "accelerated", "iterations": 1,
+                "memory": 1 << 20}
+    results, plain = run(document, tmp_path)
+    shapes = [(t.rows, len(t.columns)) for t in tables()]
+    made = credit_costs(CreditParameters.from_json(document), *zip(*shapes, strict=True))
+    sent = sum(cost["bytes_per_party"] for r in results for cost in r["steps"].values())
+    assert sent == sum(cost.total_bytes for cost in made.values())
     outputs = results[0]["outputs"]
     assert outputs["converged"] == {"joint": False, "bank": False}, "one step is not enough"
     assert "iv" not in outputs and outputs["features"] == plain["selected"]
