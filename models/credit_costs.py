@@ -18,7 +18,7 @@ from models.checkpoints import restore_cost
 from models.credit import PASSES
 from models.credit_encode import SHARE_OF_PASSES, block_width
 from models.credit_outputs import band_edges, score_edges
-from models.evaluation_costs import calibration_cost, evaluate_cost, psi_cost
+from models.evaluation_costs import calibration_cost, evaluate_cost, figures_cost, psi_cost
 from models.logistic import PASSES as USUAL
 from models.logistic import SCORING, sample_size
 from models.logistic_costs import scores_cost, training_cost
@@ -35,6 +35,8 @@ from protocols.stepwise import stepwise_cost
 from protocols.woe import FRAC
 
 M, T = 4, 1
+_TAGGED = 2
+"""Rounds of matching."""
 _COUNTED = frozenset((
     'max_bins', 'min_share', 'prebins', 'special_values', 'breaks', 'min_bin_rows', 'table_minimum',
     'exclude', 'missing_max', 'iv_threshold', 'correlation_max', 'vif_max', 'vif_steps', 'stepwise',
@@ -151,9 +153,12 @@ class _Job:
         """Both models on the rows held out; calibration and PSI go on beside the figures."""
         scored = scores_cost(2 * self.test, M, T)
         figures = evaluate_cost(self.test, 2, FRAC + SCORING, self.p.roc_points, self.edges, M, T)
-        beside = [calibration_cost(self.test, self.bands, M, T), scores_cost(self.train, M, T),
-                  psi_cost(self.train, self.test, self.bands, M, T)]
-        return sequence(M, scored, figures, total(0, *beside))
+        beside = [calibration_cost(self.test, self.bands, M, T),
+                  sequence(M, scores_cost(self.train, M, T),
+                           psi_cost(self.train, self.test, self.bands, M, T))]
+        last = figures_cost(self.test, self.p.roc_points, self.edges, M, T).rounds
+        longer = max(0, *[cost.rounds - last for cost in beside])
+        return sequence(M, scored, figures, total(longer, *beside))
 
     def scorecard(self):
         """Whole points, the best of each feature, and scores and reasons of the examples."""
@@ -194,7 +199,3 @@ class _Job:
         found = join_cost(self.plan, Geometry(M, T), widths)
         own = costs.share(self.slots, M, T).total_bytes
         return Prediction(found.rounds, found.total_bytes - own)
-
-
-_TAGGED = 2
-"""Rounds of matching."""

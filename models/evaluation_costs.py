@@ -25,7 +25,7 @@ def evaluate_cost(rows: int, scores: int, frac: int, points: int, edges: int, m:
     places = key_bits(frac) + rows.bit_length() > 62
     level = [costs.less_than(every, m, t)] * places + [costs.open_negative(every, m, t)]
     parts += [sequence(m, *level)] * (usual_depth(every) if rows > 1 else 0)
-    one = _figures_cost(rows, points, edges, m, t)
+    one = figures_cost(rows, points, edges, m, t)
     return sequence(m, *parts, Prediction(one.rounds, scores * one.total_bytes))
 
 
@@ -48,13 +48,13 @@ def _between(rows, edges, columns, m, t):
                       + costs.product(edges * columns, m, t).total_bytes)
 
 
-def _figures_cost(n, points, edges, m, t):
-    """`figures_of`: the tournament for KS is the longest of its chains."""
+def figures_cost(n: int, points: int, edges: int, m: int, t: int) -> Prediction:
+    """`figures_of` n rows: KS waits for its tournament, and for the inverse of the pairs."""
     depth = math.ceil(math.log2(n)) if n > 1 else 0
     compared = (n - 1) + 1 + n + (n - 1)
     scanned = 3 * sum(scan_sizes(n)) + 2 * n
     made = 1 + scanned + 2 * n + 1 + 2 * n + n + n + (n - 1) + 1
-    return total(11 + 1 + 12 + 12 * depth + 1, costs.less_than(compared, m, t),
+    return total(max(11 + 1 + 12 + 12 * depth, 1 + 11 + 26) + 1, costs.less_than(compared, m, t),
                  products(made, m, t), reciprocal(1, m, t), costs.truncate(1, m, t),
                  _sums_cost(n, points - 1, m, t), _sums_cost(n, edges, m, t))
 
