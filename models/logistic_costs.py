@@ -1,9 +1,8 @@
 """Predicted cost of a training and of its parts: rounds, and payload bytes over all parties.
 
-For m = 4, t = 1 in the default mode, without weights of rows or classes and without a lasso. Exact
-but for two things: public factors whose product needs no truncation, such as 1 / rows for few rows
-of a power of two, are counted with one; and rounds are those of the longest chain of steps that
-wait for each other.
+For m = 4, t = 1 in the default mode, without weights of rows or classes and without a lasso. Rounds
+are those of the longest chain of steps that wait for each other. A penalty that is a whole multiple
+of the number of rows saves the truncation of its product, which is counted here all the same.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _SIGMOID = {'cheap': (17, 7), 'fine': (18, 14)}
 
 def training_cost(rows: int, columns: int, solver: str, passes: int, m: int, t: int,
                   block: int = LARGEST_BLOCK) -> Prediction:
-    """`LogisticRegression.fit` of `selected` columns with so many `passes` on so many rows of as
-    many columns, the intercept among them, whose design has blocks of so many rows.
+    """`LogisticRegression.fit`, given `selected`, with so many `passes` on so many rows and
+    columns, the intercept's among them; the design has blocks of `block` rows.
 
-    Rounds are those until the weights are there; the bit of convergence comes 8 later. `solver` is
-    `sampled` or `accelerated`; raises ValueError for another.
+    Rounds are those until the weights are there; the bit of convergence comes 8 or 9 later.
+    `solver` is `sampled` or `accelerated`; raises ValueError for another.
     """
     if solver not in ('sampled', 'accelerated'):
         raise ValueError(f'there is no formula for the solver {solver}')
