@@ -10,8 +10,8 @@ from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
 from engine.scan import scan
 
-_BLOCK = 1 << 15
-_WINDOW = 3
+BLOCK = 1 << 15
+WINDOW = 3
 
 
 class ArrayFunctions(RuntimeBase):
@@ -180,14 +180,14 @@ class ArrayFunctions(RuntimeBase):
         when an earlier one is done, so the intermediate results of a function with many steps stay
         within a few blocks, while network and computation still overlap.
         """
-        if x.size <= _BLOCK:
+        if x.size <= BLOCK:
             return fn(x, *more)
         flat = [a.ravel() for a in (x, *more)]
         done: list[SecureArray] = []
-        for start in range(0, x.size, _BLOCK):
-            pieces = [a[start:start + _BLOCK] for a in flat]
-            if len(done) >= _WINDOW:
-                pieces[0] = self.local('after', [pieces[0], done[-_WINDOW]], lambda a, b: a,
+        for start in range(0, x.size, BLOCK):
+            pieces = [a[start:start + BLOCK] for a in flat]
+            if len(done) >= WINDOW:
+                pieces[0] = self.local('after', [pieces[0], done[-WINDOW]], lambda a, b: a,
                                        pieces[0].shape, pieces[0].frac)
             done.append(fn(*pieces))
         return self.concatenate(done).reshape(x.shape)

@@ -89,7 +89,7 @@ class SortOperations(RuntimeBase):
         every n of them are sorted by themselves."""
         order = np.arange(tables * n)
         low, high = n * np.arange(tables), n * np.arange(1, tables + 1)
-        level, levels = 0, _usual_depth(n * tables) if fixed_shape else 0
+        level, levels = 0, usual_depth(n * tables) if fixed_shape else 0
         while len(low) or level < levels:
             level += 1
             # The middle: sorted parts do not make it slow.
@@ -128,7 +128,7 @@ class SortOperations(RuntimeBase):
         return await self.open_negative(difference[:, 0] - bits)
 
 
-def _usual_depth(n: int) -> int:
+def usual_depth(n: int) -> int:
     """Levels that a quicksort of n rows in random order exceeds with probability below 2^-40.
 
     Devroye's bound on the height of a random search tree (J. ACM 33, 1986):

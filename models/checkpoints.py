@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import costs
 from engine.array import SecureArray
 from engine.errors import LocalProtocolError
 from models.kept_shares import UNREADABLE, checked_name, destroy, packed, read, write
@@ -93,6 +94,13 @@ class Checkpoint:
 
     def _path(self, step):
         return self.folder / f'{step}.npz'
+
+
+def restore_cost(m: int, t: int) -> costs.Prediction:
+    """Rounds and bytes over all parties of `Checkpoint.restore`."""
+    named = costs.share(_KEPT, m, t)
+    told = costs.Prediction(named.rounds, m * named.total_bytes)
+    return costs.sequence(m, told, costs.open_all(m * _KEPT, m, t))
 
 
 class Checkpoints:

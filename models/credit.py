@@ -54,7 +54,7 @@ STEPS = ('join', 'woe_iv', 'select', 'train_joint', 'train_bank', 'evaluate', 's
 TOLERANCE = 1e-3
 """Length of a training's last step, in standardised weights, below which it counts as converged:
 the next one would be a tenth of it with `sampled`, and shorter with Newton's."""
-_PASSES = 3
+PASSES = 3
 """Passes of the solver `sampled` after those over the sample; the weights are then within 10^-4 of
 the optimum's."""
 _MODELS = ('joint', 'bank')
@@ -174,7 +174,7 @@ class _Job:
         """A model on some of the features, trained on the training slots; and those features."""
         joined, parameters = self.joined, self.parameters
         design = await joined.design.take([*places, len(joined.features)])
-        passes = _PASSES if parameters.solver == 'sampled' else None
+        passes = PASSES if parameters.solver == 'sampled' else None
         model = LogisticRegression(
             C=1 / parameters.l2, l1_ratio=parameters.l1_ratio, solver=parameters.solver,
             class_weight=parameters.class_weight, max_iter=parameters.iterations or passes,

@@ -37,10 +37,18 @@ _BLOCK_ELEMENTS = 3 << 20
 _ELEMENT = 16
 _MATRICES = 3
 """The encoded matrix, and what two models are trained on of its columns."""
-_PASSES = 3
+SHARE_OF_PASSES = 3
 """A pass takes a third: with all the Hessian's blocks it may hold a quarter more than its bytes."""
 _BLOCK_COPIES = 12
 """Copies of a block of shared indicators that are there at a time, of two blocks under way."""
+
+
+def block_width(rows: int, columns: int, memory: int | None) -> int:
+    """Features of so many columns each that are shared at a time, by tables of so many rows."""
+    elements = _BLOCK_ELEMENTS
+    if memory is not None:
+        elements = min(elements, memory // (_ELEMENT * _BLOCK_COPIES))
+    return max(1, elements // (columns * rows))
 
 
 class CreditTable:
@@ -109,7 +117,7 @@ class CreditTable:
             return
         rows, share = max(sum(self.slots), *self.rows), _ELEMENT * _BLOCK_COPIES
         of_feature = share * self._most_columns * rows
-        least = max(_PASSES * smallest_memory(columns), of_feature)
+        least = max(SHARE_OF_PASSES * smallest_memory(columns), of_feature)
         if memory < least:
             raise LocalProtocolError(
                 'too-little-memory', f'parameter memory is {memory} bytes, expected at least '
@@ -133,7 +141,7 @@ class CreditTable:
             if self.checkpoints is not None:
                 folder = self.checkpoints.folder
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Design(self.mpc, rows, columns, memory=memory // _PASSES, folder=folder)
+        return Design(self.mpc, rows, columns, memory=memory // SHARE_OF_PASSES, folder=folder)
 
     @property
     def initiates(self) -> bool:
@@ -332,10 +340,8 @@ class CreditTable:
 
     def _blocks(self, columns: int) -> Iterator[tuple[int, list[str]]]:
         """(party, names) of features of which so many columns each are shared at a time."""
-        elements = _BLOCK_ELEMENTS
-        if self.parameters.memory is not None:
-            elements = min(elements, self.parameters.memory // (_ELEMENT * _BLOCK_COPIES))
-        width = max(1, elements // (columns * max(sum(self.slots), *self.rows)))
+        rows = max(sum(self.slots), *self.rows)
+        width = block_width(rows, columns, self.parameters.memory)
         for party, name in enumerate(self.parties):
             for start in range(0, len(self.inputs[name]), width):
                 yield party, self.inputs[name][start:start + width]

@@ -64,6 +64,11 @@ async def evaluate_scores(mpc, scores, classes, *, points: int, edges) -> list[S
             for key, rows in await ranked(mpc, scores, classes)]
 
 
+def key_bits(frac: int) -> int:
+    """Bits of a score with so many fractional bits, as rows are sorted by it."""
+    return frac + _ODDS_BITS
+
+
 async def ranked(mpc, scores, columns):
     """Per score (n,) the pair (-score as integers (n,), columns (n, k)) in order of the former."""
     n, frac = scores[0].shape[0], scores[0].frac
@@ -71,7 +76,7 @@ async def ranked(mpc, scores, columns):
     for odds in scores:
         odds = mpc.minimum(mpc.maximum(odds.with_frac(frac), -_ODDS_BOUND), _ODDS_BOUND)
         tables.append(mpc.concatenate([(-odds).reinterpret(0).reshape(n, 1), columns], axis=1))
-    ordered = await mpc.sort_tables(tables, key_bits=frac + _ODDS_BITS, fixed_shape=True)
+    ordered = await mpc.sort_tables(tables, key_bits=key_bits(frac), fixed_shape=True)
     return [(table[:, 0], table[:, 1:]) for table in ordered]
 
 

@@ -19,16 +19,16 @@ import numpy as np
 from engine.array import SecureArray
 from engine.errors import LocalProtocolError
 from models import logistic_steps as steps
-from models.logistic_design import SLOPE, Design
+from models.logistic_design import MEMORY, SLOPE, Design
 from models.logistic_problem import STATE, Problem, standardise
 
 SOLVERS = ('auto', 'newton', 'sampled', 'accelerated', 'minibatch')
 MONITORS = ('end', 'each', 'none')
 WEIGHTS, SCORING = 24, 16
-_SAMPLE_FROM, _SAMPLE_PER_COLUMN, _SAMPLE_STEPS = 20_000, 100, 4
+_SAMPLE_FROM, _SAMPLE_PER_COLUMN, SAMPLE_STEPS = 20_000, 100, 4
 _NEWTON_COLUMNS = 40
-_PASSES = {'newton': 8, 'sampled': 8, 'accelerated': 30, 'minibatch': 5}
-_FINE = 5
+PASSES = {'newton': 8, 'sampled': 8, 'accelerated': 30, 'minibatch': 5}
+FINE = 5
 """Passes at the end that take the precise logistic function, of those before the series."""
 
 
@@ -56,7 +56,7 @@ class LogisticRegression:
     def __init__(self, *, C: float = 1.0, l1_ratio: float = 0.0, class_weight: Any = None,
                  solver: str = 'auto', max_iter: int | None = None, tol: float = 1e-4,
                  standardize: bool = True, monitor: str = 'end', sample_rows: int | None = None,
-                 batch_rows: int = 1000, memory: int = 1 << 29, seed: int = 0):
+                 batch_rows: int = 1000, memory: int = MEMORY, seed: int = 0):
         self.C, self.l1_ratio, self.class_weight = C, l1_ratio, class_weight
         self.solver, self.max_iter, self.tol = solver, max_iter, tol
         self.standardize, self.monitor, self.sample_rows = standardize, monitor, sample_rows
@@ -142,9 +142,9 @@ class LogisticRegression:
 
     def _plan(self, problem: Problem, solver: str):
         """[(action, whether it is a look at convergence)], the same whatever the data."""
-        count = self.max_iter or _PASSES[solver]
+        count = self.max_iter or PASSES[solver]
         # Momentum forgets the cheap function's error more slowly than Newton's steps do.
-        last = max(_FINE, count // 3 if solver == 'accelerated' else 0)
+        last = max(FINE, count // 3 if solver == 'accelerated' else 0)
         # Whoever may stop at any step needs every one to be precise.
         last = count if self.monitor == 'each' else last
         fine = [k >= count - last for k in range(count)]
@@ -168,9 +168,9 @@ class LogisticRegression:
             plan += [(steps.stochastic_pass(problem, self.batch_rows, k * batches), False)
                      for k in range(count)]
             return [*plan, (steps.measure(problem, 'fine'), True)]
-        plan += [(steps.move(part, 'cheap'), False)] * _SAMPLE_STEPS
+        plan += [(steps.move(part, 'cheap'), False)] * SAMPLE_STEPS
         plan += [(steps.hessian_model(part, False), False), (steps.measure(part, 'cheap'), False)]
-        plan += [(steps.move(part, 'cheap'), False)] * (_SAMPLE_STEPS - 2)
+        plan += [(steps.move(part, 'cheap'), False)] * (SAMPLE_STEPS - 2)
         if early := fine.count(False):
             plan += [(steps.fence(part), False), (steps.measure(problem, 'series'), True)]
             plan += [(steps.move(problem, 'series'), True)] * (early - 1)
@@ -181,7 +181,7 @@ class LogisticRegression:
         return plan
 
     def _sampled(self, problem):
-        count = min(problem.design.rows, self.sample_rows or _sample(problem.size))
+        count = min(problem.design.rows, self.sample_rows or sample_size(problem.size))
         if count == problem.design.rows:
             return problem
         return problem.on(*problem.design.sample(count, self.seed))
@@ -238,12 +238,13 @@ def _start(mpc, bad, good, d):
     return mpc.concatenate([mpc.array(np.zeros(d), STATE), (logs[0] - logs[1]).reshape(1)])
 
 
-def _sample(size):
+def sample_size(size: int) -> int:
+    """Rows whose Hessian is the model of `sampled`, if there are as many, for so many weights."""
     return max(_SAMPLE_FROM, _SAMPLE_PER_COLUMN * size)
 
 
 def _suited(n, d, model):
-    if n > 2 * (model.sample_rows or _sample(d + 1)):
+    if n > 2 * (model.sample_rows or sample_size(d + 1)):
         return 'sampled'
     return 'newton' if d <= _NEWTON_COLUMNS else 'accelerated'
 

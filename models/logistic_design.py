@@ -28,7 +28,8 @@ SLOPE = 24
 LARGEST_VALUE = 1024.0
 LARGEST_SQUARE = 16.0
 _CURVATURE = 10
-_SMALLEST_BLOCK, _LARGEST_BLOCK = 256, 1 << 17
+_SMALLEST_BLOCK, LARGEST_BLOCK = 256, 1 << 17
+MEMORY = 1 << 29
 _COPIES = 4
 """Copies of a block that a pass holds at most: of its rows, weighted rows and their limbs."""
 _WINDOW = 2
@@ -53,6 +54,11 @@ def check_columns(values) -> None:
                          'bin or standardise it')
 
 
+def block_rows(columns: int, memory: int = MEMORY) -> int:
+    """Rows of so many columns that a pass looks at together."""
+    return min(LARGEST_BLOCK, memory // (columns * 16 * _COPIES))
+
+
 def smallest_memory(columns: int) -> int:
     """The fewest bytes that passes over so many columns can do with."""
     return _SMALLEST_BLOCK * columns * 16 * _COPIES
@@ -67,7 +73,7 @@ class Design:
     """
 
     def __init__(self, mpc, rows: int, columns: int, *, frac: int = FRAC,
-                 memory: int = 1 << 29, folder=None):
+                 memory: int = MEMORY, folder=None):
         self.mpc, self.rows, self.columns, self.frac = mpc, rows, columns, frac
         self.memory, self.folder, self.depth = memory, folder, 0
         self._file: ShareFile | None = None
@@ -75,13 +81,13 @@ class Design:
         if memory < smallest:
             raise ValueError(f'{memory} bytes for passes over {columns} columns, expected at least '
                              f'{smallest}')
-        self.block_rows = min(_LARGEST_BLOCK, memory // (columns * 16 * _COPIES))
+        self.block_rows = block_rows(columns, memory)
         self.shares = np.empty((rows if folder is None else 0, columns, 2), np.uint64)
         if folder is not None:
             self._file = ShareFile(rows, columns, self.block_rows, folder)
 
     @classmethod
-    async def of(cls, columns: SecureArray, *, memory: int = 1 << 29) -> Design:
+    async def of(cls, columns: SecureArray, *, memory: int = MEMORY) -> Design:
         """A design whose shares are those of an array that is in memory already; no copy."""
         design = cls(columns.runtime, 0, columns.shape[1], frac=columns.frac, memory=memory)
         design.shares, design.rows = await columns.ready(), columns.shape[0]
@@ -218,7 +224,7 @@ class Design:
                 await parts[-_WINDOW].ready()
         return parts[0] if len(parts) == 1 else self.mpc.concatenate(parts)
 
-    async def pass_over(self, part, most: int = _LARGEST_BLOCK) -> SecureArray:
+    async def pass_over(self, part, most: int = LARGEST_BLOCK) -> SecureArray:
         """Σ part(block, rows) over consecutive blocks of at most `most` rows; shape (columns,).
 
         `rows` are the places of a block's rows. A few blocks are under way at a time.

@@ -28,7 +28,7 @@ _DEGREE = 7
 MODERATE = 24.0
 """Log-odds within which the sine series is a logistic function."""
 _PERIOD_BITS = 6
-_WAVES = 9
+WAVES = 9
 
 
 def sigmoid(mpc, odds, frac: int, *, fine: bool):
@@ -90,7 +90,7 @@ def _series():
     A function that falls again as it rose has odd terms only.
     """
     x = np.linspace(0, MODERATE, 2000)
-    terms = range(1, 2 * _WAVES, 2)
+    terms = range(1, 2 * WAVES, 2)
     table = np.sin(np.outer(x, terms) * (2 * np.pi / (1 << _PERIOD_BITS)))
     found = np.linalg.lstsq(table, 1 / (1 + np.exp(-x)) - 0.5, rcond=None)[0]
     return dict(zip(terms, found.tolist(), strict=True))

@@ -34,7 +34,7 @@ MODEL = 28
 DAMPING = 3e-5
 """Added to a curvature before it is inverted: what collinear columns lack."""
 _SMALLEST_VARIANCE = 1e-5
-_ROWS, _SERIES_ROWS = 1 << 17, 1 << 14
+ROWS, SERIES_ROWS = 1 << 17, 1 << 14
 """Rows under way at once. The series holds 300 bytes per row, and takes few rounds."""
 
 
@@ -103,7 +103,7 @@ class Problem:
 
         def part(block, rows):
             return self.slope(block, rows, raw, precision)
-        most = _SERIES_ROWS if precision == 'series' else _ROWS
+        most = SERIES_ROWS if precision == 'series' else ROWS
         slope = await self.design.pass_over(part, most)
         mean = self.mpc.multiply(slope, 1.0 / self.design.rows, GRADIENT)
         return self.mpc.matrix_product(self.affine.T, mean, GRADIENT) \

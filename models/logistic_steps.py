@@ -74,11 +74,16 @@ async def _newton_schulz(mpc, h, more):
     trace = mpc.matrix_product(np.ones(size, np.int64), h * np.eye(size, dtype=np.int64)).sum()
     y = mpc.reciprocal(trace, MODEL) * np.eye(size, dtype=np.int64)
     eye = mpc.array(2 * np.eye(size), MODEL)
-    for _ in range(int(np.ceil(np.log2((size / 4 + 2) / DAMPING))) + 4 + more):
+    for _ in range(inverse_steps(size) + more):
         y = mpc.matrix_product(y, eye - mpc.matrix_product(h, y, MODEL), MODEL)
         if size > 64:
             await y.ready()
     return y
+
+
+def inverse_steps(size: int) -> int:
+    """Steps of the Newton-Schulz iteration for a curvature of so many weights."""
+    return int(np.ceil(np.log2((size / 4 + 2) / DAMPING))) + 4
 
 
 async def _step(problem, s, state, gradient):

@@ -57,6 +57,7 @@ async def uplift_program(mpc, *, parties: list[str], table: PartyTable,
         for k, names in enumerate(subsets(parties[1:])):
             checkpoint = checkpoints and checkpoints.of(f'subset-{k}')
             scores.append(await _score(mpc, joined, parameters, names, useful, checkpoint))
+        joined.design.close()
     with steps.step('evaluate'):
         figures = await evaluate_together(mpc, scores, joined.classes[joined.train:],
                                           parameters.points)
@@ -74,7 +75,10 @@ async def _score(mpc, joined, parameters, names, useful, checkpoint):
                                max_iter=parameters.iterations, monitor='none')
     await model.fit(mpc, design.first(joined.train), joined.classes[:joined.train, 0],
                     selected=useful.take(places), checkpoint=checkpoint)
-    return await model.scores(mpc, design, joined.train)
+    scores = await model.scores(mpc, design, joined.train)
+    # One model's columns at a time: `memory` has room for them beside the encoded matrix.
+    design.close()
+    return scores
 
 
 async def evaluate_together(mpc, scores, classes, points: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class UpliftParameters:
     information value of at least ``iv_threshold`` enter the models that may use them;
     ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is the
     ridge penalty on the standardised weights; ``iterations`` of each training; ``points`` of the
-    curve that opens for each model.
+    curve that opens for each model; ``memory`` as `CreditParameters` has it.
     """
 
     max_bins: int = 10
@@ -27,22 +27,24 @@ class UpliftParameters:
     split_seed: int = 20260701
     iterations: int = 24
     points: int = 50
+    memory: int | None = None
 
     # What `models.credit_encode` asks besides: every bin counts, no table opens, no single row is
-    # shown, rows have no weights and no segments, and the matrix lies in memory.
+    # shown, and rows have no weights and no segments.
     min_bin_rows = 0
     bin_tables: ClassVar[dict[str, tuple[str, ...]]] = {}
     examples = 0
     sample_weight = None
     segment_by = None
     segment_values = ()
-    memory = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if value is None and str(field.type).endswith("None"):
+                continue
             low, high = _RANGES[field.name]
-            whole = field.type == "int"
+            whole = str(field.type).startswith("int")
             right_type = isinstance(value, int if whole else (int, float))
             if not right_type or isinstance(value, bool) or not low <= value <= high:
                 kind = "a whole number" if whole else "a number"
@@ -81,4 +83,5 @@ _RANGES: dict[str, tuple[float, float]] = {
     "split_seed": (0, 2**63 - 1),
     "iterations": (1, 1000),
     "points": (5, 1000),
+    "memory": (1 << 20, 1 << 44),
 }

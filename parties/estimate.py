@@ -3,11 +3,12 @@
 Rounds and bytes are those that the meter will show, or at most those where the manifest cannot
 know better, or those on average where the random order of a sort decides. Seconds are a projection:
 the rounds wait for the network, the bytes of one party go through its line, and the work takes
-processor time as measured (`docs/benchmarks.md`, two cores).
+processor time as measured (`docs/benchmarks.md`, two cores). Of a credit job the document also has
+rounds and bytes of each step.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from parties.list_terms import QueryParameters
 from parties.manifest import KeyedList, Keys, Manifest
 from parties.programs import (
     COMMON,
+    CREDIT,
     FUND_FLOW,
     FUND_TRACING,
     GREEN_FINANCE,
@@ -37,6 +39,10 @@ is filled in a list's table, per byte sent, per key and byte of a list's table."
 _RELEASE_SECONDS, _ROW_MB = 1.5, 1e-3
 """Processor seconds of one party for the rules of a published table besides its bytes; memory per
 row of the largest table that is sorted."""
+_ELEMENT_SECONDS, _GRAM_SECONDS = 40e-9, 1e-9
+_SORTED_MB = 3.9e-3
+"""Of a training, processor seconds of one party besides its bytes: per element of the matrix and
+pass, per multiply-add of a Gram matrix or Hessian. Memory per row held out, while it is sorted."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class _Work:
     memory_mb: float
     bound: bool = False
     average: bool = False
+    steps: Mapping[str, Prediction] = field(default_factory=dict)
 
 
 def estimate(
@@ -64,7 +71,7 @@ def estimate(
     work = {
         COMMON: _common, PUBLISH: _publish, UPDATE: _publish, QUERY: _query,
         FUND_FLOW: _fund_flow, FUND_TRACING: _fund_tracing, GREEN_FINANCE: _green_finance,
-        RELATED_LOANS: _related_loans, JOINT_TABLE: _joint_table,
+        RELATED_LOANS: _related_loans, JOINT_TABLE: _joint_table, CREDIT: _credit,
     }  # fmt: skip
     if manifest.program.name not in work:
         raise LocalError(
@@ -72,14 +79,18 @@ def estimate(
             f"there is no formula for jobs of {manifest.program.name}",
             f"estimate a job of {', '.join(work)}",
         )
-    statistics = (FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS, JOINT_TABLE)
-    if manifest.verified and manifest.program.name in statistics:
+    default = (FUND_FLOW, FUND_TRACING, GREEN_FINANCE, RELATED_LOANS, JOINT_TABLE, CREDIT)
+    if manifest.verified and manifest.program.name in default:
         raise LocalError("no_estimate", "this program has formulas for the default mode only")
     found = work[manifest.program.name](manifest, lists)
     parties = len(manifest.compute)
     each = found.cost.total_bytes / parties
     waiting = found.cost.rounds * network.round_trip / 2 + each / network.bytes_per_second
     processor = found.processor_seconds + each * _BYTE_SECONDS
+    steps = {
+        name: {"rounds": cost.rounds, "bytes_per_party": round(cost.total_bytes / parties)}
+        for name, cost in found.steps.items()
+    }
     return {
         "job_id": manifest.job_id,
         "program": manifest.program.name,
@@ -91,6 +102,7 @@ def estimate(
         "bytes_per_party": round(each),
         "at_most": found.bound,
         "on_average": found.average,
+        **({"steps": steps} if steps else {}),
         "seconds": {
             "network": round(waiting, 3),
             "processor_per_party": round(processor, 3),
@@ -125,6 +137,43 @@ def _common(manifest: Manifest, lists: Any) -> _Work:
     memory = _WORKER_MB + (400 * rows + 2 * kept) / 1e6
     seconds = _LINE_SECONDS * sum(task.rows)
     return _Work(cost, seconds, memory, bound=task.kind == "inner" and task.bound is None)
+
+
+def _credit(manifest: Manifest, lists: Any) -> _Work:
+    from models.credit_costs import credit_costs, credit_work
+    from models.parameters import CreditParameters
+    from protocols.join_order import training_slots
+
+    tables = [manifest.tables.get(name) for name in manifest.names]
+    rows = [table.rows for table in tables if table]
+    features = [len(table.features) for table in tables if table]
+    if len(rows) != 4 or manifest.join is None:
+        raise LocalError("manifest", "a model takes four parties' tables", "correct the manifest")
+    try:
+        parameters = CreditParameters.from_json(manifest.parameters)
+    except ValueError as exc:
+        raise LocalError("manifest", str(exc), "correct the manifest") from None
+    try:
+        steps = credit_costs(parameters, rows, features, manifest.join.same_order)
+    except ValueError as exc:
+        raise LocalError("no_estimate", str(exc), "estimate it without that") from None
+    elements, sums = credit_work(parameters, rows, features)
+    seconds = _ELEMENT_SECONDS * elements + _GRAM_SECONDS * sums
+    columns = sum(features) + parameters.card_size(sum(features)) + features[0] + 3
+    matrices = 16 * rows[0] * columns
+    if parameters.memory is not None:
+        matrices = min(matrices, parameters.memory)
+    held_out = training_slots(rows[0], parameters.test_share)[1]
+    return _Work(
+        Prediction(
+            sum(cost.rounds for cost in steps.values()),
+            sum(cost.total_bytes for cost in steps.values()),
+        ),
+        seconds,
+        _WORKER_MB + matrices / 1e6 + _SORTED_MB * held_out,
+        bound=True,
+        steps=steps,
+    )
 
 
 def _publish(manifest: Manifest, lists: Any) -> _Work:

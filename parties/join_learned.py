@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from parties.join_terms import task_of
 from parties.manifest import Manifest, Output
+from parties.stated import Stated
 
 EN, ZH = 0, 1
 
@@ -26,6 +27,11 @@ def told(manifest: Manifest) -> list[Told]:
     return [*_results(manifest), *_watched(manifest), *_public(manifest)]
 
 
+def stated(manifest: Manifest, models: object = None) -> Stated:
+    """What the manifest has to say; ValueError for a join that nobody could run."""
+    return Stated(_outputs(manifest), disclosures(manifest))
+
+
 def disclosures(manifest: Manifest) -> tuple[str, ...]:
     """The sentences for the manifest: the English ones, then the Chinese ones."""
     sentences = told(manifest)
@@ -33,7 +39,7 @@ def disclosures(manifest: Manifest) -> tuple[str, ...]:
     return (*english, *(f"{one.party or '所有参与方'}{one.zh}" for one in sentences))
 
 
-def outputs_of(manifest: Manifest) -> dict[str, Output]:
+def _outputs(manifest: Manifest) -> dict[str, Output]:
     """The outputs, their receivers, and what these learn."""
     names, found = manifest.compute, task_of(manifest).outputs
     return {

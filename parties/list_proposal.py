@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parties.list_terms import HeldVersion
+from parties.list_terms import HeldVersion, QueryParameters
 from parties.manifest import (
     Input,
     KeyedList,
@@ -17,6 +17,7 @@ from parties.manifest import (
     highest_threshold,
 )
 from parties.programs import PROGRAMS, PUBLISH, QUERY, UPDATE
+from parties.stated import Stated
 
 EVERYBODY_SEES = (
     "Nobody learns a key of a list but its owner, and nobody an asked key but the asker."
@@ -30,48 +31,48 @@ def publish_manifest(
     parameters: dict[str, Any] = {"number": number}
     if before is not None:
         parameters["published"] = before.published
-    return _manifest(
-        UPDATE if before is not None else PUBLISH,
-        parameters=parameters,
-        brings=terms,
-        outputs={},
-        disclosure=(
-            "Records stay secret-shared; traffic depends on the stated capacity alone.",
-            EVERYBODY_SEES,
-        ),
-        **common,
+    bare = _manifest(
+        UPDATE if before is not None else PUBLISH, parameters=parameters, brings=terms, **common
     )
+    return records_stated(bare).said_in(bare)
+
+
+def records_stated(manifest: Manifest, models: object = None) -> Stated:
+    """What the manifest of a job that shares records has to say."""
+    kept = "Records stay secret-shared; traffic depends on the stated capacity alone."
+    return Stated({}, (kept, EVERYBODY_SEES))
 
 
 def query_manifest(
     asked: Sequence[HeldVersion], count: int, severity: int | None, **common: Any
 ) -> Manifest:
     """Ask lists for `count` keys: their records, or whether one has it at or above a severity."""
-    initiator: str = common["initiator"]
-    lists = ", ".join(f"{v.terms.name} of {v.owner}" for v in asked)
-    if severity is None:
-        what = f"for each of {count} keys its record in {lists}, or that there is none"
-        outputs = {"records": what}
-    else:
-        what = f"for each of {count} keys whether it has severity {severity} or more in {lists}"
-        outputs = {"hits": what}
-    return _manifest(
+    bare = _manifest(
         QUERY,
         parameters={
             "lists": [v.reference.model_dump(mode="json") for v in asked],
             "severity": severity,
         },
         brings=Keys(count=count),
-        outputs={
-            name: Output(receivers=(initiator,), meaning=f"{initiator} learns {meaning}."[:500])
-            for name, meaning in outputs.items()
-        },
-        disclosure=(
-            "Everybody sees that these queries are made: by whom, how many, to which lists.",
-            EVERYBODY_SEES,
-        ),
         **common,
     )
+    return query_stated(bare).said_in(bare)
+
+
+def query_stated(manifest: Manifest, models: object = None) -> Stated:
+    """What the manifest of a query has to say; ValueError if it asks for no keys."""
+    query, initiator = QueryParameters.from_json(manifest.parameters), manifest.initiator
+    brings = manifest.inputs[initiator]
+    if not isinstance(brings, Keys):
+        raise ValueError(f"{initiator} asks for no keys")
+    lists = ", ".join(f"{v.name} of {v.owner}" for v in query.lists)
+    name, what = "records", f"its record in {lists}, or that there is none"
+    if query.severity is not None:
+        name, what = "hits", f"whether it has severity {query.severity} or more in {lists}"
+    meaning = f"{initiator} learns for each of {brings.count} keys {what}."
+    outputs = {name: Output(receivers=(initiator,), meaning=meaning[:500])}
+    seen = "Everybody sees that these queries are made: by whom, how many, to which lists."
+    return Stated(outputs, (seen, EVERYBODY_SEES))
 
 
 def _manifest(
@@ -81,8 +82,6 @@ def _manifest(
     initiator: str,
     parties: Mapping[str, tuple[str, str]],
     parameters: dict[str, Any],
-    outputs: dict[str, Output],
-    disclosure: tuple[str, ...],
     measurement: str,
     now: float,
     seconds: int,
@@ -103,9 +102,9 @@ def _manifest(
         threshold=highest_threshold(len(names), verified),
         verified=verified,
         inputs={name: brings if name == initiator else Nothing() for name in names},
-        outputs=outputs,
+        outputs={},
         join=None,
-        disclosure=disclosure,
+        disclosure=(),
         created=int(now),
         expires=int(now) + seconds,
     )

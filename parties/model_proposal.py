@@ -16,60 +16,76 @@ from parties.manifest import (
     highest_threshold,
     join_helpers,
 )
-from parties.model_terms import HeldModel
+from parties.model_terms import DESTROYED, HeldModel, Models, ScoreParameters, StateParameters
 from parties.programs import PROGRAMS, SCORE, STATE
+from parties.stated import Stated
 
 
 def score_manifest(model: HeldModel, count: int, reasons: int, **common: Any) -> Manifest:
     """Score `count` applicants of the model's owner."""
-    owner = model.owner
-    who = f"each of its {count} applicants"
-    return _manifest(
+    bare = _manifest(
         SCORE,
         model,
         parameters={"identity": model.identity, "reasons": reasons},
         brings=Applicants(count=count),
-        outputs={
-            "scores": Output(
-                receivers=(owner,), meaning=f"{owner} learns the score of {who}, in points."
-            ),
-            "reasons": Output(
-                receivers=(owner,),
-                meaning=f"{owner} learns for {who} which features cost it most points, at most "
-                f"{reasons}.",
-            ),
-        },
         join=Join(mode="shared", helpers=join_helpers(model.parties), same_order=True),
-        disclosure=(
-            "Nobody but the asker learns who the applicants are, or a score.",
-            "Everybody learns how many rows each party's table has.",
-            "Who does not know an applicant counts as having its values missing; that it does not "
-            "know it does not open.",
-            "Helpers in a join see how many of the applicants the other party knows.",
-            f"At most {model.scores_per_day} applicants may be scored with the model per day of "
-            "UTC; every party's node counts for itself.",
-        ),
         **common,
     )
+    return score_stated(bare, {model.identity: model}).said_in(bare)
+
+
+def score_stated(manifest: Manifest, models: Models) -> Stated:
+    """What the manifest of a scoring job has to say; ValueError if none of `models` is its."""
+    asked, owner = ScoreParameters.from_json(manifest.parameters), manifest.initiator
+    model, brings = models.get(asked.identity), manifest.inputs[owner]
+    if model is None or not isinstance(brings, Applicants):
+        raise ValueError("nobody is scored, or with no model that is held here")
+    who = f"each of its {brings.count} applicants"
+    outputs = {
+        "scores": Output(
+            receivers=(owner,), meaning=f"{owner} learns the score of {who}, in points."
+        ),
+        "reasons": Output(
+            receivers=(owner,),
+            meaning=f"{owner} learns for {who} which features cost it most points, at most "
+            f"{asked.reasons}.",
+        ),
+    }
+    disclosure = (
+        "Nobody but the asker learns who the applicants are, or a score.",
+        "Everybody learns how many rows each party's table has.",
+        "Who does not know an applicant counts as having its values missing; that it does not "
+        "know it does not open.",
+        "Helpers in a join see how many of the applicants the other party knows.",
+        f"At most {model.scores_per_day} applicants may be scored with the model per day of "
+        "UTC; every party's node counts for itself.",
+    )
+    return Stated(outputs, disclosure)
 
 
 def state_manifest(model: HeldModel, state: str, **common: Any) -> Manifest:
     """Move a model to another state at every party; `deleted` destroys its shares."""
-    did = (
-        "Every party destroys its shares of the model, and says so in its audit log."
-        if state == "deleted"
-        else f"Every party takes the model from {model.state} to {state}."
-    )
-    return _manifest(
+    bare = _manifest(
         STATE,
         model,
         parameters={"identity": model.identity, "state": state},
         brings=Nothing(),
-        outputs={},
         join=None,
-        disclosure=(did, "Nothing is computed and nothing opens."),
         **common,
     )
+    return state_stated(bare).said_in(bare)
+
+
+def state_stated(manifest: Manifest, models: object = None) -> Stated:
+    """What the manifest of a change of state has to say. Nodes may hold a model in different states
+    after a job that failed, so the sentence does not name the one before."""
+    state = StateParameters.from_json(manifest.parameters).state
+    did = (
+        "Every party destroys its shares of the model, and says so in its audit log."
+        if state == DESTROYED
+        else f"Every party takes the model to the state {state}."
+    )
+    return Stated({}, (did, "Nothing is computed and nothing opens."))
 
 
 def _manifest(
@@ -96,6 +112,8 @@ def _manifest(
         ),
         threshold=highest_threshold(len(names)),
         inputs={name: brings if name == model.owner else Nothing() for name in names},
+        outputs={},
+        disclosure=(),
         created=int(now),
         expires=int(now) + seconds,
         **fields,

@@ -86,11 +86,6 @@ def held_models(home: Path) -> dict[str, HeldModel]:
     return {m.identity: m for m in sorted(found, key=lambda m: (m.name, m.version))}
 
 
-def opened(parameters: Mapping[str, Any]) -> set[str]:
-    """Names of the outputs of a scoring job."""
-    return {"scores", "reasons"}
-
-
 def models_problem(manifest: Manifest, models: Models) -> str | None:
     """Why this node cannot take part in a job on a model; None if it can, or for other jobs."""
     rules: dict[str, Callable[[Manifest, Models], str | None]] = {

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from parties.errors import PartiesError
 from parties.identity import Directory
-from parties.join_learned import disclosures, outputs_of
 from parties.join_terms import join_problem
 from parties.list_terms import Held, lists_problem
 from parties.manifest import Input, Inputs, Manifest, highest_threshold
 from parties.messages import Check
 from parties.model_terms import Models, models_problem
 from parties.programs import COMMON, Program, Programs, find, imported
+from parties.stated import Stated
 
 MAX_JOB_SECONDS = 24 * 3600
 
@@ -61,6 +61,7 @@ class Holdings:
 
 def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
     """Compare a manifest proposed by `sender` with what this node holds and allows."""
+    due = _due(manifest, own)
     rules: list[tuple[str, Callable[[], str | None], str]] = [
         ("proposer", lambda: _proposer(manifest, sender), "the initiator proposes its own job"),
         ("named", lambda: _named(manifest, own), f"{own.party} is a party, under its own key"),
@@ -73,9 +74,9 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
         ("lists", lambda: _lists(manifest, own), "it fits the published lists held here"),
         ("models", lambda: _models(manifest, own), "it fits the models held here"),
-        ("outputs", lambda: _outputs(manifest, own), "each goes to whom the program gives it"),
+        ("outputs", lambda: _outputs(manifest, own, due), "they are what the program opens"),
         ("join", lambda: _join(manifest, own), "it can be run, and helpers are outside of it"),
-        ("disclosure", lambda: _disclosure(manifest), "the sentences say what happens"),
+        ("disclosure", lambda: _disclosure(manifest, due), "the sentences say what happens"),
         ("continues", lambda: _continues(manifest, own), "it resumes what was agreed, or nothing"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
     ]
@@ -194,39 +195,27 @@ def _models(manifest: Manifest, own: Holdings) -> str | None:
         return f"the parameters are not valid: {exc}"
 
 
-def _outputs(manifest: Manifest, own: Holdings) -> str | None:
+def _due(manifest: Manifest, own: Holdings) -> Stated | str | None:
+    """What the manifest has to say, or why nothing follows from it. None where another check says
+    what is wrong: of a program, its parameters, the join, and lists and models held here."""
     program = _installed(manifest, own)
-    if program is None:
-        return None  # the check of the program says so
-    if program.check is not None:
-        found: str | None = imported(program.check)(manifest)
-        return found
-    if manifest.program.name == COMMON:
-        if manifest.join is None or join_problem(manifest):
-            return None  # the check of the join says so
-        follows = manifest.outputs == outputs_of(manifest)
-        return None if follows else "they are not those that follow from the join"
-    everybody, named = program.everybody, {}
-    # Of parameters that are not valid the check of the program says so.
-    if program.receivers is not None and _program(manifest, own) is None:
-        try:
-            named = imported(program.receivers)(manifest.parameters, manifest.tables)
-        except ValueError as exc:
-            return str(exc)
-    for name, output in manifest.outputs.items():
-        expected = manifest.names if name in everybody else (manifest.initiator,)
-        if name in named:
-            expected = tuple(party for party in manifest.names if party in named[name])
-        if output.receivers != expected:
-            receivers = ", ".join(output.receivers) or "nobody"
-            alone = "everybody" if name in everybody else f"{', '.join(expected)} alone"
-            return f"{name} goes to {receivers}, expected {alone}"
-    if program.outputs is not None:
-        opened = imported(program.outputs)(manifest.parameters)
-        if opened != set(manifest.outputs):
-            different = ", ".join(sorted(opened ^ set(manifest.outputs)))
-            return f"the program and the manifest differ in what opens: {different}"
-    return None
+    rules = (_program, _lists, _models, _join)
+    if program is None or any(rule(manifest, own) for rule in rules):
+        return None
+    try:
+        due: Stated = imported(program.stated)(manifest, own.models)
+    except ValueError as exc:
+        return str(exc)
+    return due
+
+
+def _outputs(manifest: Manifest, own: Holdings, due: Stated | str | None) -> str | None:
+    program = _installed(manifest, own)
+    if program is not None and program.check is not None:
+        problem: str | None = imported(program.check)(manifest)
+        if problem is not None:
+            return problem
+    return due.outputs_problem(manifest) if isinstance(due, Stated) else due
 
 
 def _join(manifest: Manifest, own: Holdings) -> str | None:
@@ -236,12 +225,9 @@ def _join(manifest: Manifest, own: Holdings) -> str | None:
     return join_problem(manifest)
 
 
-def _disclosure(manifest: Manifest) -> str | None:
-    if manifest.program.name != COMMON or manifest.join is None or join_problem(manifest):
-        return None  # the check of the join says so
-    if manifest.disclosure != disclosures(manifest):
-        return "the sentences are not those that follow from the join"
-    return None
+def _disclosure(manifest: Manifest, due: Stated | str | None) -> str | None:
+    # Where nothing follows from the manifest, the check of the outputs says so.
+    return due.disclosure_problem(manifest) if isinstance(due, Stated) else None
 
 
 def _continues(manifest: Manifest, own: Holdings) -> str | None:

@@ -23,28 +23,25 @@ class Program:
 
     `parameters` is a class with `from_json(document)`. `bring` returns the arguments of the
     coroutine that only this party knows (see `parties.holdings`); `keep` stores what the
-    coroutine leaves under "keep", if a program leaves shares for later jobs. `outputs` names what a
-    job opens, from its parameters; those of `everybody` go to all parties, those that `receivers`
-    makes of a manifest to the parties that its parameters name, all others to the initiator alone.
-    A program with `checkpoints` keeps the steps of its trainings, and an
-    interrupted job of it can be resumed. With `optional` parties other than
-    the initiator may bring nothing. `verified`: it runs in verified mode.
+    coroutine leaves under "keep", if a program leaves shares for later jobs. `stated` returns what
+    a manifest has to say of its outputs and disclosure, a `parties.stated.Stated`, from the rest of
+    the manifest and the models that a node holds; ValueError if nothing fits it. A program with
+    `checkpoints` keeps the steps of its trainings, and an interrupted job of it can be resumed.
+    With `optional` parties other than the initiator may bring nothing. `verified`: it runs in
+    verified mode.
 
     Parties with the role `input` bring submissions. `links` returns the arguments with which the
     coroutine reaches the parties that do not compute, and `outside` is what those run instead;
-    `check` says what of a manifest does not follow from its parameters, outputs and their receivers
-    included.
+    `check` says which roles and inputs of a manifest do not follow from its parameters.
     """
 
     version: str
     module: str
     function: str
+    stated: str
     parameters: str = "models.parameters:CreditParameters"
     bring: str = "parties.holdings:bring_table"
     keep: str | None = None
-    outputs: str | None = None
-    everybody: frozenset[str] = frozenset()
-    receivers: str | None = None
     checkpoints: bool = False
     initiator: Kind = "table"
     others: Kind = "table"
@@ -96,6 +93,7 @@ def _statistics(function: str, terms: str, keep: str | None = None) -> Program:
         "1",
         "protocols.stats.programs",
         function,
+        "parties.stats.stated:stated",
         parameters=f"parties.stats.terms:{terms}",
         bring="parties.stats.inside:bring",
         keep=keep,
@@ -115,11 +113,9 @@ PROGRAMS: Programs = {
         "2",
         "models.credit",
         "credit_program",
+        "parties.proposal:credit_stated",
         bring="parties.model_work:bring_credit",
         keep="parties.model_work:keep_model",
-        outputs="parties.proposal:opened",
-        everybody=frozenset({"features", "breaks"}),
-        receivers="parties.proposal:receivers",
         checkpoints=True,
         verified=True,
     ),
@@ -127,9 +123,9 @@ PROGRAMS: Programs = {
         "1",
         "models.serving",
         "score_program",
+        "parties.model_proposal:score_stated",
         parameters="parties.model_terms:ScoreParameters",
         bring="parties.model_work:bring_score",
-        outputs="parties.model_terms:opened",
         initiator="applicants",
         others="none",
     ),
@@ -137,6 +133,7 @@ PROGRAMS: Programs = {
         "1",
         "models.serving",
         "state_program",
+        "parties.model_proposal:state_stated",
         parameters="parties.model_terms:StateParameters",
         bring="parties.model_work:bring_state",
         keep="parties.model_work:keep_state",
@@ -148,6 +145,7 @@ PROGRAMS: Programs = {
         "1",
         "models.uplift",
         "uplift_program",
+        "parties.study.proposal:stated",
         parameters="models.uplift_parameters:UpliftParameters",
         checkpoints=True,
     ),
@@ -155,6 +153,7 @@ PROGRAMS: Programs = {
         "1",
         "protocols.join_program",
         "join_program",
+        "parties.join_learned:stated",
         parameters="parties.join_terms:JoinParameters",
         bring="parties.holdings:bring_join",
         keep="parties.list_work:keep_shares",
@@ -165,6 +164,7 @@ PROGRAMS: Programs = {
         "1",
         "protocols.pir_program",
         "publish_program",
+        "parties.list_proposal:records_stated",
         parameters="parties.list_terms:PublishParameters",
         bring="parties.list_work:bring_publish",
         keep="parties.list_work:keep_shares",
@@ -177,6 +177,7 @@ PROGRAMS: Programs = {
         "1",
         "protocols.pir_program",
         "update_program",
+        "parties.list_proposal:records_stated",
         parameters="parties.list_terms:UpdateParameters",
         bring="parties.list_work:bring_update",
         keep="parties.list_work:keep_shares",
@@ -189,6 +190,7 @@ PROGRAMS: Programs = {
         "1",
         "protocols.pir_program",
         "query_program",
+        "parties.list_proposal:query_stated",
         parameters="parties.list_terms:QueryParameters",
         bring="parties.list_work:bring_query",
         initiator="keys",

@@ -7,7 +7,7 @@ from typing import Any
 from models.binning_rules import MERGED
 from models.parameters import CreditParameters
 from parties.errors import LocalError
-from parties.join_learned import disclosures, outputs_of
+from parties.join_learned import stated as common_stated
 from parties.join_terms import helpers_of, task_of
 from parties.manifest import (
     Input,
@@ -22,6 +22,7 @@ from parties.manifest import (
 )
 from parties.programs import COMMON, PROGRAMS
 from parties.programs import CREDIT as PROGRAM
+from parties.stated import Stated
 
 
 def credit_manifest(
@@ -46,9 +47,7 @@ def credit_manifest(
     """
     names = tuple(inputs)
     _known(parameters.get("breaks", {}), inputs, "breaks are given for")
-    named = receivers(parameters, inputs)
-    features = sum(features_of(inputs, parameters).values())
-    return Manifest(
+    bare = Manifest(
         format="sepc-manifest/1",
         job_id=f"credit-{secrets.token_hex(8)}",
         program=ProgramName(name=program, version=version),
@@ -59,28 +58,36 @@ def credit_manifest(
         threshold=highest_threshold(len(names), verified),
         verified=verified,
         inputs=dict(inputs),
-        outputs=_outputs(names, features, parameters, named),
+        outputs={},
         join=Join(mode="shared", helpers=join_helpers(names), same_order=same_order),
-        disclosure=(
-            "No identifier opens to anybody, and no row's score but those of the stated examples.",
-            f"{_shared(parameters)} stay secret-shared and never open{_but(parameters)}; the "
-            "points of an opened card are products of weights and WOE values, rounded to whole "
-            "numbers.",
-            *_of_weights(names[0], parameters),
-            *_of_rows(names[0], parameters),
-            *_of_start(parameters),
-            "Of each feature open its information value and why it stayed or went."
-            if parameters.get("open_iv", True)
-            else "Of each feature opens why it stayed or went; its information value stays "
-            "secret-shared.",
-            *_of_bins(names[0], parameters),
-            "Every party keeps its shares of the model, for jobs that score with it; every node "
-            f"takes part in scoring at most {_scores(parameters)} applicants a day.",
-            "Helpers in a join see which positions of two secretly ordered lists match.",
-        ),
+        disclosure=(),
         created=int(now),
         expires=int(now) + seconds,
     )
+    return credit_stated(bare).said_in(bare)
+
+
+def credit_stated(manifest: Manifest, models: object = None) -> Stated:
+    """What the manifest of a credit job has to say; ValueError as `receivers` has it."""
+    parameters, initiator = manifest.parameters, manifest.initiator
+    disclosure = (
+        "No identifier opens to anybody, and no row's score but those of the stated examples.",
+        f"{_shared(parameters)} stay secret-shared and never open{_but(parameters)}; the "
+        "points of an opened card are products of weights and WOE values, rounded to whole "
+        "numbers.",
+        *_of_weights(initiator, parameters),
+        *_of_rows(initiator, parameters),
+        *_of_start(parameters),
+        "Of each feature open its information value and why it stayed or went."
+        if parameters.get("open_iv", True)
+        else "Of each feature opens why it stayed or went; its information value stays "
+        "secret-shared.",
+        *_of_bins(initiator, parameters),
+        "Every party keeps its shares of the model, for jobs that score with it; every node "
+        f"takes part in scoring at most {_scores(parameters)} applicants a day.",
+        "Helpers in a join see which positions of two secretly ordered lists match.",
+    )
+    return Stated(_outputs(manifest), disclosure)
 
 
 def common_manifest(
@@ -120,8 +127,7 @@ def common_manifest(
     )
     helpers = helpers_of(bare, task_of(bare))
     helped = bare.model_copy(update={"join": join.model_copy(update={"helpers": helpers})})
-    said = {"outputs": outputs_of(helped), "disclosure": disclosures(helped)}
-    return Manifest.read(helped.model_copy(update=said).document())
+    return Manifest.read(common_stated(helped).said_in(helped).document())
 
 
 def _parties(
@@ -266,23 +272,19 @@ def opened(parameters: Mapping[str, Any]) -> set[str]:
     return {name for name in _MEANINGS if not left_out.get(name)}
 
 
-def _outputs(
-    names: tuple[str, ...],
-    features: int,
-    parameters: Mapping[str, Any],
-    named: Mapping[str, frozenset[str]],
-) -> dict[str, Output]:
-    initiator = names[0]
+def _outputs(manifest: Manifest) -> dict[str, Output]:
+    names, initiator = manifest.names, manifest.initiator
+    parameters: Mapping[str, Any] = manifest.parameters
     said = {
-        "features": features,
+        "features": sum(features_of(manifest.tables, parameters).values()),
         "n": parameters.get("examples", 5),
         "minimum": parameters.get("table_minimum", CreditParameters.table_minimum),
         "column": parameters.get("segment_by"),
         "segments": len(parameters.get("segment_values", ())),
         "least": parameters.get("segment_minimum", CreditParameters.segment_minimum),
     }
-    everybody = dict.fromkeys(PROGRAMS[PROGRAM].everybody, frozenset(names))
-    known = {**everybody, **named}
+    everybody = dict.fromkeys(("features", "breaks"), frozenset(names))
+    known = {**everybody, **receivers(parameters, manifest.tables)}
     return {
         name: Output(
             receivers=tuple(n for n in names if n in known.get(name, (initiator,))),

@@ -11,6 +11,7 @@ from engine.cluster import run_cluster
 from engine.errors import LocalProtocolError
 from models import credit_encode
 from models.credit import STEPS, credit_program
+from models.credit_costs import credit_costs
 from models.parameters import CreditParameters
 from models.plain.credit import common_rows, plain_credit
 from models.scorecard import Scorecard
@@ -158,6 +159,21 @@ def test_steps_are_reported_and_metered_alike_by_all(job):
         assert len({c["rounds"] for c in costs}) == 1 and costs[0]["rounds"] > 0
         assert all(c["seconds"] >= 0 for c in costs)
         assert step == "open" or all(c["bytes_per_party"] > 0 for c in costs)
+
+
+def test_it_costs_what_its_formulas_say(job):
+    tables, results, _, _ = job
+    made = credit_costs(PARAMETERS, [t.rows for t in tables], [len(t.columns) for t in tables],
+                        checkpoints=False)
+    assert tuple(made) == STEPS
+    sent = [cost["bytes_per_party"] for r in results for cost in r["steps"].values()]
+    assert sum(sent) == sum(cost.total_bytes for cost in made.values())
+    metered = {step: cost["rounds"] for step, cost in results[0]["steps"].items()}
+    for step in ("join", "woe_iv", "evaluate", "scorecard", "open"):
+        assert metered[step] == made[step].rounds, step
+    # What the selection begins early, and ends late, may count in the step after it.
+    rounds = sum(cost.rounds for cost in made.values())
+    assert sum(metered.values()) <= rounds <= 1.1 * sum(metered.values())
 
 
 def test_encoded_blocks_are_gone_once_they_are_in_the_matrix(monkeypatch):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import killed_kit
 import numpy as np
 import pytest
 from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
@@ -17,6 +18,7 @@ from engine.encoding import encode
 from engine.errors import EngineError
 from models import logistic
 from models.credit import credit_program
+from models.credit_costs import credit_costs
 from models.credit_encode import CreditTable
 from models.parameters import SOLVERS, CreditParameters
 from models.plain.credit import plain_credit
@@ -53,14 +55,15 @@ def widened():
     return made
 
 
-def run(document, parties=None, stores=None, **options):
-    """(results, twin) of a whole job."""
+def run(document, parties=None, stores=None, folder=None, **options):
+    """(results, twin) of a whole job, with checkpoints in a folder if there is one."""
     parties, parameters = parties or tables(), CreditParameters.from_json(document)
 
     async def program(mpc):
         return await credit_program(
             mpc, parties=list(NAMES), table=parties[mpc.pid], parameters=parameters,
-            progress=lambda *_: None, store=stores and stores[mpc.pid], **brought(parties))
+            progress=lambda *_: None, store=stores and stores[mpc.pid],
+            checkpoints=folder and killed_kit.kept(folder, mpc.pid), **brought(parties))
     return run_cluster(program, 4, **options), plain_credit(parties, parameters)
 
 
@@ -204,6 +207,20 @@ def test_information_values_may_stay_shared(tmp_path):
     document["outputs"]["iv"] = document["outputs"]["auc"]
     [failed] = decided(type(agreed).read(document))
     assert failed.name == "outputs" and "iv" in failed.reason
+
+
+# --- what a job sends ---
+
+
+def test_predicted_bytes_are_those_that_are_sent(tmp_path):
+    """With checkpoints, a matrix in files, and steps over all rows."""
+    document = {**BASE, "open_iv": False, "l2": 1e-3, "solver": "accelerated", "iterations": 1,
+                "memory": 1 << 20}
+    results, _ = run(document, folder=tmp_path)
+    shapes = [(t.rows, len(t.columns)) for t in tables()]
+    made = credit_costs(CreditParameters.from_json(document), *zip(*shapes, strict=True))
+    sent = sum(cost["bytes_per_party"] for r in results for cost in r["steps"].values())
+    assert sent == sum(cost.total_bytes for cost in made.values())
 
 
 # --- the model ---

@@ -9,6 +9,8 @@ from fakes.consortium import DIRECTORY, MEASUREMENT, NOW, manifest
 from typer.testing import CliRunner
 
 from engine.shamir import Geometry
+from models.credit_costs import credit_costs
+from models.parameters import CreditParameters
 from parties.cli import app
 from parties.errors import LocalError
 from parties.estimate import Network, estimate
@@ -87,13 +89,33 @@ def test_lists() -> None:
     assert estimate(checked, {}, Network())["bytes"] == publish_cost(layout, 4, 1, True).total_bytes
 
 
+def test_a_credit_job_step_by_step() -> None:
+    job = manifest()
+    found = estimate(job, {}, Network())
+    made = credit_costs(CreditParameters(**job.parameters), [300] * 4, [2] * 4)
+    assert found["rounds"] == sum(cost.rounds for cost in made.values())
+    assert found["bytes"] == sum(cost.total_bytes for cost in made.values())
+    assert found["at_most"] and list(found["steps"]) == list(made)
+    assert found["steps"]["join"]["rounds"] == made["join"].rounds
+    large = {n: {**i, "rows": 10**6} for n, i in job.document()["inputs"].items()}
+    whole = estimate(manifest(inputs=large), {}, Network())
+    kept = estimate(
+        manifest(inputs=large, parameters={"max_bins": 10, "memory": 1 << 26}), {}, Network()
+    )
+    assert kept["peak_rss_mb"] < whole["peak_rss_mb"]
+    assert kept["bytes"] > whole["bytes"] > 1000 * found["bytes"]
+    with pytest.raises(LocalError, match="no_estimate"):
+        estimate(manifest(verified=True), {}, Network())
+
+
 def test_what_has_no_formula_says_so(tmp_path: Path) -> None:
     file = tmp_path / "manifest.json"
-    file.write_text(json.dumps(manifest().document()))
+    file.write_text(json.dumps(manifest(parameters={"binning": "tree"}).document()))
     words = ["job", "estimate", str(file), "--home", str(tmp_path), "--json"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1
-    assert json.loads(result.stdout)["error"]["code"] == "no_estimate"
+    error = json.loads(result.stdout)["error"]
+    assert error["code"] == "no_estimate" and "binning = 'tree'" in error["cause"]
     file.write_text(json.dumps(common().document()))
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0

@@ -83,7 +83,7 @@ def test_group_sums(m, t):
 
 def test_long_arrays_are_processed_in_blocks(monkeypatch):
     from engine import functions
-    monkeypatch.setattr(functions, '_BLOCK', 16)
+    monkeypatch.setattr(functions, 'BLOCK', 16)
     x = np.linspace(-6, 6, 150).reshape(3, 50)
     result = opened(lambda mpc, x: [mpc.sigmoid(x), mpc.exp(x), mpc.log(mpc.exp(x))], x)
     np.testing.assert_allclose(result[0], 1 / (1 + np.exp(-x)), atol=2e-5)

@@ -207,7 +207,7 @@ def draft(fleet: Fleet, **changes: Any) -> Iterator[Path]:
         ({"inputs__fintech__profile": ["plain"]}, "profile"),
         ({"inputs__fintech__features": ["month"]}, "not among those that jobs may read"),
         ({"inputs__fintech__table": "firm"}, "no table firm is registered"),
-        ({"disclosure": ["Nobody learns anything."]}, "disclosure: the sentences are not those"),
+        ({"disclosure": ["Nobody learns anything."]}, "disclosure: sentence 1 is another"),
         ({"join__mode": "reveal-size", "join__receivers": ["bank"]}, "join: the helpers"),
     ],
 )

@@ -123,7 +123,7 @@ def measure(prepare, n, operation):
 def small_blocks(monkeypatch):
     monkeypatch.setattr(arithmetic, "_PIECE", BLOCK)
     monkeypatch.setattr(compare, "_BLOCK", BLOCK)
-    monkeypatch.setattr(functions, "_BLOCK", BLOCK)
+    monkeypatch.setattr(functions, "BLOCK", BLOCK)
     monkeypatch.setattr(decompose, "_BLOCK", 16 * BLOCK)
 
 

@@ -141,7 +141,7 @@ def test_the_fixed_depth_covers_random_orders(n):
             depth += 1
             segments = [part for s in segments for part in (s[s < s[0]], s[s > s[0]])
                         if len(part) > 1]
-        assert depth <= sorting._usual_depth(n)
+        assert depth <= sorting.usual_depth(n)
 
 
 @pytest.mark.parametrize("m, t", SIZES)

@@ -10,6 +10,7 @@ from engine_kit import secret
 from test_credit import world
 
 from engine.cluster import run_cluster
+from models import credit_encode, logistic_design, share_file
 from models.plain.evaluation import auc
 from models.plain.uplift import opened_of, plain_uplift
 from models.uplift import STEPS, evaluate_together, uplift_program
@@ -98,17 +99,31 @@ def test_a_model_that_is_another_adds_exactly_nothing():
     assert only["ks"]["low"] < only["ks"]["value"] < only["ks"]["high"]
 
 
-def test_the_program_opens_what_the_twin_says():
+def test_the_program_opens_what_the_twin_says(monkeypatch):
+    """With a memory that nothing fits: the matrix, and one model's columns, lie in files."""
     tables = world(400, 1)
-    events = []
+    events, files = [], []
+
+    class Watched(share_file.ShareFile):
+        def __init__(self, *shape):
+            super().__init__(*shape)
+            files.append(1)
+
+        def close(self):
+            super().close()
+            files.append(-1)
+    monkeypatch.setattr(logistic_design, "ShareFile", Watched)
+    monkeypatch.setattr(credit_encode, "_MATRICES", 1 << 20)
+    parameters = UpliftParameters.from_json({**PARAMETERS.to_json(), "memory": 1 << 20})
 
     async def program(mpc):
         return await uplift_program(
             mpc, parties=[t.name for t in tables], table=tables[mpc.pid],
             inputs={t.name: list(t.columns) for t in tables},
-            rows={t.name: t.rows for t in tables}, parameters=PARAMETERS,
+            rows={t.name: t.rows for t in tables}, parameters=parameters,
             progress=lambda *event: events.append((mpc.pid, *event)))
     first, *others = run_cluster(program, 4)
+    assert files.count(1) == files.count(-1) == 4 * (1 + 8) and max(np.cumsum(files)) <= 4 * 2
     assert all(o["outputs"] == {} for o in others)
     assert [e[1] for e in events if e[0] == 0 and e[2] == "start"] == list(STEPS)
     out, plain = first["outputs"], plain_uplift(tables, PARAMETERS)
@@ -131,7 +146,8 @@ def test_the_program_opens_what_the_twin_says():
             assert mine[name]["value"] == pytest.approx(theirs[name]["value"], abs=4e-3)
 
 
-@pytest.mark.parametrize("document", [{"points": 2}, {"iterations": True}, {"nothing": 1}])
+@pytest.mark.parametrize("document", [{"points": 2}, {"iterations": True}, {"nothing": 1},
+                                      {"memory": 5}, {"memory": 2.0**30}])
 def test_parameters_out_of_range_are_refused(document):
     with pytest.raises(ValueError, match="expected"):
         UpliftParameters.from_json(document)

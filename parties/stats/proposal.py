@@ -15,14 +15,8 @@ from parties.manifest import (
 )
 from parties.programs import PROGRAMS
 from parties.proposal import refuse_too_few
-from parties.stats.stated import stated_inputs, stated_outputs
+from parties.stats.stated import stated, stated_inputs
 from parties.stats.terms import TERMS
-
-DISCLOSURE = (
-    "Institutions share their data with the compute parties; nobody sees a record of another.",
-    "The rules are applied to shares; what they withhold never opens, to anybody.",
-    "Everybody sees who was asked; who computes sees whose data was refused, in which check.",
-)
 
 
 def statistics_manifest(
@@ -73,7 +67,7 @@ def statistics_manifest(
             f"{', '.join(unknown)} is not in the directory of parties",
             "name parties as node.json does",
         )
-    return Manifest(
+    bare = Manifest(
         format="sepc-manifest/1",
         job_id=f"{program}-{secrets.token_hex(8)}",
         program=ProgramName(name=program, version=PROGRAMS[program].version),
@@ -87,9 +81,10 @@ def statistics_manifest(
         threshold=highest_threshold(len(compute), verified),
         verified=verified,
         inputs=stated_inputs(terms, tuple(roles), approve_seconds),
-        outputs=stated_outputs(terms),
+        outputs={},
         join=None,
-        disclosure=DISCLOSURE,
+        disclosure=(),
         created=int(now),
         expires=int(now) + seconds,
     )
+    return stated(bare).said_in(bare)

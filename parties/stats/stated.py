@@ -1,11 +1,18 @@
 """What a manifest of regulator statistics must state, by its parameters, and whether it does.
 
-A node compares (`problem`), so a manifest cannot promise less than its program opens.
+Nodes compare (`problem`, `stated`), so a manifest cannot promise less than its program opens.
 """
 
 from parties.manifest import Input, Manifest, Nothing, Output, Part, Sentence, Submission
+from parties.stated import Stated
 from parties.stats.base import Terms
 from parties.stats.terms import terms_of
+
+DISCLOSURE = (
+    "Institutions share their data with the compute parties; nobody sees a record of another.",
+    "The rules are applied to shares; what they withhold never opens, to anybody.",
+    "Everybody sees who was asked; who computes sees whose data was refused, in which check.",
+)
 
 
 def stated_inputs(terms: Terms, names: tuple[str, ...], approve_seconds: int) -> dict[str, Input]:
@@ -24,12 +31,13 @@ def stated_inputs(terms: Terms, names: tuple[str, ...], approve_seconds: int) ->
     }
 
 
-def stated_outputs(terms: Terms) -> dict[str, Output]:
-    """What opens to whom, by the parameters."""
-    return {
+def stated(manifest: Manifest, models: object = None) -> Stated:
+    """What opens to whom, by the parameters; ValueError if they do not fit."""
+    outputs = {
         name: Output(receivers=receivers, meaning=_sentence(receivers, what))
-        for name, (receivers, what) in terms.meanings().items()
+        for name, (receivers, what) in terms_of(manifest).meanings().items()
     }
+    return Stated(outputs, DISCLOSURE)
 
 
 def _sentence(receivers: tuple[str, ...], what: str) -> Sentence:
@@ -38,7 +46,7 @@ def _sentence(receivers: tuple[str, ...], what: str) -> Sentence:
 
 
 def problem(manifest: Manifest) -> str | None:
-    """What in a manifest does not follow from its parameters; None if all does."""
+    """Which roles or inputs of a manifest do not follow from its parameters; None if all do."""
     try:
         terms = terms_of(manifest)
     except ValueError as exc:
@@ -62,6 +70,4 @@ def problem(manifest: Manifest) -> str | None:
         return "the time for approvals is not the same for all input parties"
     if manifest.inputs != stated_inputs(terms, manifest.names, seconds.pop()):
         return "the inputs are not those that follow from the parameters"
-    if manifest.outputs != stated_outputs(terms):
-        return "the outputs are not those that follow from the parameters"
     return None

@@ -15,6 +15,7 @@ from parties.manifest import (
     join_helpers,
 )
 from parties.programs import PROGRAMS, UPLIFT
+from parties.stated import Stated
 
 
 def uplift_manifest(
@@ -29,7 +30,7 @@ def uplift_manifest(
 ) -> Manifest:
     """A manifest that expires `seconds` after `now`; the first party of `inputs` initiates."""
     names = tuple(inputs)
-    return Manifest(
+    bare = Manifest(
         format="sepc-manifest/1",
         job_id=f"uplift-{secrets.token_hex(8)}",
         program=ProgramName(name=UPLIFT, version=PROGRAMS[UPLIFT].version),
@@ -39,19 +40,28 @@ def uplift_manifest(
         parties=tuple(Party(name=n, public_key=keys[n], host=host, port=None) for n in names),
         threshold=highest_threshold(len(names)),
         inputs=dict(inputs),
-        outputs={
-            name: Output(receivers=(names[0],), meaning=f"{names[0]} learns {meaning}.")
-            for name, meaning in _meanings(2 ** (len(names) - 1)).items()
-        },
+        outputs={},
         join=Join(mode="shared", helpers=join_helpers(names), same_order=True),
-        disclosure=(
-            "No identifier and no single row's score opens to anybody, the initiator included.",
-            "Weights, information values, WOE values and bin counts never open.",
-            "Helpers in a join see which positions of two secretly ordered lists match.",
-        ),
+        disclosure=(),
         created=int(now),
         expires=int(now) + seconds,
     )
+    return stated(bare).said_in(bare)
+
+
+def stated(manifest: Manifest, models: object = None) -> Stated:
+    """What the manifest of a study has to say."""
+    initiator = manifest.initiator
+    outputs = {
+        name: Output(receivers=(initiator,), meaning=f"{initiator} learns {meaning}.")
+        for name, meaning in _meanings(2 ** (len(manifest.names) - 1)).items()
+    }
+    disclosure = (
+        "No identifier and no single row's score opens to anybody, the initiator included.",
+        "Weights, information values, WOE values and bin counts never open.",
+        "Helpers in a join see which positions of two secretly ordered lists match.",
+    )
+    return Stated(outputs, disclosure)
 
 
 def _meanings(models: int) -> dict[str, str]:

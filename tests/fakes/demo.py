@@ -26,7 +26,7 @@ if __name__ == "__main__":
     made = partial(manifest, *(*rest, "", "", "")[:3])
     program = Program(node=NODE, manifest=made, plain=plain)
     try:
-        document = run_demo(Options(businesses=300, out=Path(out), deadline=60), program)
+        document = run_demo(Options(businesses=300, out=Path(out), deadline=180), program)
     except PartiesError as exc:
         print(json.dumps({"error": exc.as_dict()}))
         sys.exit(1)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.credentials import Credentials
+from parties.manifest import Manifest
 from parties.programs import Program
+from parties.proposal import credit_stated
+from parties.stated import Stated
 
 STEPS = ("join", "woe_iv", "train_joint", "train_bank", "evaluate", "open")
 
@@ -27,13 +30,19 @@ class FakeParameters:
         return cls(**known)
 
 
+def stated(manifest: Manifest, models: object = None) -> Stated:
+    """What a credit job's manifest would say."""
+    ours = {k: v for k, v in manifest.parameters.items() if k not in ("hold", "crash")}
+    return credit_stated(manifest.model_copy(update={"parameters": ours}))
+
+
 PROGRAMS = {
     "fake-model": Program(
         "1",
         "fakes.program",
         "fake_program",
+        "fakes.program:stated",
         "fakes.program:FakeParameters",
-        everybody=frozenset({"features"}),
     )
 }
 

@@ -91,7 +91,7 @@ def processes(folder: Path) -> list[tuple[int, str]]:
     return found
 
 
-def wait_until_none_left(folder: Path, limit: float = 20.0) -> None:
+def wait_until_none_left(folder: Path, limit: float = 60.0) -> None:
     """Return when no process works in `folder` any more; AssertionError after `limit` seconds."""
     end = time.monotonic() + limit
     while left := processes(folder):
