@@ -63,8 +63,12 @@ class Messaging(RuntimeBase):
         self._deadlines = Deadlines(self._loop, self._late)
         self._ended_waits: set[int] = set()
         self._job_timer: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Future | None = None
-        self._program: asyncio.Task | None = None
+
+    _ending: asyncio.Future | None = None
+    """Done when a failure ends the program that `run` supervises."""
+
+    _program: asyncio.Task | None = None
+    """What `run` supervises: it may connect more than once."""
 
     def run(self, f):
         """Run the program's coroutine until it is done, as MPyC's `run`.
