@@ -324,7 +324,7 @@ def _for_both(name):
     return function
 
 
-SHARED_NAMES = ('all', 'any', 'argmax', 'argmin', 'from_bits', 'max', 'min', 'prod',
+SHARED_NAMES = ('abs', 'all', 'any', 'argmax', 'argmin', 'from_bits', 'max', 'min', 'prod',
                 'random_bits', 'reciprocal', 'to_bits')
 for _name in SHARED_NAMES:
     setattr(Runtime, _name, _for_both(_name))
