@@ -71,7 +71,7 @@ class ArrayFunctions(RuntimeBase):
 
     def all(self, bits: SecureArray, axis=None, keepdims: bool = False) -> SecureArray:
         """Whether all of the shared bits are 1: a sum and one comparison."""
-        return 1 - ((1 - bits).sum(axis, keepdims) > 0)
+        return 1 - ((bits - 1).sum(axis, keepdims) < 0)
 
     def argmax(self, x: SecureArray, axis: int | None = None) -> SecureArray:
         """Shared position of the first maximum along an axis, or in the flattened array.
