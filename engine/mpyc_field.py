@@ -209,7 +209,8 @@ class ShareArray(finfields.PrimeFieldArray):
             return _running_total(args[0], **kwargs)
         if name in _STRUCTURAL:
             return _moved_by(func, args, kwargs)
-        return super().__array_function__(func, types, args, kwargs)
+        # Not through super(): an element of the field passes itself as `self`.
+        return finfields.PrimeFieldArray.__array_function__(self, func, types, args, kwargs)
 
 
 FIELD.array = ShareArray

@@ -49,6 +49,7 @@ def plain(x: Any) -> np.ndarray:
     lambda a: a[None, ::-1], lambda a: a.reshape(4, 6), lambda a: a.flatten("F"),
     lambda a: a.transpose(2, 0, 1), lambda a: a.T, lambda a: a.swapaxes(0, 2), lambda a: a.copy(),
     lambda a: np.concatenate((a, a), axis=1), lambda a: np.stack((a, a), axis=-1),
+    lambda a: np.block([[a[0, 0, 0]]]), lambda a: np.block([a[0], a[1, :, :1]]),
     lambda a: np.vstack((a[0], a[1])), lambda a: np.hstack((a[0], np.ones((3, 1), int))),
     lambda a: np.roll(a, 2, axis=2), lambda a: np.flip(a, axis=0), lambda a: np.rot90(a),
     lambda a: np.expand_dims(a, 1), lambda a: np.squeeze(a[:, :1]), lambda a: np.diag(a[0, :, :3]),
