@@ -74,10 +74,19 @@ class Messaging(RuntimeBase):
         """Run the program's coroutine until it is done, as MPyC's `run`.
 
         A program that waits for something else when the connections fail gets a few seconds to
-        find out; then it is cancelled and the failure raised.
+        find out; then it is cancelled and the failure raised. Where a loop runs already, as in a
+        notebook, only what needs no waiting can be run: else LocalProtocolError `loop-runs`.
         """
         if self._loop.is_running():
-            return super().run(f)
+            try:
+                return super().run(f)
+            except RuntimeError as exc:
+                if "await wasn't used with future" not in str(exc):
+                    raise
+                raise LocalProtocolError('loop-runs', 'mpc.run() would have to wait in an event '
+                                         'loop that runs already', party=self.pid,
+                                         remedy='write await instead of mpc.run(), as notebooks '
+                                         'allow') from exc
         return self._loop.run_until_complete(self._supervised(f))
 
     async def _supervised(self, f):

@@ -181,6 +181,18 @@ def test_addresses_from_a_configuration_file(tmp_path, monkeypatch):
     assert sys.argv == ["program.py", "own", "--flag"]
 
 
+def test_what_a_running_loop_and_a_closed_run_do_not_allow():
+    """mpc.run as in a notebook, and starting again where somebody else had connected."""
+    async def program(mpc):
+        x = mpc.array([1.5])
+        with pytest.raises(LocalProtocolError, match=r"loop-runs.*await instead of"):
+            mpc.run(mpc.output(x * x))
+        await mpc.shutdown()
+        with pytest.raises(LocalProtocolError, match=r"ended.*start another run"):
+            await mpc.start()
+    run_cluster(program, 3)
+
+
 def test_workers_compute_without_scipy():
     """It would be half of what they load; the twins in the clear have it, workers have none."""
     code = textwrap.dedent("""
