@@ -2,10 +2,10 @@
 
 A value is a tag byte and its content; containers hold their items one after the other. Only plain
 data is understood: None, bool, int, float, complex, str, bytes, list, tuple, set, dict, range,
-NumPy arrays and scalars of numbers, MPyC's elements of finite fields and groups, and its arrays over
-fields. Decoding builds nothing else and allocates no more than a small multiple of the bytes it was
-given. An element names its field or group; only those that the receiving program has made itself
-are looked up, and the constructor checks that the element belongs there.
+NumPy arrays and scalars of numbers, MPyC's elements of finite fields and groups, and its arrays
+over fields. Decoding builds nothing else and allocates no more than a small multiple of the bytes
+it was given. An element names its field or group; only those that the receiving program has made
+itself are looked up, and the constructor checks that the element belongs there.
 """
 
 import math
