@@ -76,19 +76,33 @@ class ArrayOperations(RuntimeBase):
         """Exact product with one public integer. Local."""
         return self.local('scale', [a], lambda x: field.affine(x, factor), a.shape, a.frac)
 
+    def secure(self, x) -> SecureArray:
+        """A secure array as it is, and public values as one that holds them."""
+        return x if isinstance(x, SecureArray) else constant(self, x)
+
     def concatenate(self, arrays, axis=0) -> SecureArray:
-        """Join arrays along an axis. Local."""
+        """Join arrays, of which some may be public, along an axis. Local."""
+        arrays = [self.secure(a) for a in arrays]
         if len(arrays) == 1:
             return arrays[0]
+        shapes = [a.shape for a in arrays]
+        if not arrays or len({(len(s), s[:axis], s[axis:][1:]) for s in shapes}) > 1 \
+                or not -len(shapes[0]) <= axis < len(shapes[0]):
+            raise ValueError(f'concatenate arrays of shapes {shapes} along axis {axis}; expected '
+                             'the same shapes but for that axis')
         frac = max(a.frac for a in arrays)
         arrays = [a.with_frac(frac) for a in arrays]
         axis %= arrays[0].ndim
-        shape = list(arrays[0].shape)
-        shape[axis] = sum(a.shape[axis] for a in arrays)
+        shape = list(shapes[0])
+        shape[axis] = sum(s[axis] for s in shapes)
         return self.local('concatenate', arrays, lambda *x: np.concatenate(x, axis), shape, frac)
 
     def stack(self, arrays, axis=0) -> SecureArray:
-        """Join arrays of one shape along a new axis. Local."""
+        """Join arrays of one shape, of which some may be public, along a new axis. Local."""
+        arrays = [self.secure(a) for a in arrays]
+        if len({a.shape for a in arrays}) != 1:
+            raise ValueError(f'stack arrays of shapes {[a.shape for a in arrays]}; expected one '
+                             'shape')
         axis %= arrays[0].ndim + 1
         index = (slice(None),) * axis + (None,)
         return self.concatenate([a[index] for a in arrays], axis)
@@ -116,7 +130,8 @@ class ArrayOperations(RuntimeBase):
         if b.dtype.kind == 'f' and (b == np.rint(b)).all() and (np.abs(b) < 2**53).all():
             b = b.astype(np.int64)
         shape = np.broadcast_shapes(a.shape, b.shape)
-        integral = b.dtype.kind in 'iub'
+        # Python integers that do not fit into 64 bits are refused by their encoding.
+        integral = b.dtype.kind in 'iubO'
         bits = 0 if integral else _significant(b, self.frac)
         encoded = self._public(b, bits)
         out = self.local('multiply_public', [a], lambda x: field.mul(x, encoded), shape,

@@ -15,6 +15,7 @@ import asyncio
 import math
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from engine import field
 from engine._mpyc import asyncoro
@@ -53,7 +54,16 @@ class SecureArray(asyncoro.SecureObject):
         return math.prod(self.shape)
 
     def __len__(self):
+        if not self.shape:
+            raise TypeError('len() of a secure array without axes; expected one axis or more')
         return self.shape[0]
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError('a secure array has no public values; await mpc.output(x) opens it')
+
+    def __array_function__(self, function, types, args, kwargs):
+        raise TypeError(f'np.{function.__name__} cannot compute on a secure array; use a method of '
+                        'the array, or the function of that name of mpc where there is one')
 
     def __repr__(self):
         return f'<SecureArray shape={self.shape} frac={self.frac}>'
@@ -90,6 +100,41 @@ class SecureArray(asyncoro.SecureObject):
 
     def __rtruediv__(self, other):
         return self.runtime.divide(other, self)
+
+    def __pow__(self, exponent):
+        return self.runtime.power(self, exponent)
+
+    def __abs__(self):
+        return self.runtime.absolute(self)
+
+    def __pos__(self):
+        return self
+
+    # logic on shared bits (integers 0 and 1)
+
+    def __and__(self, other):
+        return self._bits('&') * other
+
+    __rand__ = __and__
+
+    def __or__(self, other):
+        return self._bits('|') + other - self * other
+
+    __ror__ = __or__
+
+    def __xor__(self, other):
+        return self._bits('^') + other - 2 * (self * other)
+
+    __rxor__ = __xor__
+
+    def __invert__(self):
+        return 1 - self._bits('~')
+
+    def _bits(self, sign):
+        if self.frac:
+            raise TypeError(f'{sign} of a secure array with frac = {self.frac}; expected shared '
+                            'bits, as comparisons give them')
+        return self
 
     # comparisons: shared bits (integers 0 and 1)
 
@@ -128,12 +173,18 @@ class SecureArray(asyncoro.SecureObject):
 
     def reshape(self, *shape):
         """Same elements in another shape."""
-        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
         return self.view(lambda a: a.reshape(shape), 'reshape')
 
     def ravel(self):
         """One-dimensional view."""
         return self.reshape(-1)
+
+    flatten = ravel
+
+    def transpose(self, *axes):
+        """Axes in the given order, or in reverse order."""
+        return self.view(lambda a: a.transpose(*axes), 'transpose')
 
     @property
     def T(self):
@@ -148,15 +199,70 @@ class SecureArray(asyncoro.SecureObject):
         """Elements at public positions along an axis."""
         return self.view(lambda a: np.take(a, index, axis=axis), 'take')
 
-    def sum(self, axis=None):
-        """Sum over one axis or over all elements."""
-        shape = np.broadcast_to(np.int8(0), self.shape).sum(axis=axis).shape
-        return self.runtime.local('sum', [self], lambda x: field.total(x, axis), shape, self.frac)
+    def copy(self):
+        """An array that assignments to this one leave alone."""
+        return self.view(lambda a: a, 'copy')
 
-    def mean(self, axis=None):
-        """Mean over one axis or over all elements (one truncation)."""
-        count = self.size if axis is None else self.shape[axis]
-        return self.sum(axis) * (1.0 / count)
+    def reduced(self, axis=None):
+        """(the same elements with `axis` as the first axis, the shape that keepdims=True gives).
+
+        Several axes, or with None all of them, become that one axis.
+        """
+        axes = range(self.ndim) if axis is None else normalize_axis_tuple(axis, self.ndim)
+        kept = tuple(1 if i in axes else n for i, n in enumerate(self.shape))
+        rest = tuple(n for i, n in enumerate(self.shape) if i not in axes)
+        count = math.prod(self.shape[i] for i in axes)
+        moved = self.view(lambda a: np.moveaxis(a, axes, range(len(axes))).reshape(count, *rest),
+                          'moveaxis')
+        return moved, kept
+
+    def sum(self, axis=None, keepdims=False):
+        """Sum over one axis, several, or all elements."""
+        x, kept = self, None
+        if keepdims or isinstance(axis, tuple):
+            (x, kept), axis = self.reduced(axis), 0
+        shape = np.broadcast_to(np.int8(0), x.shape).sum(axis=axis).shape
+        out = self.runtime.local('sum', [x], lambda x: field.total(x, axis), shape, self.frac)
+        return out.reshape(kept) if keepdims else out
+
+    def mean(self, axis=None, keepdims=False):
+        """Mean over one axis, several, or all elements (one truncation)."""
+        total = self.sum(axis, keepdims)
+        if not self.size:
+            raise ValueError(f'mean of an array of shape {self.shape}; expected elements')
+        return total * (total.size / self.size)
+
+    def prod(self, axis=None, keepdims=False):
+        """Product over one axis, several, or all elements; see `mpc.prod`."""
+        return self.runtime.prod(self, axis, keepdims)
+
+    def max(self, axis=None, keepdims=False):
+        """Maximum over one axis, several, or all elements; see `mpc.max`."""
+        return self.runtime.max(self, axis, keepdims)
+
+    def min(self, axis=None, keepdims=False):
+        """Minimum over one axis, several, or all elements."""
+        return self.runtime.min(self, axis, keepdims)
+
+    def argmax(self, axis=None):
+        """Shared position of the first maximum along an axis, or in the flattened array."""
+        return self.runtime.argmax(self, axis)
+
+    def argmin(self, axis=None):
+        """Shared position of the first minimum along an axis, or in the flattened array."""
+        return self.runtime.argmin(self, axis)
+
+    def any(self, axis=None, keepdims=False):
+        """Whether any of the shared bits is 1."""
+        return self.runtime.any(self, axis, keepdims)
+
+    def all(self, axis=None, keepdims=False):
+        """Whether all of the shared bits are 1."""
+        return self.runtime.all(self, axis, keepdims)
+
+    def dot(self, other):
+        """self @ other; one round."""
+        return self.runtime.dot(self, other)
 
     def cumsum(self, axis: int = 0):
         """Running sums along an axis."""
@@ -189,9 +295,14 @@ class SecureArray(asyncoro.SecureObject):
 _ELEMENT = np.dtype('V16')
 
 
+def elements(x) -> np.ndarray:
+    """A view of a contiguous share in which an element is one entry: of the array's own shape."""
+    return x.view(_ELEMENT)[..., 0]
+
+
 def _per_element(x, fn):
     """Apply a NumPy indexing or view function to whole elements; views stay views."""
-    return np.asarray(fn(x.view(_ELEMENT)[..., 0]))[..., None].view(np.uint64)
+    return np.asarray(fn(elements(x)))[..., None].view(np.uint64)
 
 
 def constant(runtime, values, frac: int | None = None) -> SecureArray:

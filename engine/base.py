@@ -36,6 +36,7 @@ class RuntimeBase:
     output: Callable[..., Any]
 
     local: Callable[..., SecureArray]
+    secure: Callable[..., SecureArray]
     scale: Callable[..., SecureArray]
     concatenate: Callable[..., SecureArray]
     stack: Callable[..., SecureArray]
@@ -51,8 +52,10 @@ class RuntimeBase:
     equal: Callable[..., SecureArray]
     largest: Callable[..., SecureArray]
     maximum: Callable[..., SecureArray]
+    absolute: Callable[..., SecureArray]
     shuffle: Callable[..., SecureArray]
     sort_rows: Callable[..., Any]
+    sort_tables: Callable[..., Any]
     _quicksort: Callable[..., Any]
     assign: Callable[..., SecureArray]
     moveaxis: Callable[..., SecureArray]

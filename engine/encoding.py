@@ -4,6 +4,8 @@ A fixed-point number is the integer round(value * 2^frac); a signed integer x wi
 the element x mod p. Overflow is an error, never silent.
 """
 
+import numbers
+
 import numpy as np
 
 P = (1 << 127) - 1
@@ -36,6 +38,8 @@ def encode(values, frac: int, bits: int = 64) -> np.ndarray:
     """
     x = np.asarray(values)
     if x.dtype == object:
+        if not all(isinstance(v, numbers.Real) for v in x.ravel()):
+            raise TypeError('encode: expected numbers, got objects of other types')
         scaled = np.array([round(v * (1 << frac)) for v in x.ravel()], dtype=object)
         if any(abs(v) >> (bits - 1) for v in scaled):
             raise OverflowError(_overflow(frac, bits))

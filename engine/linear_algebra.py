@@ -35,11 +35,13 @@ class LinearAlgebra(RuntimeBase):
             inverses.append(r)
         return lower, self.stack(inverses)
 
-    def solve(self, a: SecureArray, b: SecureArray, frac: int = 28) -> SecureArray:
-        """x with A x = b for a symmetric positive definite A (n, n) and b (n,) or (n, k)."""
+    def solve(self, a: SecureArray, b, frac: int = 28) -> SecureArray:
+        """x with A x = b for a symmetric positive definite A (n, n) and b (n,) or (n, k), which may
+        be public."""
+        n, b = _square(a), self.secure(b).with_frac(frac)
+        if b.ndim not in (1, 2) or len(b) != n:
+            raise ValueError(f'right-hand side of shape {b.shape}; expected ({n},) or ({n}, k)')
         lower, inverse = self._factor(a, frac)
-        n = a.shape[0]
-        b = b.with_frac(frac)
         rows = b.reshape(n, -1)
         y = self._substitute(lower, inverse, rows, frac)
         flipped = lower[::-1, ::-1].T

@@ -63,17 +63,30 @@ class Messaging(RuntimeBase):
         self._deadlines = Deadlines(self._loop, self._late)
         self._ended_waits: set[int] = set()
         self._job_timer: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Future | None = None
-        self._program: asyncio.Task | None = None
+
+    _ending: asyncio.Future | None = None
+    """Done when a failure ends the program that `run` supervises."""
+
+    _program: asyncio.Task | None = None
+    """What `run` supervises: it may connect more than once."""
 
     def run(self, f):
         """Run the program's coroutine until it is done, as MPyC's `run`.
 
         A program that waits for something else when the connections fail gets a few seconds to
-        find out; then it is cancelled and the failure raised.
+        find out; then it is cancelled and the failure raised. Where a loop runs already, as in a
+        notebook, only what needs no waiting can be run: else LocalProtocolError `loop-runs`.
         """
         if self._loop.is_running():
-            return super().run(f)
+            try:
+                return super().run(f)
+            except RuntimeError as exc:
+                if "await wasn't used with future" not in str(exc):
+                    raise
+                raise LocalProtocolError('loop-runs', 'mpc.run() would have to wait in an event '
+                                         'loop that runs already', party=self.pid,
+                                         remedy='write await instead of mpc.run(), as notebooks '
+                                         'allow') from exc
         return self._loop.run_until_complete(self._supervised(f))
 
     async def _supervised(self, f):

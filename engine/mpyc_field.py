@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from engine import field
-from engine._mpyc import finfields, sectypes
+from engine._mpyc import asyncoro, finfields, sectypes
 from engine.field import P
 
 __all__ = ['FIELD', 'ShareArray', 'shares_of']
@@ -202,6 +202,8 @@ class ShareArray(finfields.PrimeFieldArray):
 
     def __array_function__(self, func, types, args, kwargs):
         """NumPy's functions: moves and sums on limbs, the others as MPyC does them."""
+        if any(issubclass(t, asyncoro.SecureObject) for t in types):
+            return NotImplemented  # secret arrays among the arguments: theirs is the function
         name = func.__name__
         if name == 'sum' and not set(kwargs) - {'axis', 'keepdims', 'initial'} and len(args) == 1:
             return _total(args[0], **kwargs)
@@ -209,7 +211,8 @@ class ShareArray(finfields.PrimeFieldArray):
             return _running_total(args[0], **kwargs)
         if name in _STRUCTURAL:
             return _moved_by(func, args, kwargs)
-        return super().__array_function__(func, types, args, kwargs)
+        # Not through super(): an element of the field passes itself as `self`.
+        return finfields.PrimeFieldArray.__array_function__(self, func, types, args, kwargs)
 
 
 FIELD.array = ShareArray

@@ -1,11 +1,11 @@
 """Public values on the wire: what MPyC's `transfer` exchanges, without pickles.
 
 A value is a tag byte and its content; containers hold their items one after the other. Only plain
-data is understood: None, bool, int, float, complex, str, bytes, list, tuple, set, dict, NumPy
-arrays and scalars of numbers, and MPyC's elements of finite fields and groups. Decoding builds
-nothing else and allocates no more than a small multiple of the bytes it was given. An element names
-its field or group; only those that the receiving program has made itself are looked up, and the
-constructor checks that the element belongs there.
+data is understood: None, bool, int, float, complex, str, bytes, list, tuple, set, dict, range,
+NumPy arrays and scalars of numbers, MPyC's elements of finite fields and groups, and its arrays
+over fields. Decoding builds nothing else and allocates no more than a small multiple of the bytes
+it was given. An element names its field or group; only those that the receiving program has made
+itself are looked up, and the constructor checks that the element belongs there.
 """
 
 import math
@@ -136,10 +136,21 @@ def _write(value, parts, depth):
         _write_bytes(b'b', bytes(value), parts)
     elif isinstance(value, (np.ndarray, np.generic)) and value.dtype.str[1:] in _NAMES:
         _write_array(value, parts)
+    elif kind is range:
+        parts.append(b'R')
+        for number in (value.start, value.stop, value.step):
+            _write_bytes(b'', _int_bytes(number), parts)
     elif isinstance(value, (finfields.FiniteFieldElement, gfpx.Polynomial)):
         parts.append(b'e')
         for number in (*_identity(type(value)), int(getattr(value, 'unsigned_', value.__int__)())):
             _write_bytes(b'', _int_bytes(number), parts)
+    elif isinstance(value, finfields.FiniteFieldArray):
+        parts.append(b'E')
+        for number in _identity(value.field):
+            _write_bytes(b'', _int_bytes(number), parts)
+        _write_bytes(b'', ' '.join(map(str, value.shape)).encode(), parts)
+        width, flat = _width(value.field), value.value.ravel()
+        _write_bytes(b'', b''.join(int(v).to_bytes(width, 'little') for v in flat), parts)
     elif isinstance(value, fingroups.FiniteGroupElement):
         _write_bytes(b'G', type(value).__name__.encode(), parts)
         _write(value.value, parts, depth + 1)
@@ -210,8 +221,15 @@ def _read(data, at, depth):
         return (raw if tag == b'b' else raw.decode('utf-8', 'surrogatepass')), at
     if tag in (b'a', b'g'):
         return _read_array(data, at, tag)
+    if tag == b'R':
+        start, at = _read_int(data, at)
+        stop, at = _read_int(data, at)
+        step, at = _read_int(data, at)
+        return range(start, stop, step), at
     if tag == b'e':
         return _read_element(data, at)
+    if tag == b'E':
+        return _read_field_array(data, at)
     if tag == b'G':
         return _read_group_element(data, at, depth)
     if tag not in _CONTAINERS and tag != b'd':
@@ -233,12 +251,8 @@ def _read_array(data, at, tag):
     header, at = _read_bytes(data, at)
     raw, at = _read_bytes(data, at)
     name, *dims = header.decode('ascii').split(' ')
-    shape = tuple(int(d) for d in dims if d)
     dtype = _DTYPES[name]
-    # Bounded before NumPy sees it: it would take a -1, and an empty array of any shape is cheap.
-    if len(shape) > 32 or any(not 0 <= d < 1 << 40 for d in shape) or \
-            math.prod(shape) * dtype.itemsize != len(raw):
-        raise ValueError('shape does not fit the data')
+    shape = _shape(dims, dtype.itemsize, raw)
     if name == '?' and raw.strip(b'\0\1'):
         raise ValueError('a boolean is 0 or 1')
     array = np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder('='))
@@ -247,6 +261,21 @@ def _read_array(data, at, tag):
     if shape:
         raise ValueError('a scalar has no axes')
     return array[()], at
+
+
+def _shape(dims, width, raw):
+    """The shape of an array of entries of `width` bytes, which `raw` holds."""
+    shape = tuple(int(d) for d in dims if d)
+    # Bounded before NumPy sees it: it would take a -1, and an empty array of any shape is cheap.
+    if len(shape) > 32 or any(not 0 <= d < 1 << 40 for d in shape) or \
+            math.prod(shape) * width != len(raw):
+        raise ValueError('shape does not fit the data')
+    return shape
+
+
+def _width(cls) -> int:
+    """Bytes that hold any element of a field."""
+    return ((cls.order - 1).bit_length() + 7) // 8
 
 
 def _identity(cls) -> tuple[int, int]:
@@ -264,17 +293,35 @@ def _made(base):
         yield from _made(cls)
 
 
-def _read_element(data, at):
-    identity, number = [0, 0], 0
+def _read_ring(data, at):
+    """The field or polynomial ring of elements that follow."""
+    identity = [0, 0]
     identity[0], at = _read_int(data, at)
     identity[1], at = _read_int(data, at)
-    number, at = _read_int(data, at)
     rings = identity[0] < 0
-    cls = next(c for c in _made(gfpx.Polynomial if rings else finfields.FiniteFieldElement)
-               if (c.p if rings else c.order) and _identity(c) == tuple(identity))
-    if number < 0 or (not rings and number >= cls.order):
+    return next(c for c in _made(gfpx.Polynomial if rings else finfields.FiniteFieldElement)
+                if (c.p if rings else c.order) and _identity(c) == tuple(identity)), at
+
+
+def _read_element(data, at):
+    cls, at = _read_ring(data, at)
+    number, at = _read_int(data, at)
+    if number < 0 or (issubclass(cls, finfields.FiniteFieldElement) and number >= cls.order):
         raise ValueError('not reduced')
     return cls(number), at
+
+
+def _read_field_array(data, at):
+    cls, at = _read_ring(data, at)
+    header, at = _read_bytes(data, at)
+    raw, at = _read_bytes(data, at)
+    width = _width(cls)
+    shape = _shape(header.decode('ascii').split(' '), width, raw)
+    numbers = np.empty(len(raw) // width, object)
+    numbers[:] = [int.from_bytes(raw[k:k + width], 'little') for k in range(0, len(raw), width)]
+    if any(number >= cls.order for number in numbers):
+        raise ValueError('not reduced')
+    return cls.array(numbers.reshape(shape)), at
 
 
 def _read_group_element(data, at, depth):

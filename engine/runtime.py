@@ -59,17 +59,20 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         self.geometry, self.session, self.frac = geometry, session, frac
         self.idle_deadline = idle_deadline
         self.meter = Meter()
-        self.worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix='kernel')
         self.randomness: Randomness
         self.suspects: dict[int, str] = {}
         self._unfinished: dict[asyncio.Future, asyncio.Task | None] = {}
         self.throttle = Throttle()
         options = options or make_options(geometry.t)
         super().__init__(pid, [mpyc_runtime.Party(i) for i in range(geometry.m)], options)
-        self._begin_messaging()
+        self._begin_session()
         self._loop.set_exception_handler(None)
 
     # --- set-up and end ---
+
+    def _begin_session(self):
+        self.worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix='kernel')
+        self._begin_messaging()
 
     def adopt(self, links: dict, set_keys, pair_keys, own_key: bytes) -> None:
         """Start on established links with agreed keys."""
@@ -84,10 +87,21 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
             link.attach(self)
 
     async def start(self) -> None:
-        """Connect with the other parties as the command line says (MPyC's idiom)."""
-        if hasattr(self, 'randomness'):
+        """Connect with the other parties as the command line says (MPyC's idiom).
+
+        After `shutdown` once more, with connections and keys of its own: what was computed before
+        stays, and no randomness is drawn again. Raises LocalProtocolError `ended` where somebody
+        else made the connections that `shutdown` has closed.
+        """
+        if hasattr(self, 'randomness') and not self._closing:
             return
+        self.check()
         options = self.options
+        if self._closing:
+            if not hasattr(options, 'addresses'):
+                raise LocalProtocolError('ended', 'the connections of this run are closed',
+                                         party=self.pid, remedy='start another run')
+            self._begin_session()
         await self.open(Session(self.pid, self.geometry, self.session, options.program),
                         options.addresses, options.connect_deadline, options.credentials,
                         everywhere=options.everywhere, job_deadline=options.job_deadline,
@@ -310,7 +324,7 @@ def _for_both(name):
     return function
 
 
-SHARED_NAMES = ('all', 'any', 'argmax', 'argmin', 'from_bits', 'max', 'min', 'prod',
+SHARED_NAMES = ('abs', 'all', 'any', 'argmax', 'argmin', 'from_bits', 'max', 'min', 'prod',
                 'random_bits', 'reciprocal', 'to_bits')
 for _name in SHARED_NAMES:
     setattr(Runtime, _name, _for_both(_name))

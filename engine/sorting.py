@@ -73,12 +73,17 @@ class SortOperations(RuntimeBase):
 
     def _prepare(self, table, key, key_bits):
         """(shuffled rows with their first places, the columns to compare by)."""
+        if table.ndim != 2:
+            raise ValueError(f'sort of a table of shape {table.shape}; expected (n, k)')
         n, k = table.shape
+        keys = np.atleast_1d(key)
+        if not ((-k <= keys) & (keys < k)).all():
+            raise ValueError(f'sort by columns {keys.tolist()} of a table of {k} columns')
+        keys = (keys % k).tolist()
         # The secret first place of a row breaks ties. Its place after the shuffle must not: among
         # equal keys the opened order would then be ascending, which shows that they are equal.
         place = constant(self, np.arange(n).reshape(n, 1))
         mixed = self.shuffle(self.concatenate([table.reinterpret(0), place], axis=1))
-        keys = [key] if isinstance(key, int) else list(key)
         places = n.bit_length()
         if len(keys) == 1 and key_bits + places <= 62:
             return mixed, mixed[:, keys].shift(places) + mixed[:, [k]]

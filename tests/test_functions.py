@@ -1,5 +1,7 @@
 """The NumPy-named functions of secure arrays against NumPy, for every deployment."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from engine_kit import SIZES, opened, secret
@@ -41,14 +43,55 @@ UNIT = 2.0**-20
     (lambda mpc, b: b / b[0, 0], B, B / B[0, 0], 12 * UNIT),
     (lambda mpc, b: mpc.cholesky(b), B, np.linalg.cholesky(B), 2e-5),
     (lambda mpc, b: mpc.solve(b, b[0]), B, [1, 0, 0], 2e-5),
+    (lambda mpc, b: mpc.solve(b, B[1]), B, [0, 1, 0], 2e-5),
     (lambda mpc, k: mpc.to_bits(k, 12), K, (K[:, None] >> np.arange(12)) & 1, 0),
     (lambda mpc, k: mpc.from_bits(mpc.to_bits(k + 2000, 12)), K, K + 2000, 0),
     (lambda mpc, k: mpc.one_hot(k, 4), KEYS, np.eye(4)[KEYS], 0),
     (lambda mpc, a: mpc.softmax(a), A, np.exp(A) / np.exp(A).sum(1, keepdims=True), 2e-5),
+    (lambda mpc, a: mpc.softmax(a, 0), A, np.exp(A) / np.exp(A).sum(0), 2e-5),
 ])
 def test_against_numpy(m, t, expression, value, expected, tolerance):
     result = opened(expression, value, m=m, t=t)
     np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+
+
+def changed(x, index, value):
+    x = x.copy()
+    x[index] = value
+    return x
+
+
+CUBE = RNG.normal(size=(2, 3, 2))
+EMPTY = np.zeros((0, 3))
+FORMS = [
+    lambda n, a, k, e: [a.sum((0, -1)), a.sum(1, keepdims=True), a.sum(keepdims=True)],
+    lambda n, a, k, e: [a.mean((0, 2)), a.mean(1, keepdims=True)],
+    lambda n, a, k, e: [a.max((1, 2)), a.min(1, keepdims=True), a.max()],
+    lambda n, a, k, e: [n.prod(k[:4]), a.prod((0, 1)), n.prod(a), a.prod(2, keepdims=True)],
+    lambda n, a, k, e: [e.sum(), e.prod(0), e * e, n.sort(e), n.argsort(e)],
+    lambda n, a, k, e: [(k > 0).all(), (a < 9).all((0, 1)), (a > 1).any(2, keepdims=True)],
+    lambda n, a, k, e: [k.argmin(), a.argmax(1), n.abs(a), abs(k), +k],
+    lambda n, a, k, e: [k**0, k**1, k**3, a**2, a[0]**0],
+    lambda n, a, k, e: [(k > 0) & (k < 9), (k > 0) | (k < -9), (k > 0) ^ (K < 9), 1 - (k > 0)],
+    lambda n, a, k, e: [a.transpose(2, 0, 1), a.transpose(), a.flatten(), a.reshape([4, 3])],
+    lambda n, a, k, e: [n.sort(a), n.sort(a, axis=1), n.argsort(a), n.argsort(a, axis=0)],
+    lambda n, a, k, e: [n.concatenate([k, K[:2]], axis=-1), n.stack([CUBE, a], axis=-1)],
+    lambda n, a, k, e: [changed(a, (..., 0), 5.0), changed(a[0], ..., [1.5, 2.5])],
+    lambda n, a, k, e: [changed(k, slice(None, None, -7), [1, 2, 3.0]), changed(k, K < 0, 9)],
+    lambda n, a, k, e: [changed(a, (np.array([True, False]), slice(None), 1), 9), k.dot(k)],
+]
+
+
+def test_forms_of_numpy():
+    """What an array's methods, operators and assignments give in NumPy they give here."""
+    async def program(mpc):
+        secrets = secret(mpc, CUBE), secret(mpc, K, 1), secret(mpc, EMPTY, 2)
+        found = [x for form in FORMS for x in form(mpc, *secrets)]
+        return [await mpc.output(await x if asyncio.iscoroutine(x) else x) for x in found]
+    expected = [np.asarray(x) for form in FORMS for x in form(np, CUBE, K, EMPTY)]
+    for found, wanted in zip(run_cluster(program, 4)[0], expected, strict=True):
+        assert found.shape == wanted.shape
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=60 * UNIT)
 
 
 @pytest.mark.parametrize('m, t', SIZES)
@@ -65,6 +108,20 @@ def test_order_statistics(m, t):
         assert (quantiles == np.sort(K)[[1, 9, 19]]).all()
         assert (largest == np.sort(K)[::-1][:5]).all()
         assert (K[where] == largest).all()
+
+
+def test_the_order_of_equal_elements_and_the_sort_column_of_a_table():
+    table = np.stack([KEYS, np.arange(30)], axis=1)
+
+    async def program(mpc):
+        rows = secret(mpc, table)
+        largest, places = await mpc.top_k(rows[:, 0], 12)
+        return [await mpc.output(x) for x in
+                (largest, places, await mpc.sort_rows(rows[:, ::-1], -1))]
+    largest, places, ordered = run_cluster(program, 4)[0]
+    assert (places == np.argsort(-KEYS, kind='stable')[:12]).all()
+    assert (largest == KEYS[places]).all()
+    assert (ordered == table[np.argsort(KEYS, kind='stable'), ::-1]).all()
 
 
 @pytest.mark.parametrize('m, t', SIZES)
@@ -124,15 +181,42 @@ def test_randomness_is_in_range_fair_and_agreed():
     assert sorted(order.tolist()) == list(range(50)) and (order != np.arange(50)).any()
 
 
+MISTAKES = [
+    (lambda mpc, x: mpc.cholesky(x.reshape(2, 2)[:1]), ValueError, 'square matrix'),
+    (lambda mpc, x: mpc.to_bits(x, 70), ValueError, 'to_bits: 70 bits'),
+    (lambda mpc, x: mpc.assign(x, 9, 1), IndexError, 'out of bounds'),
+    (lambda mpc, x: mpc.assign(x, 1, 0.5), TypeError, 'fractions to an array of integers'),
+    (lambda mpc, x: mpc.assign(x, 1, mpc.array(1.0)), TypeError, 'expected integers'),
+    (lambda mpc, x: mpc.max(x[:0]), ValueError, 'expected one element or more'),
+    (lambda mpc, x: x[:0].mean(), ValueError, 'mean of an array of shape'),
+    (lambda mpc, x: mpc.concatenate([x, x.reshape(2, 2)]), ValueError, r'shapes \[\(4,\), \(2, 2'),
+    (lambda mpc, x: mpc.stack([x, x[:2]]), ValueError, 'expected one shape'),
+    (lambda mpc, x: mpc.solve(x.reshape(2, 2), x), ValueError, r'expected \(2,\) or'),
+    (lambda mpc, x: x ** -1, TypeError, 'public integer of 0 or more'),
+    (lambda mpc, x: ~mpc.array(1.0), TypeError, 'expected shared bits'),
+    (lambda mpc, x: x * None, TypeError, 'expected numbers'),
+    (lambda mpc, x: x * 2**70, OverflowError, 'outside the fixed-point range'),
+    (lambda mpc, x: x[x], TypeError, 'mpc.output'),
+    (lambda mpc, x: np.concatenate([x, x]), TypeError, 'of mpc where there is one'),
+    (lambda mpc, x: len(x[0]), TypeError, 'expected one axis'),
+]
+MISTAKES_IN_ORDERS = [
+    (lambda mpc, x: mpc.top_k(x, 9), 'top_k: k = 9 of 4'),
+    (lambda mpc, x: mpc.top_k(x.reshape(2, 2), 1), 'expected a vector'),
+    (lambda mpc, x: mpc.quantiles(x, [1.5]), 'levels from 0 to 1'),
+    (lambda mpc, x: mpc.sort_rows(x), r'expected \(n, k\)'),
+    (lambda mpc, x: mpc.sort_rows(x.reshape(2, 2), 2), r'columns \[2\] of a table of 2'),
+    (lambda mpc, x: mpc.group_sums(x, x), r'expected integers of shape \(n,\)'),
+]
+
+
 def test_bad_arguments_are_named():
     async def program(mpc):
         x = mpc.array(np.arange(4))
-        with pytest.raises(ValueError, match='top_k: k = 9 of 4'):
-            await mpc.top_k(x, 9)
-        with pytest.raises(ValueError, match='square matrix'):
-            mpc.cholesky(x.reshape(2, 2)[:1])
-        with pytest.raises(ValueError, match='to_bits: 70 bits'):
-            mpc.to_bits(x, 70)
-        with pytest.raises(IndexError):
-            x[9] = 1
+        for mistake, error, message in MISTAKES:
+            with pytest.raises(error, match=message):
+                mistake(mpc, x)
+        for mistake, message in MISTAKES_IN_ORDERS:
+            with pytest.raises(ValueError, match=message):
+                await mistake(mpc, x)
     run_cluster(program, 3)

@@ -49,6 +49,7 @@ def plain(x: Any) -> np.ndarray:
     lambda a: a[None, ::-1], lambda a: a.reshape(4, 6), lambda a: a.flatten("F"),
     lambda a: a.transpose(2, 0, 1), lambda a: a.T, lambda a: a.swapaxes(0, 2), lambda a: a.copy(),
     lambda a: np.concatenate((a, a), axis=1), lambda a: np.stack((a, a), axis=-1),
+    lambda a: np.block([[a[0, 0, 0]]]), lambda a: np.block([a[0], a[1, :, :1]]),
     lambda a: np.vstack((a[0], a[1])), lambda a: np.hstack((a[0], np.ones((3, 1), int))),
     lambda a: np.roll(a, 2, axis=2), lambda a: np.flip(a, axis=0), lambda a: np.rot90(a),
     lambda a: np.expand_dims(a, 1), lambda a: np.squeeze(a[:, :1]), lambda a: np.diag(a[0, :, :3]),
@@ -168,6 +169,7 @@ INTEGERS = {
     "convolve": lambda np, a, b: np.convolve(a[1], b[1]), "roll": lambda np, a, b: np.roll(a, 1),
     "argmin": lambda np, a, b: np.argmin(a, axis=1), "where": lambda np, a, b: np.where(
         a < b, a, b), "sum": lambda np, a, b: np.sum(a, axis=0), "update": lambda np, a, b: a[::-1],
+    "elements": lambda np, a, b: np.concatenate((Y if a is X else ShareArray(Y), a)),
 }
 
 

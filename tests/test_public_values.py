@@ -21,7 +21,8 @@ PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
     | st.binary() | st.complex_numbers(allow_nan=False),
     lambda inner: st.lists(inner) | st.tuples(inner, inner)
-    | st.dictionaries(st.text() | st.integers(), inner) | st.frozensets(st.integers()),
+    | st.dictionaries(st.text() | st.integers(), inner) | st.frozensets(st.integers())
+    | st.builds(range, st.integers(), st.integers(), st.integers(1)),
     max_leaves=20)
 
 
@@ -42,6 +43,23 @@ def test_arrays_and_scalars_of_numbers(array):
     np.testing.assert_array_equal(back, array)
     if isinstance(back, np.ndarray):
         back[...] = 0  # writable, and not on the received bytes
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (), (0, 2)])
+@pytest.mark.parametrize("field", [
+    FIELD, finfields.GF(101), finfields.GF(2**61 - 1), finfields.GF(gfpx.GFpX(2)(283)),
+    finfields.GF(gfpx.GFpX(3)("x^2+1"))], ids=lambda f: f.__name__[:24])
+def test_arrays_over_fields(field, shape):
+    numbers = np.arange(np.prod(shape, dtype=int)).astype(object).reshape(shape)
+    array = field.array(numbers + 2) * field(5)
+    message = encode([array])
+    [back] = decode(message, 1)
+    assert type(back) is type(array) and back.shape == shape and bool((back == array).all())
+    # A number that is no element, and a shape that the numbers do not fill.
+    last = b"" if field.order == 256 else b"\xff"
+    wrong = message[:-1] + last if array.size else message.replace(b"0 2", b"1 2")
+    with pytest.raises(RemoteProtocolError, match="bad-value"):
+        decode(wrong, 1)
 
 
 @pytest.mark.parametrize("element", [
@@ -73,7 +91,7 @@ class Stranger:
 
 @pytest.mark.parametrize("value", [
     Stranger(), Stranger, print, [1, {2: Stranger()}], np.array([Stranger()]), np.array(["a"]),
-    np.datetime64("2026-01-01"), range(3), iter([1]), np.dtype("i4")])
+    np.datetime64("2026-01-01"), slice(3), iter([1]), np.dtype("i4")])
 def test_what_is_not_plain_is_refused_before_it_is_sent(value):
     with pytest.raises(LocalProtocolError, match="no-pickles") as failure:
         encode(value)

@@ -120,7 +120,8 @@ def test_mpyc_programs_run_unchanged_and_nothing_is_unpickled(tmp_path):
 
 
 def test_local_parties_are_started_by_one_command(tmp_path):
-    """-M, with the threshold and the base port from the command line."""
+    """-M, with the threshold and the base port from the command line; connecting twice, as MPyC's
+    programs do, with other keys the second time."""
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent("""
         from engine import mpc
@@ -130,16 +131,26 @@ def test_local_parties_are_started_by_one_command(tmp_path):
             x = mpc.input(mpc.array([mpc.pid + 1.0]))
             print(mpc.geometry.m, mpc.geometry.t, await mpc.output(mpc.concatenate(x)))
             await mpc.shutdown()
-        mpc.run(main())
+            return mpc.concatenate(x), mpc.randomness
+
+        async def again(x, before):
+            async with mpc:
+                product = mpc.SecInt()(3) * mpc.SecInt()(2)
+                print(await mpc.output(x > 1.5), await mpc.output(product),
+                      [k for k in mpc.geometry.sets_of(mpc.pid)
+                       if before.fingerprint(k) == mpc.randomness.fingerprint(k)])
+        mpc.run(again(*mpc.run(main())))
     """))
     port = base_port(3)
     done = subprocess.run([sys.executable, program, "-M3", "-T1", "-B", str(port), "--no-log"],
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, timeout=100,
                           capture_output=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "3 1 [1. 2. 3.]\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0, "3 1 [1. 2. 3.]\n[0 1 1] 6 []\n", "")
     alone = subprocess.run([sys.executable, program], text=True, timeout=100, capture_output=True,
                            env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert alone.returncode == 0 and "1 0 [1.]\n" in alone.stdout
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert "1 0 [1.]\n" in alone.stdout and "[0] 6 []\n" in alone.stdout
 
 
 @pytest.mark.parametrize("options, error", [
@@ -168,6 +179,18 @@ def test_addresses_from_a_configuration_file(tmp_path, monkeypatch):
     assert mpc.options.addresses == [("a.example", 7001), ("localhost", 11366),
                                      ("c.example", 11367)]
     assert sys.argv == ["program.py", "own", "--flag"]
+
+
+def test_what_a_running_loop_and_a_closed_run_do_not_allow():
+    """mpc.run as in a notebook, and starting again where somebody else had connected."""
+    async def program(mpc):
+        x = mpc.array([1.5])
+        with pytest.raises(LocalProtocolError, match=r"loop-runs.*await instead of"):
+            mpc.run(mpc.output(x * x))
+        await mpc.shutdown()
+        with pytest.raises(LocalProtocolError, match=r"ended.*start another run"):
+            await mpc.start()
+    run_cluster(program, 3)
 
 
 def test_workers_compute_without_scipy():
