@@ -105,7 +105,7 @@ def test_bins_travel_packed(ordinary, special):
     assert words.shape == (4, packing.words(features)) and not words[1].any()
 
     async def program(mpc):
-        found = packing.indicators(mpc, secret(mpc, words), features)
+        found = packing.indicators(mpc, secret(mpc, words), [features])
         return await mpc.output(found)
     hot = (index[:, :, None] == np.arange(bins)).reshape(4, -1)
     np.testing.assert_array_equal(run_cluster(program, 4)[0], hot)
