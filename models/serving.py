@@ -187,13 +187,14 @@ class Packing:
         The words of several owners stand side by side; `counts` are their numbers of features.
         """
         rows, used = words.shape[0], min(self.per, max(counts))
-        places, first = [], 0
+        slots: list[int] = []
+        first = 0
         for count in counts:
-            places += [(first + j // self.per) * used + j % self.per for j in range(count)]
+            slots += [(first + j // self.per) * used + j % self.per for j in range(count)]
             first += self.words(count)
-        features = len(places)
+        features = len(slots)
         bits = mpc.to_bits(words, used * self.bits)
-        bits = bits.reshape(rows, first * used, self.bits).take(np.array(places), axis=1)
+        bits = bits.reshape(rows, first * used, self.bits).take(np.array(slots), axis=1)
         last = bits[:, :, self.bits - 1:]
         known = mpc.concatenate([1 - last, last], axis=2)
         # From the highest bit down: each code splits into the two that begin with it.
