@@ -136,5 +136,6 @@ def test_a_session_counts_at_once_and_holds_the_model_where_it_is(tmp_path: Path
     draft = replace(own, models={held.identity: replace(held, state="draft")})
     assert [check.name for check in decide(session, "bank", draft, NOW).failed] == ["models"]
     assert any("none is given back" in sentence for sentence in session.disclosure)
-    assert "at most 5 applicants, how many of them when," in learned(session)["telecom"][-1]
+    assert "had at most 5 applicants scored" in learned(session)["telecom"][-1]
+    assert "it saw when, how many each time, and how many rows" in learned(session)["telecom"][-1]
     assert "至多5家" in learned_zh(session)["telecom"][-1]
