@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.errors import RemoteProtocolError
 from models.parameters import Scaling
 from models.scorecard import SecretScorecard
 from models.store import ModelStore
@@ -25,6 +26,7 @@ from protocols.join_order import permutation
 from protocols.steps import Progress, Steps
 
 _WORD_BITS = 60
+_MOST_ROWS = 1 << 27
 
 
 async def score_program(mpc, *, parties: Sequence[str], parameters: Any, progress: Progress,
@@ -50,9 +52,18 @@ async def score_program(mpc, *, parties: Sequence[str], parameters: Any, progres
 
 
 async def sizes(mpc, own: int) -> list[int]:
-    """How many rows every party brings, opened to everybody; one input and one opening."""
+    """How many rows every party brings, opened to everybody; one input and one opening.
+
+    Raises RemoteProtocolError `bad-size` for what cannot be a number of rows.
+    """
     everyones = await mpc.output(mpc.input(mpc.array(np.array([own]))))
-    return [int(count[0]) for count in everyones]
+    counts = [int(count[0]) for count in everyones]
+    for party, count in enumerate(counts):
+        if not 0 <= count <= _MOST_ROWS:
+            raise RemoteProtocolError('bad-size', f'a table of {count} rows, expected at most '
+                                      f'{_MOST_ROWS}', party=party,
+                                      remedy='ask that party what it runs')
+    return counts
 
 
 @dataclass(frozen=True)

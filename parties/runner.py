@@ -236,8 +236,14 @@ class Runner:
         self._node.changed(self._manifest, state, event, error)
 
     def _scored(self, applicants: int, used: int) -> None:
+        """Have a request of a session recorded; without a record the session does not go on."""
         about = scored(self._manifest, self._models, applicants)
-        self._node.scored(self._manifest, {**about, "used": used})
+        try:
+            self._node.scored(self._manifest, {**about, "used": used})
+        except OSError as exc:
+            cause = f"the node cannot write its audit log ({exc.strerror})"
+            name = self._node.config.name
+            self.put(WorkerFailed(LocalError("disk", cause, "make room", party=name)))
 
     async def _listen(self, worker: Child) -> None:
         """Turn the worker's lines into items for the job; its silence at the end too.

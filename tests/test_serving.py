@@ -15,7 +15,7 @@ from models import session
 from models.parameters import Scaling
 from models.plain.scorecard import plain_scorecard
 from models.scorecard import Scorecard, SecretScorecard, reasons_cost
-from models.serving import Packing, rehearse, score_program
+from models.serving import Packing, rehearse, score_program, sizes
 from models.session import Request, session_program
 from models.store import ModelStore
 from protocols import join_pair
@@ -108,6 +108,13 @@ def test_only_the_asker_learns_scores_and_the_rounds_are_few(scored):
     assert [r["outputs"] for r in results[1:]] == [{}, {}, {}]
     for result in results:
         assert sum(step["rounds"] for step in result["steps"].values()) < 60
+
+
+def test_a_party_that_cannot_have_so_many_rows_is_named():
+    async def program(mpc):
+        return await sizes(mpc, {2: 1 << 50}.get(mpc.pid, 7))
+    errors = run_cluster(program, 4, raw_errors=True)
+    assert [(error.code, error.party) for error in errors] == [("bad-size", 2)] * 4
 
 
 class Asking:
