@@ -143,7 +143,10 @@ class SecretScorecard:
                           work=8 * indicators.size)
         lost = self.best - got
         first, second = np.triu_indices(d, 1)
-        later, nothing = lost.take(first, axis=1) < lost.take(second, axis=1), lost < 1
+        # One comparison for all pairs and all losses: messages are what a single applicant costs.
+        below = mpc.concatenate([lost.take(first, axis=1) - lost.take(second, axis=1), lost - 1],
+                                axis=1) < 0
+        later, nothing = below[:, :len(first)], below[:, len(first):]
         # rank = how many come before: of a pair the second, if its loss is larger.
         behind = [(pair[:, None] == np.arange(d)).astype(np.int64) for pair in (first, second)]
         rank = later @ behind[0] + (1 - later) @ behind[1]
@@ -168,12 +171,12 @@ class SecretScorecard:
 
 def reasons_cost(rows: int, d: int, count: int, m: int, t: int) -> costs.Prediction:
     """Rounds and bytes over all parties of `SecretScorecard.reasons`."""
-    compared = costs.less_than(rows * (d * (d - 1) // 2), m, t)
-    empty, same = costs.less_than(rows * d, m, t), costs.equal(rows * count * d, m, t)
+    compared = costs.less_than(rows * (d * (d - 1) // 2 + d), m, t)
+    same = costs.equal(rows * count * d, m, t)
     products = costs.product(rows * d, m, t), costs.product(rows * count * d, m, t)
     return costs.Prediction(
         compared.rounds + same.rounds + 2,
-        sum(c.total_bytes for c in (compared, empty, same, *products)))
+        sum(c.total_bytes for c in (compared, same, *products)))
 
 
 async def score_rows(mpc, card: SecretScorecard, owners: Sequence[tuple[int, int]], rows: int,

@@ -10,11 +10,13 @@ open to the asker alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from engine.errors import RemoteProtocolError
 from models.parameters import Scaling
 from models.scorecard import SecretScorecard
 from models.store import ModelStore
@@ -24,6 +26,7 @@ from protocols.join_order import permutation
 from protocols.steps import Progress, Steps
 
 _WORD_BITS = 60
+_MOST_ROWS = 1 << 27
 
 
 async def score_program(mpc, *, parties: Sequence[str], parameters: Any, progress: Progress,
@@ -33,46 +36,91 @@ async def score_program(mpc, *, parties: Sequence[str], parameters: Any, progres
 
     At party 0 `ids` and `columns` are the applicants and its own features, elsewhere the party's
     table. Outputs at party 0: "scores" and "reasons", names of at most so many features, in the
-    order of the applicants; none elsewhere. The numbers of rows open to everybody. About 60
+    order of the applicants; none elsewhere. The numbers of rows open to everybody. About 50
     rounds for any number of applicants.
     """
     steps = Steps(mpc, progress)
     with steps.step('load'):
+        scorer = Scorer(mpc, store, identity, reasons)
+        words = scorer.pack(columns)
+    with steps.step('match'):
+        rows = await sizes(mpc, len(ids))
+        matched = await scorer.match(rows, ids)
+    with steps.step('score'):
+        outputs = await scorer.score(matched, words)
+    return {'steps': steps.costs, 'outputs': outputs}
+
+
+async def sizes(mpc, own: int) -> list[int]:
+    """How many rows every party brings, opened to everybody; one input and one opening.
+
+    Raises RemoteProtocolError `bad-size` for what cannot be a number of rows.
+    """
+    everyones = await mpc.output(mpc.input(mpc.array(np.array([own]))))
+    counts = [int(count[0]) for count in everyones]
+    for party, count in enumerate(counts):
+        if not 0 <= count <= _MOST_ROWS:
+            raise RemoteProtocolError('bad-size', f'a table of {count} rows, expected at most '
+                                      f'{_MOST_ROWS}', party=party,
+                                      remedy='ask that party what it runs')
+    return counts
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Applicants whose rows at the other parties are found; `order` is known to party 0 alone."""
+
+    join: SecureJoin
+    order: np.ndarray | None
+
+
+class Scorer:
+    """A kept card as shares of this computation, for any number of lists of applicants.
+
+    Raises what `ModelStore.find` and `load` do.
+    """
+
+    def __init__(self, mpc, store: ModelStore, identity: str, reasons: int) -> None:
         record = store.find(identity)
         record, shares = store.load(mpc, record.name, record.version, identity=identity)
         card = record.card
-        packing = Packing(card['max_bins'], len(card.get('special_values', ())))
-        words = packing.pack(own_bins(card, columns)) if card['columns'] else None
-    with steps.step('match'):
-        everyones = await mpc.output(mpc.input(mpc.array(np.array([len(ids)]))))
-        rows = [int(n[0]) for n in everyones]
-        join = SecureJoin(mpc, rows, rows[0])
-        order = permutation(rows[0]) if mpc.pid == 0 else None
+        self._mpc, self._card = mpc, card
+        self._packing = Packing(card['max_bins'], len(card.get('special_values', ())))
+        self._secret = SecretScorecard(tuple(card['features']), shares['points'], shares['base'],
+                                       shares['best'], Scaling(**card['scaling']))
+        self._reasons = min(reasons, len(card['features']))
+
+    def pack(self, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """This party's own features of rows, (rows, words); None if it has none on the card."""
+        return self._packing.pack(own_bins(self._card, columns)) if self._card['columns'] else None
+
+    async def match(self, rows: Sequence[int], ids: Any) -> Matched:
+        """Find the applicants, `rows[0]` of them, in the lists of the others; a join of its own,
+        with new tags and a new order. `ids` are party 0's applicants, elsewhere the own list."""
+        join = SecureJoin(self._mpc, rows, rows[0])
+        order = permutation(rows[0]) if self._mpc.pid == 0 else None
         await join.match(ids, order)
-    with steps.step('score'):
-        parts = []
-        for party in range(len(parties)):
-            count = card['owners'].count(party)
-            if count:
-                own = words if mpc.pid == party else None
-                found = join.columns(party, own, packing.words(count))
-                parts.append(packing.indicators(mpc, found, count))
-        indicators = mpc.concatenate(parts, axis=1)
-        scaling = Scaling(**card['scaling'])
-        secret = SecretScorecard(tuple(card['features']), shares['points'], shares['base'],
-                                 shares['best'], scaling)
-        count = min(reasons, len(card['features']))
-        opened = await mpc.output([secret.score(mpc, indicators),
-                                   secret.reasons(mpc, indicators, count)], 0)
-    outputs: dict[str, Any] = {}
-    if mpc.pid == 0:
+        return Matched(join, order)
+
+    async def score(self, matched: Matched, words: np.ndarray | None) -> dict[str, Any]:
+        """"scores" and "reasons" of the applicants at party 0, nothing elsewhere; `words` are the
+        own features that `pack` gave."""
+        mpc, packing, features = self._mpc, self._packing, self._card['features']
+        owners = sorted(set(self._card['owners']))
+        counts = [self._card['owners'].count(party) for party in owners]
+        found = [matched.join.columns(party, words if mpc.pid == party else None,
+                                      packing.words(count))
+                 for party, count in zip(owners, counts, strict=True)]
+        indicators = packing.indicators(mpc, mpc.concatenate(found, axis=1), counts)
+        opened = await mpc.output([self._secret.score(mpc, indicators),
+                                   self._secret.reasons(mpc, indicators, self._reasons)], 0)
+        if matched.order is None:
+            return {}
         scores, places = (np.empty_like(part) for part in opened)
         for part, back in zip(opened, (scores, places), strict=True):
-            back[order] = part
-        outputs = {'scores': scores.astype(int).tolist(),
-                   'reasons': [[card['features'][int(k)] for k in row if k >= 0]
-                               for row in places]}
-    return {'steps': steps.costs, 'outputs': outputs}
+            back[matched.order] = part
+        return {'scores': scores.astype(int).tolist(),
+                'reasons': [[features[int(k)] for k in row if k >= 0] for row in places]}
 
 
 async def state_program(mpc, *, parties: Sequence[str], parameters: Any,
@@ -143,12 +191,21 @@ class Packing:
         packed: np.ndarray = (codes.reshape(rows, self.words(features), self.per) << shifts).sum(2)
         return packed
 
-    def indicators(self, mpc, words, features: int):
-        """Shared indicators (rows, features·bins) of shared words; a decomposition into bits and
-        log-many products per bin and row."""
-        rows, count = words.shape
-        bits = mpc.to_bits(words, self.per * self.bits)
-        bits = bits.reshape(rows, count * self.per, self.bits)[:, :features]
+    def indicators(self, mpc, words, counts: Sequence[int]):
+        """Shared indicators (rows, features·bins) of shared words: one decomposition into bits and
+        log-many products per bin and row.
+
+        The words of several owners stand side by side; `counts` are their numbers of features.
+        """
+        rows, used = words.shape[0], min(self.per, max(counts))
+        slots: list[int] = []
+        first = 0
+        for count in counts:
+            slots += [(first + j // self.per) * used + j % self.per for j in range(count)]
+            first += self.words(count)
+        features = len(slots)
+        bits = mpc.to_bits(words, used * self.bits)
+        bits = bits.reshape(rows, first * used, self.bits).take(np.array(slots), axis=1)
         last = bits[:, :, self.bits - 1:]
         known = mpc.concatenate([1 - last, last], axis=2)
         # From the highest bit down: each code splits into the two that begin with it.

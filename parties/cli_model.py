@@ -12,10 +12,17 @@ app = typer.Typer(
     help="Models that the parties keep shares of: look, approve, score, retire, delete.",
     no_args_is_help=True,
 )
+sessions = typer.Typer(
+    help="Sessions in which one applicant after the other is scored without a job for each.",
+    no_args_is_help=True,
+)
+app.add_typer(sessions, name="session")
 
 Name = Annotated[str, typer.Argument(help="As sepc model list shows it.")]
 Version = Annotated[int | None, typer.Option(min=1, help="Which version; the newest if absent.")]
 Seconds = Annotated[int, typer.Option("--deadline", min=10, max=86400, help="Seconds for the job.")]
+Reasons = Annotated[int, typer.Option(min=1, max=20, help="Reason codes per applicant.")]
+Session = Annotated[str, typer.Argument(help="As sepc model session open printed it.")]
 
 
 @app.command("list")
@@ -86,7 +93,12 @@ def delete(
 @app.command()
 def score(
     home: Home,
-    name: Name,
+    name: Annotated[
+        str | None, typer.Argument(help="As sepc model list shows it; none with --session.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(help="Ask in this open session: sepc model session open.")
+    ] = None,
     applicant: Annotated[
         str | None, typer.Option(help="Identifier of a business in the node's own table.")
     ] = None,
@@ -96,20 +108,28 @@ def score(
     version: Annotated[
         int | None, typer.Option(min=1, help="Which version; the live one if absent.")
     ] = None,
-    reasons: Annotated[int, typer.Option(min=1, max=20, help="Reason codes per applicant.")] = 4,
+    reasons: Reasons = 4,
     deadline: Seconds = 120,
     as_json: Json = False,
 ) -> None:
-    """Score one applicant or a file of them, without saying to anybody who they are."""
+    """Score one applicant or a file of them, without saying to anybody who they are.
+
+    By a job of its own, or at once in an open session, which states version and reasons.
+    """
 
     def work() -> dict[str, Any]:
-        from parties import model_orders
+        from parties import model_orders, session_orders
         from parties.errors import LocalError
 
         if (applicant is None) == (file is None):
             raise LocalError(
                 "applicants", "say whom to score", "give --applicant ID or --file FILE"
             )
+        if (name is None) == (session is None):
+            raise LocalError("command", "say by which model", "give its name, or --session ID")
+        if session is not None:
+            return session_orders.score(home, session, applicant, file, deadline)
+        assert name is not None
         return model_orders.score(home, name, version, applicant, file, reasons, deadline)
 
     def show(document: dict[str, Any]) -> None:
@@ -118,6 +138,53 @@ def score(
             print(f"{one['applicant']}: {one['score']} points; {reasons}")
 
     answer(work, as_json, show)
+
+
+@sessions.command("open")
+def open_session(
+    home: Home,
+    name: Name,
+    scores: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Applicants to score at most; all count today.")
+    ],
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Which version; the live one if absent.")
+    ] = None,
+    reasons: Reasons = 4,
+    idle: Annotated[
+        int, typer.Option(min=10, max=86400, help="Seconds without a request that end it.")
+    ] = 600,
+    deadline: Annotated[
+        int, typer.Option(min=60, max=86400, help="Seconds for all of it, approvals included.")
+    ] = 28800,
+    as_json: Json = False,
+) -> None:
+    """Have every party approve a session, and its workers wait for requests."""
+
+    def work() -> dict[str, Any]:
+        from parties.session_orders import open_
+
+        return open_(home, name, version, scores, reasons, idle, deadline)
+
+    answer(work, as_json, print_fields)
+
+
+@sessions.command("show")
+def show_session(home: Home, session: Session, as_json: Json = False) -> None:
+    """Whether a session is open, and how many scores are left of it."""
+    answer(lambda: _order(home, "session_show", session), as_json, print_fields)
+
+
+@sessions.command("close")
+def close_session(home: Home, session: Session, as_json: Json = False) -> None:
+    """End a session; scores that it did not use are not given back."""
+    answer(lambda: _order(home, "session_close", session), as_json, print_fields)
+
+
+def _order(home: Path, command: str, session: str) -> dict[str, Any]:
+    from parties.control import order
+
+    return order(home, {"command": command, "session": session}, None)
 
 
 def _change(

@@ -20,6 +20,7 @@ from parties.measurement import measurement
 from parties.messages import Cancel
 from parties.model_commands import ModelCommands
 from parties.resume import continuation
+from parties.session_commands import SessionCommands
 from parties.stats.commands import StatsCommands
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Commands:
     def __init__(self, node: "Node") -> None:
         self._node = node
         lists, models = ListCommands(node), ModelCommands(node)
+        sessions = SessionCommands(node, models)
         self._known: dict[str, Callable[[Fields], Awaitable[Fields]]] = {
             "status": self._status,
             "doctor": node.doctor.examine,
@@ -50,6 +52,10 @@ class Commands:
             "query": lists.query,
             "model_state": models.change,
             "model_score": models.score,
+            "session_open": sessions.open,
+            "session_ask": sessions.ask,
+            "session_show": sessions.show,
+            "session_close": sessions.close,
             "statistics": StatsCommands(node).release,
         }
 

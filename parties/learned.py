@@ -10,7 +10,7 @@ from typing import Any
 
 from parties.join_learned import Told, told
 from parties.manifest import Applicants, Inputs, KeyedList, Keys, Manifest, Nothing
-from parties.programs import COMMON, SCORE, STATE, UPDATE
+from parties.programs import COMMON, SCORE, SESSION, STATE, UPDATE
 
 Sentences = dict[str, list[str]]
 
@@ -145,7 +145,7 @@ def _unopened(parameters: Mapping[str, Any]) -> tuple[bool, bool]:
 
 
 def _meaning_zh(manifest: Manifest, output: str) -> str:
-    if manifest.program.name == SCORE and output == "scores":
+    if manifest.program.name in (SCORE, SESSION) and output == "scores":
         return "本方每家申请企业的分数"
     return _ZH_MEANING.get(output, manifest.outputs[output].meaning)
 
@@ -157,6 +157,7 @@ def _helped(manifest: Manifest, party: str) -> list[str]:
 
 def _everybody_en(manifest: Manifest) -> str:
     given, segments = _given(manifest), manifest.parameters.get("segment_by")
+    session = manifest.program.name == SESSION
     known = {
         Inputs: f"the number of rows and the column names of all {len(manifest.parties)} parties"
         + (f", where the bins begin and end (of features: {given})" if given else "")
@@ -164,8 +165,10 @@ def _everybody_en(manifest: Manifest) -> str:
         KeyedList: _list_en(manifest),
         Keys: f"that {manifest.initiator} asked {_count(manifest)} keys, of which lists, and "
         f"whether for records or a decision",
-        Applicants: f"that {manifest.initiator} had {_count(manifest)} applicants scored, and with "
-        "which model; and it saw how many rows each party's table has",
+        Applicants: f"that {manifest.initiator} had {'at most ' if session else ''}"
+        f"{_count(manifest)} applicants scored, and with which model; and it saw "
+        f"{'when, how many each time, and ' if session else ''}how many rows each party's table "
+        "has",
         Nothing: _asked_en(manifest),
     }[type(manifest.inputs[manifest.initiator])]
     return f"Like everybody it knows from the manifest {known}, and it saw when each step " + (
@@ -175,14 +178,15 @@ def _everybody_en(manifest: Manifest) -> str:
 
 def _everybody_zh(manifest: Manifest) -> str:
     given, segments = _given(manifest), manifest.parameters.get("segment_by")
+    session = manifest.program.name == SESSION
     known = {
         Inputs: "各方的行数与列名"
         + (f"、{given}个特征的分箱边界" if given else "")
         + (f"、{segments}可能的取值" if segments else ""),
         KeyedList: _list_zh(manifest),
         Keys: f"{manifest.initiator}查询了{_count(manifest)}个键、查询哪些名单、以及要记录还是判定",
-        Applicants: f"{manifest.initiator}为{_count(manifest)}家申请企业评分、使用哪个模型，并看到"
-        "各方数据表的行数",
+        Applicants: f"{manifest.initiator}为{'至多' if session else ''}{_count(manifest)}家申请企业"
+        f"评分、使用哪个模型，并看到{'何时、每次几家，以及' if session else ''}各方数据表的行数",
         Nothing: _asked_zh(manifest),
     }[type(manifest.inputs[manifest.initiator])]
     return f"与所有参与方一样，从作业清单得知{known}，并看到各步骤何时开始、何时结束。"
@@ -230,8 +234,9 @@ def _count(manifest: Manifest) -> int:
 
 
 def _matched_en(manifest: Manifest, plural: bool) -> str:
-    if manifest.program.name == SCORE:
-        return "how many of the applicants the other party knows"
+    if manifest.program.name in (SCORE, SESSION):
+        each = "of each request, " if manifest.program.name == SESSION else ""
+        return each + "how many of the applicants the other party knows"
     return (
         f"how many rows {'each' if plural else 'the'} pair has in common in the training and in "
         "the hold-out part"
@@ -239,8 +244,9 @@ def _matched_en(manifest: Manifest, plural: bool) -> str:
 
 
 def _matched_zh(manifest: Manifest) -> str:
-    if manifest.program.name == SCORE:
-        return "对方认识多少家申请企业"
+    if manifest.program.name in (SCORE, SESSION):
+        each = "每次请求中" if manifest.program.name == SESSION else ""
+        return each + "对方认识多少家申请企业"
     return "每一对在训练部分和测试部分各有多少行相同"
 
 

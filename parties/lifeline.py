@@ -32,15 +32,23 @@ def die_with_parent() -> None:
         os._exit(1)
 
 
-def on_end_of_input(action: Callable[[], object]) -> None:
-    """Call `action`, in a thread, when standard input ends; only a pipe ends with its writer."""
+def on_end_of_input(
+    action: Callable[[], object], line: Callable[[bytes], object] = lambda _: None
+) -> None:
+    """Call `action`, in a thread, when standard input ends; only a pipe ends with its writer.
+
+    Until then `line` gets each line that comes, in the same thread.
+    """
     mode = os.fstat(0).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return
 
     def watch() -> None:
-        while os.read(0, 4096):
-            pass
+        started = b""
+        while piece := os.read(0, 1 << 16):
+            *lines, started = (started + piece).split(b"\n")
+            for one in lines:
+                line(one)
         action()
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()

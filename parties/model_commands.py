@@ -42,8 +42,8 @@ class ModelCommands:
     async def change(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Have every party move a model to a state; returns when all have signed that they did."""
         wanted = _Change.model_validate_json(canonical.canonical(fields))
-        model = self._model(wanted.identity)
-        manifest = state_manifest(model, wanted.state, **self._common(model, wanted.seconds))
+        model = self.own(wanted.identity)
+        manifest = state_manifest(model, wanted.state, **self.common(model, wanted.seconds))
         job = await self._node.propose(manifest)
         await self._node.outcome(job, everybody=True)
         return {
@@ -61,9 +61,9 @@ class ModelCommands:
         Returns with it how many more may be scored on this day, by this node's count.
         """
         wanted = _Score.model_validate_json(canonical.canonical(fields))
-        model = self._model(wanted.identity)
+        model = self.own(wanted.identity)
         manifest = score_manifest(
-            model, wanted.count, wanted.reasons, **self._common(model, wanted.seconds)
+            model, wanted.count, wanted.reasons, **self.common(model, wanted.seconds)
         )
         staged = self._node.home / STAGED / wanted.staged
         order = Order(Applicants(count=wanted.count), staged=staged)
@@ -72,10 +72,11 @@ class ModelCommands:
         return {
             "job_id": manifest.job_id,
             "manifest_sha256": manifest.sha256(),
-            "left_today": self._node.store.scores.left(model, self._node.name, today()),
+            "left_today": self.left_today(model),
         }
 
-    def _model(self, identity: str) -> HeldModel:
+    def own(self, identity: str) -> HeldModel:
+        """The model of that identity, if it is this node's to use; LocalError otherwise."""
         model = held_models(self._node.home).get(identity)
         if model is None:
             raise LocalError(
@@ -90,7 +91,13 @@ class ModelCommands:
             )
         return model
 
-    def _common(self, model: HeldModel, seconds: int) -> dict[str, Any]:
+    def left_today(self, model: HeldModel) -> int:
+        """How many more applicants may be scored with a model today, by this node's count."""
+        return self._node.store.scores.left(model, self._node.name, today())
+
+    def common(self, model: HeldModel, seconds: int) -> dict[str, Any]:
+        """What all manifests of jobs on a model state alike; LocalError if a party of its training
+        is no longer in the directory."""
         node = self._node
         strangers = [name for name in model.parties if name not in node.directory]
         if strangers:

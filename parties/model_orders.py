@@ -14,7 +14,7 @@ from parties.control import order
 from parties.errors import LocalError
 from parties.list_commands import STAGED
 from parties.list_keys import checked_keys
-from parties.model_rows import own_rows, read_rows, wrong
+from parties.model_rows import own_rows, read_rows, unknown_applicant, wrong
 from parties.model_terms import HeldModel, held_models
 
 RESULT_FILE = "result.json"
@@ -128,10 +128,7 @@ def applicants(
     [asked] = checked_keys([applicant or ""], profile)
     places = [k for k, one in enumerate(ids) if one == asked]
     if not places:
-        raise wrong(
-            "there is no row of this applicant",
-            "give the identifier as the table has it, or its values with --file FILE",
-        )
+        raise unknown_applicant()
     return [asked], {name: values[places] for name, values in columns.items()}
 
 

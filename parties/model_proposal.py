@@ -16,31 +16,76 @@ from parties.manifest import (
     highest_threshold,
     join_helpers,
 )
-from parties.model_terms import DESTROYED, HeldModel, Models, ScoreParameters, StateParameters
-from parties.programs import PROGRAMS, SCORE, STATE
+from parties.model_terms import (
+    DESTROYED,
+    HeldModel,
+    Models,
+    ScoreParameters,
+    SessionParameters,
+    StateParameters,
+)
+from parties.programs import PROGRAMS, SCORE, SESSION, STATE
 from parties.stated import Stated
 
 
 def score_manifest(model: HeldModel, count: int, reasons: int, **common: Any) -> Manifest:
     """Score `count` applicants of the model's owner."""
-    bare = _manifest(
-        SCORE,
-        model,
-        parameters={"identity": model.identity, "reasons": reasons},
-        brings=Applicants(count=count),
-        join=Join(mode="shared", helpers=join_helpers(model.parties), same_order=True),
-        **common,
-    )
+    bare = _scoring(SCORE, model, count, {"reasons": reasons}, **common)
     return score_stated(bare, {model.identity: model}).said_in(bare)
 
 
 def score_stated(manifest: Manifest, models: Models) -> Stated:
     """What the manifest of a scoring job has to say; ValueError if none of `models` is its."""
-    asked, owner = ScoreParameters.from_json(manifest.parameters), manifest.initiator
+    asked = ScoreParameters.from_json(manifest.parameters)
+    return _scoring_stated(manifest, models, asked, "")
+
+
+def session_manifest(
+    model: HeldModel, count: int, reasons: int, idle: int, **common: Any
+) -> Manifest:
+    """Score at most `count` applicants of the model's owner, whenever it asks; end when they are
+    scored, or after `idle` seconds without a request."""
+    bare = _scoring(SESSION, model, count, {"reasons": reasons, "idle": idle}, **common)
+    return session_stated(bare, {model.identity: model}).said_in(bare)
+
+
+def session_stated(manifest: Manifest, models: Models) -> Stated:
+    """What the manifest of a session has to say; ValueError if none of `models` is its."""
+    asked = SessionParameters.from_json(manifest.parameters)
+    return _scoring_stated(
+        manifest,
+        models,
+        asked,
+        "at most ",
+        "Everybody sees when a request is made, and for how many applicants; helpers in a join see "
+        "of each request how many the other party knows.",
+        f"The session ends when all of them are scored, after {asked.idle} seconds without a "
+        "request, or when its owner closes it. All of them count on the day of its approval, and "
+        "none is given back.",
+    )
+
+
+def _scoring(
+    program: str, model: HeldModel, count: int, parameters: dict[str, Any], **common: Any
+) -> Manifest:
+    return _manifest(
+        program,
+        model,
+        parameters={"identity": model.identity, **parameters},
+        brings=Applicants(count=count),
+        join=Join(mode="shared", helpers=join_helpers(model.parties), same_order=True),
+        **common,
+    )
+
+
+def _scoring_stated(
+    manifest: Manifest, models: Models, asked: ScoreParameters, most: str, *sentences: str
+) -> Stated:
+    owner = manifest.initiator
     model, brings = models.get(asked.identity), manifest.inputs[owner]
     if model is None or not isinstance(brings, Applicants):
         raise ValueError("nobody is scored, or with no model that is held here")
-    who = f"each of its {brings.count} applicants"
+    who = f"each of {most or 'its '}{brings.count} applicants"
     outputs = {
         "scores": Output(
             receivers=(owner,), meaning=f"{owner} learns the score of {who}, in points."
@@ -59,6 +104,7 @@ def score_stated(manifest: Manifest, models: Models) -> Stated:
         "Helpers in a join see how many of the applicants the other party knows.",
         f"At most {model.scores_per_day} applicants may be scored with the model per day of "
         "UTC; every party's node counts for itself.",
+        *sentences,
     )
     return Stated(outputs, disclosure)
 

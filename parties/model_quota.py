@@ -16,7 +16,7 @@ from parties.list_store import Transaction
 from parties.manifest import Applicants, Manifest
 from parties.messages import Check
 from parties.model_terms import HeldModel, Models
-from parties.programs import SCORE
+from parties.programs import SCORE, SESSION
 from parties.quota import Asked, QuotaLedger
 
 SCHEMA = """
@@ -61,10 +61,11 @@ def admit_scores(
 ) -> Check | None:
     """Count the applicants of a job that this node is about to approve; None for other jobs.
 
-    Whoever asks: the node of the model's owner counts its own askings too.
+    Whoever asks: the node of the model's owner counts its own askings too. Of a session all that it
+    may score count on the day of its approval, and none is given back.
     """
     brings = manifest.inputs[manifest.initiator]
-    if manifest.program.name != SCORE or not isinstance(brings, Applicants):
+    if manifest.program.name not in (SCORE, SESSION) or not isinstance(brings, Applicants):
         return None
     model = models[str(manifest.parameters["identity"])]
     try:

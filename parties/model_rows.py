@@ -81,6 +81,14 @@ def read_rows(
     return list(keys), {name: numbers[:, k] for k, name in enumerate(columns)}
 
 
+def unknown_applicant() -> LocalError:
+    """Nobody of that identifier is in the asker's own table."""
+    return wrong(
+        "there is no row of this applicant",
+        "give the identifier as the table has it, or its values with --file FILE",
+    )
+
+
 def wrong(cause: str, remedy: str) -> LocalError:
     """What is wrong with rows to be scored: columns and counts, never a value."""
     return LocalError("applicants", cause, remedy, step="data")

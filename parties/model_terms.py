@@ -8,6 +8,7 @@ model lie below `models/` in each node's home; `identity` is the same at all par
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,9 +16,10 @@ from pydantic import Field
 
 from models.model_states import TRANSITIONS
 from parties.manifest import Hex32, Manifest, Parameters
-from parties.programs import CREDIT, SCORE, STATE
+from parties.programs import CREDIT, SCORE, SESSION, STATE
 
 MODELS = "models"
+SCORED = "model_scored"
 DESTROYED = "deleted"
 NewState = Literal["approved", "live", "retired", "deleted"]
 
@@ -29,6 +31,12 @@ class ScoreParameters(Parameters):
     reasons: Annotated[int, Field(ge=1, le=20)]
 
 
+class SessionParameters(ScoreParameters):
+    """Score applicants as they are asked for; end after `idle` seconds without a request."""
+
+    idle: Annotated[int, Field(ge=10, le=24 * 3600)]
+
+
 class StateParameters(Parameters):
     """Move this model to a state; `deleted` destroys its shares at every party."""
 
@@ -38,7 +46,10 @@ class StateParameters(Parameters):
 
 @dataclass(frozen=True)
 class HeldModel:
-    """One version of a model in this node's store; `parties` are in the order of the training."""
+    """One version of a model in this node's store; `parties` are in the order of the training.
+
+    `in_session`: a scoring session with it is open at this node.
+    """
 
     identity: str
     name: str
@@ -49,6 +60,7 @@ class HeldModel:
     digest: str
     destroyed: bool
     record: Mapping[str, Any]
+    in_session: bool = False
 
     @property
     def owner(self) -> str:
@@ -90,7 +102,8 @@ def models_problem(manifest: Manifest, models: Models) -> str | None:
     """Why this node cannot take part in a job on a model; None if it can, or for other jobs."""
     rules: dict[str, Callable[[Manifest, Models], str | None]] = {
         CREDIT: _start_problem,
-        SCORE: _score_problem,
+        SCORE: partial(_score_problem, ScoreParameters),
+        SESSION: partial(_score_problem, SessionParameters),
         STATE: _state_problem,
     }
     rule = rules.get(manifest.program.name)
@@ -98,7 +111,10 @@ def models_problem(manifest: Manifest, models: Models) -> str | None:
 
 
 def model_event(manifest: Manifest, models: Models) -> tuple[str, dict[str, Any]] | None:
-    """What the audit log says of a finished job on models: the event and its details."""
+    """What the audit log says of a finished job on models: the event and its details.
+
+    Not of a session, whose requests it names one by one.
+    """
     if manifest.program.name == CREDIT:
         made = [m for m in models.values() if m.manifest_hash == manifest.sha256()]
         return ("model_kept", _details(made[0])) if made else None
@@ -109,12 +125,18 @@ def model_event(manifest: Manifest, models: Models) -> tuple[str, dict[str, Any]
         return None
     if manifest.program.name == SCORE:
         count = getattr(manifest.inputs[manifest.initiator], "count", 0)
-        details = {**_details(model), "asker": manifest.initiator, "applicants": count}
-        return "model_scored", details
+        return SCORED, scored(manifest, models, count)
     state = StateParameters.from_json(manifest.parameters).state
     if state != DESTROYED:
         return f"model_{state}", _details(model)
     return "model_destroyed", {**_details(model), "shares_destroyed": model.destroyed}
+
+
+def scored(manifest: Manifest, models: Models, applicants: int) -> dict[str, Any]:
+    """What the audit log says of so many applicants that are scored: never who, or a score."""
+    model = models.get(str(manifest.parameters["identity"]))
+    about = {} if model is None else _details(model)
+    return {**about, "asker": manifest.initiator, "applicants": applicants}
 
 
 def _details(model: HeldModel) -> dict[str, Any]:
@@ -151,8 +173,10 @@ def _start_problem(manifest: Manifest, models: Models) -> str | None:
     return _known(manifest, model)
 
 
-def _score_problem(manifest: Manifest, models: Models) -> str | None:
-    identity = ScoreParameters.from_json(manifest.parameters).identity
+def _score_problem(
+    terms: type[ScoreParameters], manifest: Manifest, models: Models
+) -> str | None:
+    identity = terms.from_json(manifest.parameters).identity
     model = models.get(identity)
     if model is None:
         return f"this node holds no model {identity[:16]}"
@@ -170,6 +194,8 @@ def _state_problem(manifest: Manifest, models: Models) -> str | None:
         missing = f"this node holds no model {wanted.identity[:16]}"
         return None if wanted.state == DESTROYED else missing
     problem = _known(manifest, model)
+    if problem is None and model.in_session:
+        problem = "a scoring session with the model is open here: close it first"
     if problem is not None or wanted.state == DESTROYED:
         return problem
     what = f"version {model.version} of model {model.name}"

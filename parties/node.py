@@ -33,12 +33,13 @@ from parties.list_commands import STAGED
 from parties.list_keeping import complete, query_details
 from parties.manifest import Manifest
 from parties.messages import Body, Failure, Ping, Pong, Proposal, Receipt, subscriptions
-from parties.model_terms import held_models, model_event
+from parties.model_terms import SCORED, held_models, model_event
 from parties.policy import Decision
 from parties.post import Post
 from parties.presence import Roster
 from parties.programs import PROGRAMS, Programs
 from parties.runner import Runner, Surroundings
+from parties.sessions import OpenSession
 from parties.spare import Spare
 from parties.store import Store
 
@@ -89,6 +90,7 @@ class Node:
         self.roster = Roster(self.config.presence_grace, self._lost)
         self._inbox = Inbox(self.name, self.directory, self.store, self.roster, self._refuse)
         self.jobs: dict[str, Job] = {}
+        self.sessions: dict[str, OpenSession] = {}
         self._afterwards: dict[str, Afterwards] = {}
         self._early: list[Letter] = []
         self._group: asyncio.TaskGroup | None = None
@@ -107,6 +109,8 @@ class Node:
             changed=self._changed,
             decided=self._decided,
             waits=self._waits,
+            scored=self._scored,
+            in_session=self._in_session,
             spawn=self._spawn,
         )
 
@@ -314,11 +318,24 @@ class Node:
                 self._deliver(job, letter)
         self._early = [item for item in self._early if item.envelope.job_id != manifest.job_id]
         self._spawn(self._run_job(job))
+        if runner.session is not None:
+            self.sessions[manifest.job_id] = runner.session
+            self._spawn(self._spare_beside(runner.session))
         return True
 
     async def _run_job(self, job: Job) -> None:
         await job.run()
         await self._prepare_spare()
+
+    async def _spare_beside(self, session: OpenSession) -> None:
+        """A session keeps its worker for long: have another one ready."""
+        await session.settled.wait()
+        if session.is_open:
+            await self._prepare_spare()
+
+    def _in_session(self) -> set[str]:
+        """Identities of the models that sessions score with."""
+        return {one.identity for one in self.sessions.values() if one.is_open}
 
     async def _prepare_spare(self) -> None:
         """Where lists or live models are held the next job may be one whose asker waits for it."""
@@ -331,6 +348,9 @@ class Node:
         self.audit.append(
             "decided", job_id=manifest.job_id, approved=decision.approved, checks=checks
         )
+
+    def _scored(self, manifest: Manifest, details: dict[str, Any]) -> None:
+        self.audit.append(SCORED, job_id=manifest.job_id, **details)
 
     def _waits(self, manifest: Manifest) -> None:
         self._report(event="waiting", job_id=manifest.job_id)

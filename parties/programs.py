@@ -28,7 +28,8 @@ class Program:
     the manifest and the models that a node holds; ValueError if nothing fits it. A program with
     `checkpoints` keeps the steps of its trainings, and an interrupted job of it can be resumed.
     With `optional` parties other than the initiator may bring nothing. `verified`: it runs in
-    verified mode.
+    verified mode. A program that `serves` takes requests while it runs: lines of the node go to the
+    `take` of what it brings as `requests` (`parties.session_work`).
 
     Parties with the role `input` bring submissions. `links` returns the arguments with which the
     coroutine reaches the parties that do not compute, and `outside` is what those run instead;
@@ -49,6 +50,7 @@ class Program:
     roles: frozenset[Role] = frozenset({"compute"})
     optional: bool = False
     verified: bool = False
+    serves: bool = False
     links: str | None = None
     outside: str | None = None
     check: str | None = None
@@ -79,6 +81,7 @@ def imported(place: str) -> Any:
 Programs = Mapping[str, Program]
 
 CREDIT, SCORE, STATE = "credit-model", "model-score", "model-state"
+SESSION = "model-session"
 COMMON = "common-businesses"
 PUBLISH, UPDATE, QUERY = "pir-publish", "pir-update", "pir-query"
 UPLIFT = "uplift-study"
@@ -128,6 +131,17 @@ PROGRAMS: Programs = {
         bring="parties.model_work:bring_score",
         initiator="applicants",
         others="none",
+    ),
+    SESSION: Program(
+        "1",
+        "models.session",
+        "session_program",
+        "parties.model_proposal:session_stated",
+        parameters="parties.model_terms:SessionParameters",
+        bring="parties.session_work:bring_session",
+        initiator="applicants",
+        others="none",
+        serves=True,
     ),
     STATE: Program(
         "1",

@@ -9,7 +9,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,11 @@ from parties.manifest import Manifest, explain
 from parties.measurement import measurement
 from parties.messages import Approval, Body, Progress, Receipt
 from parties.model_quota import admit_scores
-from parties.model_terms import Models, held_models
+from parties.model_terms import Models, held_models, scored
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
 from parties.resume import interrupted_work
+from parties.sessions import OpenSession
 from parties.spare import Spare
 from parties.stats.keeping import admit_release, release_files, remember
 from parties.store import Store
@@ -66,6 +67,8 @@ class Surroundings:
     changed: Callable[[Manifest, State, Event, dict[str, Any] | None], None]
     decided: Callable[[Manifest, Decision], None]
     waits: Callable[[Manifest], None]
+    scored: Callable[[Manifest, dict[str, Any]], None]
+    in_session: Callable[[], Set[str]]
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -87,6 +90,11 @@ class Runner:
         self._key: X25519PrivateKey | None = None
         self._port: ReservedPort | None = None
         self._worker: Child | None = None
+        # What the audit log says of a request of a session.
+        self._models: Models = {}
+        known = node.programs.get(manifest.program.name)
+        serves = known is not None and known.serves
+        self.session = OpenSession(manifest, self._scored) if serves else None
         self.put: Callable[[Item], None] = lambda item: None
 
     @property
@@ -101,10 +109,13 @@ class Runner:
         """The node's policy on this manifest; what passes is counted against its quotas."""
         node, manifest = self._node, self._manifest
         config = node.config
-        interrupted = interrupted_work(node.store, manifest)
+        interrupted, busy = interrupted_work(node.store, manifest), node.in_session()
 
         def compare() -> tuple[Decision, Models]:
-            models = held_models(node.home)
+            models = {
+                identity: replace(model, in_session=identity in busy)
+                for identity, model in held_models(node.home).items()
+            }
             known = node.programs.get(manifest.program.name)
             own = Holdings(
                 party=config.name,
@@ -124,6 +135,7 @@ class Runner:
             raise LocalError(
                 exc.code, exc.cause, exc.remedy, party=config.name, step=exc.step
             ) from None
+        self._models = models
         if decision.approved:
             quotas = (
                 admit(node.store.lists, config.name, manifest, today()),
@@ -198,12 +210,16 @@ class Runner:
         await self._worker.send(self._key.private_bytes_raw().hex())
         await self._worker.send(json.dumps(self._order.keys if self._order else None))
         self._key = None
+        if self.session is not None:
+            self.session.serve(self._worker.send)
         self._node.spawn(self._listen(self._worker))
 
     async def stop_worker(self) -> None:
         """Kill the worker if it runs: it has nothing to save that anybody may use."""
         if self._port is not None:
             self._port.close()
+        if self.session is not None:
+            self.session.end()
         if self._worker is not None:
             await self._worker.stop()
 
@@ -219,10 +235,26 @@ class Runner:
         """Have the node record a transition."""
         self._node.changed(self._manifest, state, event, error)
 
+    def _scored(self, applicants: int, used: int) -> None:
+        """Have a request of a session recorded; without a record the session does not go on."""
+        about = scored(self._manifest, self._models, applicants)
+        try:
+            self._node.scored(self._manifest, {**about, "used": used})
+        except OSError as exc:
+            cause = f"the node cannot write its audit log ({exc.strerror})"
+            name = self._node.config.name
+            self.put(WorkerFailed(LocalError("disk", cause, "make room", party=name)))
+
     async def _listen(self, worker: Child) -> None:
-        """Turn the worker's lines into items for the job; its silence at the end too."""
+        """Turn the worker's lines into items for the job; its silence at the end too.
+
+        What it says of a session is for this node alone: answers are among it.
+        """
         said_goodbye = False
         async for event in worker.events():
+            if self.session is not None and event.get("event") == "session":
+                self.session.heard(event)
+                continue
             try:
                 item = _read(event)
             except ValidationError as exc:

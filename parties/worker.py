@@ -6,12 +6,15 @@ asks for some, the keys of its query on standard input (in a file they would out
 computes, and leaves `result.json` for its owner, and shares if the program keeps some.
 A spare worker is ready before there is a job, and gets the job's folder as a first line.
 Standard output carries one JSON line per event; the node relays those over the bus, and for that
-reason no event, and no error, repeats a value of the data.
+reason no event, and no error, repeats a value of the data. The exception are answers of a session:
+they are for the operator who asked, and the node relays no event of a session. Its requests come on
+standard input, as further lines.
 """
 
 import argparse
 import asyncio
 import base64
+import contextlib
 import gc
 import json
 import os
@@ -101,8 +104,34 @@ class Events:
         self.emit("progress", step=step, state=state)
 
 
+class Lines:
+    """Lines that come on standard input while the job runs: dropped until a program takes them."""
+
+    def __init__(self) -> None:
+        self._taken: Callable[[bytes], object] = lambda line: None
+
+    def put(self, line: bytes) -> None:
+        """A line has come; called in the thread that reads them."""
+        self._taken(line)
+
+    def to(self, take: Callable[[bytes], object]) -> None:
+        """From now on have the running event loop call `take` with each line."""
+        loop = asyncio.get_running_loop()
+
+        def passed_on(line: bytes) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the job with it
+                loop.call_soon_threadsafe(take, line)
+
+        self._taken = passed_on
+
+
 async def run(
-    folder: Path, given: Secrets, events: Events, programs: Programs, connect: Connect | None
+    folder: Path,
+    given: Secrets,
+    events: Events,
+    programs: Programs,
+    connect: Connect | None,
+    lines: Lines,
 ) -> dict[str, Any]:
     """Run the job in `folder`; returns the fields of the closing event."""
     job, manifest = _read_job(folder)
@@ -127,6 +156,9 @@ async def run(
     checkpoints = _checkpoints(folder, manifest) if program.checkpoints else None
     if checkpoints is not None:
         brought["checkpoints"] = checkpoints
+    if program.serves:
+        brought["requests"].report = events.emit
+        lines.to(brought["requests"].take)
     events.progress("load", "done")
     events.progress("connect", "start")
     if connect is None:
@@ -263,6 +295,7 @@ def _prepare() -> None:
     ensure()
     import_module("parties.list_work")
     import_module("parties.model_work")
+    import_module("parties.session_work")
     import_module("parties.data.registry")
     import_module("parties.data.reader")
     import_module("engine.connect")
@@ -290,13 +323,13 @@ def main(
     os.dup2(2, 1)
     if chosen.spare:
         _prepare()
-        path, *lines = _read_lines(3)
+        path, *secret = _read_lines(3)
         folder = Path(path.decode())
         _log_to(folder / LOG_FILE)
     else:
-        folder, lines = chosen.job, _read_lines(2)
-    given = _read_secrets(*lines)
-    on_end_of_input(partial(os._exit, 1))
+        folder, secret = chosen.job, _read_lines(2)
+    given, lines = _read_secrets(*secret), Lines()
+    on_end_of_input(partial(os._exit, 1), lines.put)
     (folder / PID_FILE).write_text(str(os.getpid()))
     party = ""
     names: tuple[str, ...] = ()
@@ -305,7 +338,7 @@ def main(
         party, names = job.party, manifest.compute
         from engine import event_loop
 
-        closing = event_loop.run(run(folder, given, events, programs, connect))
+        closing = event_loop.run(run(folder, given, events, programs, connect, lines))
     except Exception as exc:
         if not isinstance(exc, PartiesError):
             # Where, but not what: an unforeseen message may quote data.

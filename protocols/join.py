@@ -80,7 +80,8 @@ class SecureJoin:
     async def match(self, ids: Any, order: npt.ArrayLike | None = None) -> None:
         """Tag, match and agree on the positions for every pair of owners.
 
-        `ids` are this party's identifiers (unique, normalised; sliced, so a lazy sequence will do);
+        `ids` are this party's identifiers (unique, normalised; sliced, so a lazy sequence will do;
+        `Packed` if they are joined more than once);
         `order` at the initiator gives, for every slot, the row that goes there or -1 for padding.
         Rounds and bytes: `protocols.join_costs`. Raises LocalProtocolError `too-many-rows`,
         `repeated-identifiers`, `bad-order`, and `too-many-joint-rows` at all parties.
@@ -96,7 +97,7 @@ class SecureJoin:
                     party=pid, remedy='state a larger size in the manifest, or bring fewer rows')
             self._home = checked_order(order, len(ids), self.plan.slots) if pid == 0 else \
                 shuffled(len(ids), most)
-            packed = await asyncio.to_thread(Packed, ids)
+            packed = ids if isinstance(ids, Packed) else await asyncio.to_thread(Packed, ids)
         for left, right in self.plan.pairs:
             await self._begin(left, right, packed)
         packed = None  # as large as all tags together

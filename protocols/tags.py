@@ -75,6 +75,9 @@ class Packed:
             result[rows] = state
         return result.view(np.uint64)
 
+    def __len__(self) -> int:
+        return self.rows
+
     def __repr__(self) -> str:
         return f'Packed(rows={self.rows})'
 

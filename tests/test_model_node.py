@@ -30,7 +30,7 @@ pytestmark = [
 
 PARAMETERS = CreditParameters(
     max_bins=4, max_features=3, vif_max=None, correlation_max=None, iterations=2, examples=2,
-    reasons=2, roc_points=5, bands=5, model="sme", scores_per_day=6,
+    reasons=2, roc_points=5, bands=5, model="sme", scores_per_day=7,
 )  # fmt: skip
 ROWS = 150
 
@@ -125,7 +125,9 @@ def test_only_a_live_model_scores_and_only_its_owner(fleet: tuple[Fleet, dict[st
     model = chosen(nodes.homes["bank"], "sme", None, live=True)
     [who], row = applicants(nodes.homes["bank"], model, one["applicant"], None)
     own = {"a": np.nan, "b": np.nan} | {column: value.item() for column, value in row.items()}
-    asked = [("C007", 0.5, np.nan), ("NEW1", -2, 3), ("C008", 1, 1), (who, own["a"], own["b"])]
+    # Examples are drawn at random: it may be one of these.
+    first, second, *_ = (c for c in ("C007", "C008", "C009") if c != who)
+    asked = [(first, 0.5, np.nan), ("NEW1", -2, 3), (second, 1, 1), (who, own["a"], own["b"])]
     file = nodes.homes["bank"].parent / "applicants.csv"
     lines = [",".join("" if value != value else str(value) for value in row) for row in asked]
     file.write_text("\n".join(["company_id,a,b", *lines]) + "\n")
@@ -143,15 +145,48 @@ def test_only_a_live_model_scores_and_only_its_owner(fleet: tuple[Fleet, dict[st
             bins.append(bin_index(known, fit_breaks(values, 4), 4)[0])
         assert (answer["applicant"], answer["score"]) == (who, card.score([bins])[0])
     assert 0 < done["compute_seconds"] < done["seconds"]
-    # Four of six: two are left of the day, at every node.
-    assert done["left_today"] == 2
+    # Four of seven: three are left of the day, at every node.
+    assert done["left_today"] == 3
     refused = nodes.attempt("bank", "model", "score", "sme", "--file", file)["error"]
-    assert refused["code"] == "refused" and "4 applicants asked, 2 left" in refused["cause"]
+    assert refused["code"] == "refused" and "4 applicants asked, 3 left" in refused["cause"]
     # Who was asked stays nowhere in the job's folder but in the asker's own answers.
     assert not list(nodes.homes["bank"].glob("staged/*"))
     for name in NAMES:
         assert not list(nodes.homes[name].glob("jobs/model-score-*/entries.npz"))
         assert b"NEW1" not in (nodes.homes[name] / "audit.jsonl").read_bytes()
+    in_a_session(nodes, file, one, done["answers"])
+
+
+def in_a_session(nodes: Fleet, file: Path, one: dict[str, Any], before: list[Any]) -> None:
+    """Three scores in one session: as the job before gave them, and no more than three."""
+    opened = nodes.sepc("bank", "model", "session", "open", "sme", "--scores", 3, "--reasons", 2)
+    session = opened["session"]
+    assert (opened["left_in_session"], opened["left_today"]) == (3, 0)
+    ask = ("model", "score", "--session", session)
+    got = nodes.sepc("bank", *ask, "--applicant", one["applicant"])
+    assert (got["answers"], got["left_in_session"]) == ([one], 2)
+    assert 0 < got["compute_seconds"] < got["seconds"]
+    for name, arguments, code in [
+        ("bank", (*ask, "--applicant", "NOBODY"), "applicants"),
+        ("bank", (*ask, "--file", file), "quota-exceeded"),
+        ("bank", ("model", "score", "--session", "other", "--file", file), "unknown_session"),
+        ("telecom", (*ask, "--applicant", "C001"), "not_owner"),
+        ("bank", ("model", "retire", "sme"), "refused"),
+        ("bank", ("model", "session", "open", "sme", "--scores", 1), "refused"),
+    ]:
+        assert nodes.attempt(name, *arguments)["error"]["code"] == code
+    # None of that has ended it: a new business, and its values as a file.
+    single = file.with_name("single.csv")
+    single.write_text("company_id,a,b\nNEW1,-2,3\n")
+    assert nodes.sepc("bank", *ask, "--file", single)["answers"] == [before[1]]
+    assert nodes.sepc("telecom", "model", "session", "show", session)["scored"] == 2
+    assert nodes.sepc("bank", "model", "session", "close", session)["scored"] == 2
+    refused = nodes.attempt("bank", *ask, "--file", single)["error"]
+    assert refused["code"] == "session_closed" and "its operator closed it" in refused["cause"]
+    for name in NAMES:
+        for path in [*nodes.homes[name].glob("jobs/model-session-*/*"),
+                     nodes.homes[name] / "audit.jsonl"]:  # fmt: skip
+            assert b"NEW1" not in path.read_bytes()
 
 
 def test_applicants_that_cannot_be_scored_are_named(tmp_path: Path) -> None:
@@ -180,7 +215,10 @@ def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[st
         entries = verify_log(nodes.homes[name] / "audit.jsonl", directory[name])
         said = [e["event"] for e in entries if e["event"].startswith("model_")]
         assert said == ["model_kept", "model_approved", "model_live", "model_scored",
-                        "model_destroyed"]  # fmt: skip
+                        "model_scored", "model_scored", "model_destroyed"]  # fmt: skip
+        counts = [e["details"] for e in entries if e["event"] == "model_scored"]
+        assert [d["applicants"] for d in counts] == [4, 1, 1]
+        assert [d.get("used") for d in counts] == [None, 1, 2]
         last = next(e for e in entries if e["event"] == "model_destroyed")["details"]
         assert last["shares_destroyed"] and last["identity"] == model["identity"]
     assert nodes.attempt("bank", "model", "live", "sme")["error"]["code"] == "refused"

@@ -2,16 +2,17 @@
 
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
 
-from parties.learned import learned
+from parties.learned import learned, learned_zh
 from parties.manifest import Manifest
 from parties.model_orders import listed
-from parties.model_proposal import score_manifest, state_manifest
+from parties.model_proposal import score_manifest, session_manifest, state_manifest
 from parties.model_quota import admit_scores
 from parties.model_terms import HeldModel, held_models
 from parties.policy import Holdings, decide
@@ -113,3 +114,28 @@ def test_the_quota_is_said_where_it_is_agreed_and_where_it_is_used(tmp_path: Pat
     assert decide(scoring, "bank", own, NOW).approved
     assert "2 applicants" in learned(scoring)["telecom"][-1]
     assert listed(tmp_path)["models"][0]["scores_per_day"] == 77
+
+
+def test_a_session_counts_at_once_and_holds_the_model_where_it_is(tmp_path: Path) -> None:
+    held = model(tmp_path, scores_per_day=6)
+    store = Store(tmp_path / "node.db")
+    session = session_manifest(held, 5, 3, 60, **common())
+    check = admit_scores(store.scores, {held.identity: held}, session, DAY)
+    assert check is not None and "1 applicants left" in check.reason
+    assert not admitted(store, held, 2).passed
+    store.close()
+    own = Holdings("telecom", DIRECTORY, MEASUREMENT, session.inputs["telecom"], PROGRAMS,
+                   models={held.identity: held})  # fmt: skip
+    assert decide(session, "bank", own, NOW).approved
+    busy = replace(own, models={held.identity: replace(held, in_session=True)})
+    for state in ("retired", "deleted"):
+        change = state_manifest(held, state, **common())
+        assert decide(change, "bank", own, NOW).approved
+        [problem] = decide(change, "bank", busy, NOW).failed
+        assert "session with the model is open here" in problem.reason
+    draft = replace(own, models={held.identity: replace(held, state="draft")})
+    assert [check.name for check in decide(session, "bank", draft, NOW).failed] == ["models"]
+    assert any("none is given back" in sentence for sentence in session.disclosure)
+    assert "had at most 5 applicants scored" in learned(session)["telecom"][-1]
+    assert "it saw when, how many each time, and how many rows" in learned(session)["telecom"][-1]
+    assert "至多5家" in learned_zh(session)["telecom"][-1]

@@ -1,17 +1,24 @@
-"""Scoring with a kept model: what the twin's card gives, and what it costs."""
+"""Scoring with a kept model, by a job or in a session: what the twin's card gives, its cost."""
 
 from __future__ import annotations
+
+import asyncio
+import time
 
 import numpy as np
 import pytest
 from engine_kit import secret
 
 from engine.cluster import run_cluster
+from engine.errors import RemoteProtocolError
+from models import session
 from models.parameters import Scaling
 from models.plain.scorecard import plain_scorecard
 from models.scorecard import Scorecard, SecretScorecard, reasons_cost
-from models.serving import Packing, rehearse, score_program
+from models.serving import Packing, rehearse, score_program, sizes
+from models.session import Request, session_program
 from models.store import ModelStore
+from protocols import join_pair
 from protocols.binning import bin_index
 
 NAMES = ["bank", "fintech", "government", "telecom"]
@@ -38,7 +45,9 @@ def table(party, rng):
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory):
+def kept(tmp_path_factory):
+    """The twin's card, the parties' tables, the applicants, and what programs are told of a store
+    that holds the card's shares."""
     folder, twin = tmp_path_factory.mktemp("store"), card()
     rng = np.random.default_rng(4)
     tables = [table(p, rng) for p in range(4)]
@@ -58,12 +67,19 @@ def scored(tmp_path_factory):
         return await store.save(mpc, "card", arrays, manifest_hash="cd" * 32, card=about)
     identity = run_cluster(keep, 4)[0].identity
 
+    def told(mpc):
+        return {"parties": NAMES, "parameters": None, "progress": lambda *_: None,
+                "store": ModelStore(folder / str(mpc.pid)), "identity": identity, "reasons": 3}
+    return twin, tables, asked, told
+
+
+@pytest.fixture(scope="module")
+def scored(kept):
+    twin, tables, asked, told = kept
+
     async def program(mpc):
         ids, columns = asked if mpc.pid == 0 else tables[mpc.pid]
-        return await score_program(
-            mpc, parties=NAMES, parameters=None, progress=lambda *_: None,
-            store=ModelStore(folder / str(mpc.pid)), identity=identity, reasons=3, ids=ids,
-            columns=columns)
+        return await score_program(mpc, **told(mpc), ids=ids, columns=columns)
     return twin, tables, asked, run_cluster(program, 4)
 
 
@@ -91,7 +107,111 @@ def test_only_the_asker_learns_scores_and_the_rounds_are_few(scored):
     *_, results = scored
     assert [r["outputs"] for r in results[1:]] == [{}, {}, {}]
     for result in results:
-        assert sum(step["rounds"] for step in result["steps"].values()) < 90
+        assert sum(step["rounds"] for step in result["steps"].values()) < 60
+
+
+def test_a_party_that_cannot_have_so_many_rows_is_named():
+    async def program(mpc):
+        return await sizes(mpc, {2: 1 << 50}.get(mpc.pid, 7))
+    errors = run_cluster(program, 4, raw_errors=True)
+    assert [(error.code, error.party) for error in errors] == [("bad-size", 2)] * 4
+
+
+class Asking:
+    """A session's requests: those given, then the end if `closes`; at other parties none."""
+
+    def __init__(self, requests=(), closes=False):
+        self.waiting, self.closes, self.closed = list(requests), closes, False
+        self.seen = []
+
+    async def next(self, seconds, left):
+        if self.waiting:
+            return self.waiting.pop(0)
+        self.closed = self.closes
+        await asyncio.sleep(0 if self.closes else seconds)
+
+    def opened(self):
+        self.seen.append("open")
+
+    def counted(self, applicants):
+        self.seen.append(applicants)
+
+    def answered(self, request, outputs):
+        self.seen.append((request.number, outputs["scores"]))
+
+
+def in_session(kept, asking, most, idle=60.0, seconds=60.0, **options):
+    """Results of a session at all parties, and what their `Asking` saw."""
+    _, tables, _, told = kept
+    seen = [asking if party == 0 else Asking() for party in range(4)]
+
+    async def program(mpc):
+        ids, columns = tables[mpc.pid] if mpc.pid else ([], {})
+        return await session_program(
+            mpc, **told(mpc), most=most, idle=idle, ends=time.time() + seconds, ids=ids,
+            columns=columns, requests=seen[mpc.pid])
+    return run_cluster(program, 4, **options), [one.seen for one in seen]
+
+
+def requests(kept, *sizes):
+    """The applicants, in requests of these sizes."""
+    _, _, (ids, columns), _ = kept
+    ends = np.cumsum(sizes)
+    return [Request(k, ids[end - size:end], {n: c[end - size:end] for n, c in columns.items()})
+            for k, (size, end) in enumerate(zip(sizes, ends, strict=True))]
+
+
+def test_a_session_scores_as_a_job_does_until_its_scores_are_used(kept, scored):
+    expected = scored[3][0]["outputs"]
+    results, seen = in_session(kept, Asking(requests(kept, 1, 3, 1)), 5)
+    assert results[0]["outputs"] == expected
+    assert [r["outputs"] for r in results[1:]] == [{}, {}, {}]
+    # Every party counts each request, before the asker has its answer.
+    scores = expected["scores"]
+    assert seen[0] == ["open", 1, (0, scores[:1]), 3, (1, scores[1:4]), 1, (2, scores[4:])]
+    assert seen[1:] == [["open", 1, 3, 1]] * 3
+    assert results[0]["steps"]["serve"]["rounds"] < 3 * 60
+
+
+def test_requests_of_one_applicant_have_tags_of_their_own(kept, monkeypatch):
+    """Or a helper could tell that somebody is asked for again."""
+    tags, make = [], join_pair._tags
+
+    def kept_tags(*arguments):
+        tags.append(make(*arguments))
+        return tags[-1]
+    monkeypatch.setattr(join_pair, "_tags", kept_tags)
+    in_session(kept, Asking(requests(kept, 1) * 2, closes=True), 5)
+    assert len(tags) == 2 * 3 * 2
+    flat = np.concatenate(tags)[:, 0].tolist()
+    # Per join the asker and a partner tag their rows, and agree on who is in both.
+    known = sum("B1" in kept[1][p][0] for p in (1, 2, 3))
+    assert len(flat) - len(set(flat)) == 2 * known
+
+
+@pytest.mark.parametrize(("idle", "seconds", "closes"), [(0, 60, False), (60, 0, False),
+                                                        (60, 60, True)])
+def test_a_session_ends_when_nobody_asks_its_time_is_over_or_it_is_closed(kept, idle, seconds,
+                                                                         closes):
+    results, seen = in_session(kept, Asking(closes=closes), 5, idle, seconds)
+    assert results[0]["outputs"] == {"scores": [], "reasons": []}
+    assert seen == [["open"]] * 4
+
+
+def test_no_party_scores_more_than_was_agreed(kept):
+    errors, _ = in_session(kept, Asking(requests(kept, 2)), 1, raw_errors=True)
+    assert all(error.code == "bad-request" and error.party == 0 for error in errors)
+
+
+def test_no_party_waits_longer_than_was_agreed(monkeypatch):
+    monkeypatch.setattr(session, "_SLACK", 0.0)
+    with pytest.raises(RemoteProtocolError, match="bad-request"):
+        session._checked(session._NOTHING, 3, 5.0, time.monotonic() - 6)
+    for word in (session._END, session._NOTHING, 3):
+        assert session._checked(word, 3, 5.0, time.monotonic()) == word
+    for word in (-2, 4, 1 << 62):
+        with pytest.raises(RemoteProtocolError, match="bad-request"):
+            session._checked(word, 3, 5.0, time.monotonic())
 
 
 @pytest.mark.parametrize(("ordinary", "special"),
@@ -105,7 +225,7 @@ def test_bins_travel_packed(ordinary, special):
     assert words.shape == (4, packing.words(features)) and not words[1].any()
 
     async def program(mpc):
-        found = packing.indicators(mpc, secret(mpc, words), features)
+        found = packing.indicators(mpc, secret(mpc, words), [features])
         return await mpc.output(found)
     hot = (index[:, :, None] == np.arange(bins)).reshape(4, -1)
     np.testing.assert_array_equal(run_cluster(program, 4)[0], hot)
