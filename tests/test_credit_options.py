@@ -319,6 +319,7 @@ def test_parameters_of_options_are_checked():
         ({"start_from": "model"}, "start_from is 'model', expected the identity"),
         ({"segment_by": "bank.a"}, "expected 2 to 50 values of bank.a, each once"),
         ({"segment_by": "bank.a", "segment_values": [1, 1.0]}, "each once"),
+        ({"segment_by": "bank.a", "segment_values": [1 << 53, (1 << 53) + 1]}, "each once"),
         ({"segment_by": "bank.a", "segment_values": [1, 2], "sample_weight": "bank.a"},
          "other than sample_weight"),
         ({"segment_by": "bank.a", "segment_values": {"1": 2}}, "segment_values is no list"),
@@ -404,6 +405,9 @@ def test_a_manifest_says_what_weighs_segments_and_starts():
         ({}, "holds no shares of the model cdcd"), ({"destroyed": True}, "holds no shares"),
         ({"parties": NAMES[::-1]}, "among other parties"),
         ({"record": {"card": {"features": ["bank.bank_b"]}}}, r"uses bank.bank_b, which no party"),
+        # Others than those who trained it do not learn what it uses.
+        ({"parties": NAMES[::-1], "record": {"card": {"features": ["bank.bank_b"]}}},
+         "among other parties"),
     ]:
         [failed] = decided(agreed, {KEPT: replace(model, **change)} if change else {})
         assert failed.name == "models" and says in failed.reason
