@@ -192,8 +192,9 @@ def _of_rows(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     if not column:
         return ()
     return (
-        f"The training part's rows are weighted by {column} of {initiator} in both trainings, and "
-        "in nothing else; the weights of rows stay secret-shared.",
+        f"The training part's rows are weighted by {column} of {initiator} in both trainings and "
+        "in the errors of their weights, and in nothing else; the weights of rows stay "
+        "secret-shared.",
     )
 
 
