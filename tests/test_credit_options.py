@@ -397,6 +397,9 @@ def test_a_manifest_says_what_weighs_segments_and_starts():
     assert "for each of the 7 features" in agreed.outputs["iv"].meaning
     text = " ".join(agreed.disclosure)
     assert "weighted by bank.bank_b of bank" in text and KEPT[:16] in text
+    assert "but for the counts of the stated values of telecom.telecom_a;" in text
+    assert "but for the stated segments" in nobody(agreed.parameters)[2]
+    assert "客群" in nobody_zh(agreed.parameters)[2] and "客群" not in nobody_zh({})[2]
     assert "weighted" not in str(manifest().disclosure) and "segments" not in manifest().outputs
     assert any("values telecom.telecom_a may have" in s for s in learned(agreed)["fintech"])
     assert any("telecom.telecom_a可能的取值" in s for s in learned_zh(agreed)["fintech"])
