@@ -230,9 +230,10 @@ class CreditTable:
         self.common_rows = [int(n) for n in opened[:2]]
         if opened[2]:
             light = '' if self.weights is None else ', or one whose weights are more than nothing'
+            # Everybody reads this, and how many rows are common is for the initiator alone.
             raise LocalProtocolError(
-                'too-few-common-rows', f'{sum(self.common_rows)} rows are common to all parties, '
-                f'and the training or the test part of them lacks a class{light}', party=0,
+                'too-few-common-rows', 'of the rows common to all parties the training or the test '
+                f'part lacks a class{light}', party=0,
                 step='join', remedy='bring tables with more rows in common')
 
     async def encode(self) -> None:

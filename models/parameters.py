@@ -255,12 +255,13 @@ def _segments(column: Any, values: Any) -> tuple[float | None, ...]:
     if not isinstance(values, list | tuple):
         raise ValueError("parameter segment_values is no list, expected values of segment_by")
     low, high = (0, 0) if column is None else _SEGMENTS
-    known = _numbers("segment_values", [v for v in values if v is not None])
-    if not low <= len(values) <= high or len({*values}) != len(values):
+    known = iter(_numbers("segment_values", [v for v in values if v is not None]))
+    # As floats, as rows are compared: of two segments that are one, one would stay open.
+    found = tuple(None if v is None else next(known) for v in values)
+    if not low <= len(found) <= high or len({*found}) != len(found):
         expected = f"{low} to {high} values of {column}, each once" if high else "no segment_values"
         raise ValueError(f"parameter segment_by is {column!r}, expected {expected}")
-    numbers = iter(known)
-    return tuple(None if v is None else next(numbers) for v in values)
+    return found
 
 
 def _receivers(feature: str, parties: Any) -> tuple[str, ...]:

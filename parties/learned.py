@@ -114,26 +114,30 @@ def _of_join(manifest: Manifest, say: Callable[[Told], str]) -> Sentences:
 
 def nobody(parameters: Mapping[str, Any]) -> list[str]:
     """What no party learned in a job with these parameters."""
-    tables = ", but for the stated bin tables" if parameters.get("bin_tables") else ""
+    opened = ["bin tables"] * bool(parameters.get("bin_tables"))
+    opened += ["segments"] * bool(parameters.get("segment_by"))
+    but = f", but for the stated {' and '.join(opened)}" if opened else ""
     weights, woe = _unopened(parameters)
     model = "The weights of the model, and the" if weights else "The"
     values = "The WOE values, and the" if woe else "The"
     return [
         "Which businesses are in more than one party's data.",
         f"{model} score of any business but the stated examples.",
-        f"{values} counts of good and bad in any bin of a feature{tables}.",
+        f"{values} counts of good and bad in any bin of a feature{but}.",
         "Any feature value or label of another party.",
     ]
 
 
 def nobody_zh(parameters: Mapping[str, Any]) -> list[str]:
     """The same in Chinese."""
-    tables = "（约定公开的分箱表除外）" if parameters.get("bin_tables") else ""
+    opened = ["分箱表"] * bool(parameters.get("bin_tables"))
+    opened += ["客群"] * bool(parameters.get("segment_by"))
+    but = f"（约定公开的{'和'.join(opened)}除外）" if opened else ""
     weights, woe = _unopened(parameters)
     return [
         "哪些企业同时出现在多方数据中。",
         f"{'模型的权重，以及' if weights else ''}所列示例之外任何企业的分数。",
-        f"{'WOE 值，以及' if woe else ''}特征的任何分箱中的好坏数量{tables}。",
+        f"{'WOE 值，以及' if woe else ''}特征的任何分箱中的好坏数量{but}。",
         "其他参与方的任何特征值或标签。",
     ]
 

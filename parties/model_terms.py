@@ -163,6 +163,9 @@ def _start_problem(manifest: Manifest, models: Models) -> str | None:
     model = models.get(str(identity))
     if model is None or model.destroyed:
         return f"this node holds no shares of the model {str(identity)[:16]} to start from"
+    # Every party of the job reads the reason: only those that trained the model know its features.
+    if (problem := _known(manifest, model)) is not None:
+        return problem
     weight = manifest.parameters.get("sample_weight")
     brought = {f"{name}.{c}" for name, i in manifest.tables.items() for c in i.features} - {weight}
     if missing := [name for name in model.record["card"]["features"] if name not in brought]:
@@ -170,7 +173,7 @@ def _start_problem(manifest: Manifest, models: Models) -> str | None:
             f"version {model.version} of model {model.name} uses {', '.join(missing)}, which no "
             "party brings as a feature"
         )
-    return _known(manifest, model)
+    return None
 
 
 def _score_problem(

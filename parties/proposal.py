@@ -192,8 +192,9 @@ def _of_rows(initiator: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     if not column:
         return ()
     return (
-        f"The training part's rows are weighted by {column} of {initiator} in both trainings, and "
-        "in nothing else; the weights of rows stay secret-shared.",
+        f"The training part's rows are weighted by {column} of {initiator} in both trainings and "
+        "in the errors of their weights, and in nothing else; the weights of rows stay "
+        "secret-shared.",
     )
 
 
@@ -211,8 +212,10 @@ def _of_start(parameters: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _but(parameters: Mapping[str, Any]) -> str:
     """Which of the counts open after all."""
-    tables = parameters.get("bin_tables")
-    return f", but for the bin tables of {len(tables)} stated features" if tables else ""
+    tables, column = parameters.get("bin_tables"), parameters.get("segment_by")
+    opened = [f"the bin tables of {len(tables)} stated features"] if tables else []
+    opened += [f"the counts of the stated values of {column}"] if column else []
+    return f", but for {' and '.join(opened)}" if opened else ""
 
 
 def _known(

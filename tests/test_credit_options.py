@@ -319,6 +319,7 @@ def test_parameters_of_options_are_checked():
         ({"start_from": "model"}, "start_from is 'model', expected the identity"),
         ({"segment_by": "bank.a"}, "expected 2 to 50 values of bank.a, each once"),
         ({"segment_by": "bank.a", "segment_values": [1, 1.0]}, "each once"),
+        ({"segment_by": "bank.a", "segment_values": [1 << 53, (1 << 53) + 1]}, "each once"),
         ({"segment_by": "bank.a", "segment_values": [1, 2], "sample_weight": "bank.a"},
          "other than sample_weight"),
         ({"segment_by": "bank.a", "segment_values": {"1": 2}}, "segment_values is no list"),
@@ -396,6 +397,9 @@ def test_a_manifest_says_what_weighs_segments_and_starts():
     assert "for each of the 7 features" in agreed.outputs["iv"].meaning
     text = " ".join(agreed.disclosure)
     assert "weighted by bank.bank_b of bank" in text and KEPT[:16] in text
+    assert "but for the counts of the stated values of telecom.telecom_a;" in text
+    assert "but for the stated segments" in nobody(agreed.parameters)[2]
+    assert "客群" in nobody_zh(agreed.parameters)[2] and "客群" not in nobody_zh({})[2]
     assert "weighted" not in str(manifest().disclosure) and "segments" not in manifest().outputs
     assert any("values telecom.telecom_a may have" in s for s in learned(agreed)["fintech"])
     assert any("telecom.telecom_a可能的取值" in s for s in learned_zh(agreed)["fintech"])
@@ -404,6 +408,9 @@ def test_a_manifest_says_what_weighs_segments_and_starts():
         ({}, "holds no shares of the model cdcd"), ({"destroyed": True}, "holds no shares"),
         ({"parties": NAMES[::-1]}, "among other parties"),
         ({"record": {"card": {"features": ["bank.bank_b"]}}}, r"uses bank.bank_b, which no party"),
+        # Others than those who trained it do not learn what it uses.
+        ({"parties": NAMES[::-1], "record": {"card": {"features": ["bank.bank_b"]}}},
+         "among other parties"),
     ]:
         [failed] = decided(agreed, {KEPT: replace(model, **change)} if change else {})
         assert failed.name == "models" and says in failed.reason
