@@ -62,6 +62,8 @@ class Holdings:
 def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
     """Compare a manifest proposed by `sender` with what this node holds and allows."""
     due = _due(manifest, own)
+    compared = isinstance(due, Stated)
+    unknown = "not compared: another check says what is wrong"
     rules: list[tuple[str, Callable[[], str | None], str]] = [
         ("proposer", lambda: _proposer(manifest, sender), "the initiator proposes its own job"),
         ("named", lambda: _named(manifest, own), f"{own.party} is a party, under its own key"),
@@ -74,9 +76,11 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
         ("inputs", lambda: _inputs(manifest, own), "they are what this node holds"),
         ("lists", lambda: _lists(manifest, own), "it fits the published lists held here"),
         ("models", lambda: _models(manifest, own), "it fits the models held here"),
-        ("outputs", lambda: _outputs(manifest, own, due), "they are what the program opens"),
+        ("outputs", lambda: _outputs(manifest, own, due),
+         "they are what the program opens" if compared else unknown),
         ("join", lambda: _join(manifest, own), "it can be run, and helpers are outside of it"),
-        ("disclosure", lambda: _disclosure(manifest, due), "the sentences say what happens"),
+        ("disclosure", lambda: _disclosure(manifest, due),
+         "the sentences say what happens" if compared else unknown),
         ("continues", lambda: _continues(manifest, own), "it resumes what was agreed, or nothing"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
     ]

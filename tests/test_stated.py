@@ -12,7 +12,7 @@ from parties.identity import Directory
 from parties.list_keeping import held_after
 from parties.list_proposal import publish_manifest, query_manifest
 from parties.manifest import Join, KeyedList, Manifest
-from parties.model_proposal import score_manifest, state_manifest
+from parties.model_proposal import score_manifest, session_manifest, state_manifest
 from parties.model_terms import HeldModel
 from parties.policy import Holdings, decide
 from parties.programs import PROGRAMS
@@ -35,6 +35,7 @@ assert VERSION is not None
 MANIFESTS = {
     "credit-model": manifest(),
     "model-score": score_manifest(MODEL, 3, 4, **WHO),
+    "model-session": session_manifest(MODEL, 3, 4, 60, **WHO),
     "model-state": state_manifest(MODEL, "retired", **WHO),
     "uplift-study": uplift_manifest(parameters=UpliftParameters().to_json(), **TABLES),
     "common-businesses": common_manifest(COUNTED, **{**TABLES, "inputs": UNLABELLED}),
