@@ -24,6 +24,7 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
+from engine.encoding import public
 from engine.errors import LocalProtocolError
 from engine.masking import MaskPlan
 from engine.opening import Opening
@@ -59,7 +60,7 @@ class ArrayOperations(RuntimeBase):
     def add_arrays(self, a: SecureArray, b, sign: int = 1) -> SecureArray:
         """a + sign·b; b may be public. Local."""
         if not isinstance(b, SecureArray):
-            b = np.asarray(b)
+            b = public(b)
             if b.dtype.kind == 'f' and a.frac < self.frac:
                 a = a.with_frac(self.frac)
             encoded = self._public(b, a.frac)
@@ -84,7 +85,7 @@ class ArrayOperations(RuntimeBase):
         """Join arrays, of which some may be public, along an axis. Local."""
         arrays = [self.secure(a) for a in arrays]
         if len(arrays) == 1:
-            return arrays[0]
+            return arrays[0].copy()
         shapes = [a.shape for a in arrays]
         if not arrays or len({(len(s), s[:axis], s[axis:][1:]) for s in shapes}) > 1 \
                 or not -len(shapes[0]) <= axis < len(shapes[0]):
@@ -126,7 +127,7 @@ class ArrayOperations(RuntimeBase):
         return self.product('multiply', [a, b], field.mul, shape, total - frac, frac)
 
     def _multiply_public(self, a, b, frac):
-        b = np.asarray(b)
+        b = public(b)
         if b.dtype.kind == 'f' and (b == np.rint(b)).all() and (np.abs(b) < 2**53).all():
             b = b.astype(np.int64)
         shape = np.broadcast_shapes(a.shape, b.shape)

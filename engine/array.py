@@ -108,32 +108,35 @@ class SecureArray(asyncoro.SecureObject):
         return self.runtime.absolute(self)
 
     def __pos__(self):
-        return self
+        return self.copy()
 
     # logic on shared bits (integers 0 and 1)
 
     def __and__(self, other):
-        return self._bits('&') * other
+        return self._bits('&', other) * other
 
     __rand__ = __and__
 
     def __or__(self, other):
-        return self._bits('|') + other - self * other
+        return self._bits('|', other) + other - self * other
 
     __ror__ = __or__
 
     def __xor__(self, other):
-        return self._bits('^') + other - 2 * (self * other)
+        return self._bits('^', other) + other - 2 * (self * other)
 
     __rxor__ = __xor__
 
     def __invert__(self):
         return 1 - self._bits('~')
 
-    def _bits(self, sign):
-        if self.frac:
-            raise TypeError(f'{sign} of a secure array with frac = {self.frac}; expected shared '
-                            'bits, as comparisons give them')
+    def _bits(self, sign, other=1):
+        frac = max(self.frac, other.frac) if isinstance(other, SecureArray) else self.frac
+        if frac:
+            raise TypeError(f'{sign} of a secure array with frac = {frac}; expected shared bits, '
+                            'as comparisons give them')
+        if not isinstance(other, SecureArray) and not np.isin(other, (0, 1)).all():
+            raise TypeError(f'{sign} of shared bits and other public values than 0 and 1')
         return self
 
     # comparisons: shared bits (integers 0 and 1)
@@ -142,13 +145,14 @@ class SecureArray(asyncoro.SecureObject):
         return self.runtime.less(self, other)
 
     def __gt__(self, other):
-        return self.runtime.less(-self, -other)
+        # Not by -other, which of unsigned integers is another number.
+        return self.runtime.negative(other - self)
 
     def __ge__(self, other):
         return 1 - self.runtime.less(self, other)
 
     def __le__(self, other):
-        return 1 - self.runtime.less(-self, -other)
+        return 1 - self.runtime.negative(other - self)
 
     def __eq__(self, other):
         return self.runtime.equal(self, other)

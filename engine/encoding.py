@@ -30,6 +30,15 @@ def to_ints(x: np.ndarray) -> np.ndarray:
     return x[..., 0].astype(object) + (x[..., 1].astype(object) << 64)
 
 
+def public(values) -> np.ndarray:
+    """Public values as an array; objects of which some are no integers become floats."""
+    x = np.asarray(values)
+    if x.dtype == object and all(isinstance(v, numbers.Real) for v in x.ravel()) \
+            and not all(isinstance(v, numbers.Integral) for v in x.ravel()):
+        return x.astype(np.float64)
+    return x
+
+
 def encode(values, frac: int, bits: int = 64) -> np.ndarray:
     """Field elements of numbers in fixed point with `frac` fractional bits.
 

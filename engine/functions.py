@@ -10,6 +10,7 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray, constant, elements
 from engine.base import RuntimeBase
+from engine.encoding import public
 from engine.scan import scan
 
 BLOCK = 1 << 15
@@ -50,7 +51,7 @@ class ArrayFunctions(RuntimeBase):
                             'or more, or mpc.exp of a product with mpc.log')
         if not exponent:
             return constant(self, np.ones(x.shape), x.frac)
-        out = x
+        out = x.copy()
         for bit in bin(exponent)[3:]:
             out = out * out
             if bit == '1':
@@ -206,7 +207,7 @@ class ArrayFunctions(RuntimeBase):
                                 'integers, or an array of fixed point')
             value = value.with_frac(x.frac)
         else:
-            value = np.asarray(value)
+            value = public(value)
             if not x.frac and value.dtype.kind == 'f' and (value != np.rint(value)).any():
                 raise TypeError('assignment of fractions to an array of integers; expected '
                                 'integers, or an array of fixed point')

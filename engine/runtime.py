@@ -102,6 +102,7 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
                 raise LocalProtocolError('ended', 'the connections of this run are closed',
                                          party=self.pid, remedy='start another run')
             self._begin_session()
+            del self.randomness  # nothing is drawn from it again, and connecting may fail
         await self.open(Session(self.pid, self.geometry, self.session, options.program),
                         options.addresses, options.connect_deadline, options.credentials,
                         everywhere=options.everywhere, job_deadline=options.job_deadline,

@@ -1,6 +1,7 @@
 """The NumPy-named functions of secure arrays against NumPy, for every deployment."""
 
 import asyncio
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -92,6 +93,23 @@ def test_forms_of_numpy():
     for found, wanted in zip(run_cluster(program, 4)[0], expected, strict=True):
         assert found.shape == wanted.shape
         np.testing.assert_allclose(found, wanted, rtol=0, atol=60 * UNIT)
+
+
+def test_public_operands_of_any_type_and_copies():
+    halves, small = np.array([0.5, 3, Fraction(1, 4)], object), np.array([0, 2, 200], np.uint8)
+
+    async def program(mpc):
+        a, k = secret(mpc, A[0]), secret(mpc, K[:3])
+        copies = [+a, a**1, mpc.concatenate([a])]
+        for copy in copies:
+            copy[0] = 9.0
+        found = [a * halves, k * halves, k + halves, k > small, k <= small, a, *copies]
+        return [await mpc.output(x) for x in found]
+    other = changed(A[0], 0, 9.0)
+    expected = [A[0] * halves, K[:3] * halves, K[:3] + halves, K[:3] > small, K[:3] <= small, A[0],
+                other, other, other]
+    for found, wanted in zip(run_cluster(program, 3)[0], expected, strict=True):
+        np.testing.assert_allclose(found, wanted.astype(float), rtol=0, atol=2000 * UNIT)
 
 
 @pytest.mark.parametrize('m, t', SIZES)
@@ -194,6 +212,9 @@ MISTAKES = [
     (lambda mpc, x: mpc.solve(x.reshape(2, 2), x), ValueError, r'expected \(2,\) or'),
     (lambda mpc, x: x ** -1, TypeError, 'public integer of 0 or more'),
     (lambda mpc, x: ~mpc.array(1.0), TypeError, 'expected shared bits'),
+    (lambda mpc, x: x & mpc.array(1.0), TypeError, 'expected shared bits'),
+    (lambda mpc, x: x | 2, TypeError, 'other public values than 0 and 1'),
+    (lambda mpc, x: mpc.assign(x, 1, Fraction(1, 2)), TypeError, 'fractions to an array of'),
     (lambda mpc, x: x * None, TypeError, 'expected numbers'),
     (lambda mpc, x: x * 2**70, OverflowError, 'outside the fixed-point range'),
     (lambda mpc, x: x[x], TypeError, 'mpc.output'),

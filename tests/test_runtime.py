@@ -193,6 +193,21 @@ def test_what_a_running_loop_and_a_closed_run_do_not_allow():
     run_cluster(program, 3)
 
 
+def test_a_start_that_failed_is_no_start():
+    """After a shutdown too: the connections and keys of before are not taken for new ones."""
+    async def program(mpc):
+        await mpc.shutdown()
+        if mpc.pid == 0:
+            nowhere = {"addresses": [("localhost", 1), ("a" * 70, 1)], "credentials": None,
+                       "connect_deadline": 60.0, "everywhere": False, "job_deadline": None,
+                       "watch": None, "connected": None, "program": bytes(32)}
+            vars(mpc.options).update(nowhere)
+            for _ in range(2):
+                with pytest.raises(LocalProtocolError, match="bad-address"):
+                    await mpc.start()
+    run_cluster(program, 2)
+
+
 def test_workers_compute_without_scipy():
     """It would be half of what they load; the twins in the clear have it, workers have none."""
     code = textwrap.dedent("""

@@ -111,7 +111,8 @@ def _on_grid(sensitivity, spec):
 
 
 def _digits(rate):
-    return max(1, math.ceil(math.log2(_COIN_BITS / float(rate))))
+    # The binary logarithm, rounded up, in integers: floats of it differ by machine.
+    return max(1, (math.ceil(_COIN_BITS / rate) - 1).bit_length())
 
 
 def _reach(sigma):
