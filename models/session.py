@@ -3,8 +3,9 @@
 Model and tables are loaded once. Then party 0 tells the others, whenever it has applicants, how
 many; each request is a join and a score of its own, exactly as `serving.score_program` makes it, so
 that requests cannot be linked. A party believes party 0 about when and how many, within what was
-agreed: every party counts by itself and ends when all scores are used, and none waits longer than
-the idle deadline.
+agreed: every party counts by itself and ends when all scores are used, and none goes on for more
+than a minute after the agreed time without a request. Party 0 says every few seconds that it is
+still there, so that each wait for it has the engine's deadline.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class StateParameters(Parameters):
 class HeldModel:
     """One version of a model in this node's store; `parties` are in the order of the training.
 
-    `in_session`: a scoring session with it is open at this node.
+    `in_session`: a scoring session with it is open at this node, or about to be.
     """
 
     identity: str
@@ -198,7 +198,10 @@ def _state_problem(manifest: Manifest, models: Models) -> str | None:
         return None if wanted.state == DESTROYED else missing
     problem = _known(manifest, model)
     if problem is None and model.in_session:
-        problem = "a scoring session with the model is open here: close it first"
+        problem = (
+            "a scoring session with the model is open here, or proposed: close it, or cancel its "
+            "job, first"
+        )
     if problem is not None or wanted.state == DESTROYED:
         return problem
     what = f"version {model.version} of model {model.name}"

@@ -334,8 +334,9 @@ class Node:
             await self._prepare_spare()
 
     def _in_session(self) -> set[str]:
-        """Identities of the models that sessions score with."""
-        return {one.identity for one in self.sessions.values() if one.is_open}
+        """Identities of the models that sessions score with, or may: a worker loads the shares
+        before its session is open."""
+        return {one.identity for one in self.sessions.values() if not one.over}
 
     async def _prepare_spare(self) -> None:
         """Where lists or live models are held the next job may be one whose asker waits for it."""

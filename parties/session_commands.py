@@ -39,7 +39,7 @@ class _Ask(Strict):
     applicant: Text | None = None
     ids: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
     columns: dict[str, tuple[float | None, ...]] | None = None
-    seconds: Annotated[int, Field(ge=1, le=3600)]
+    seconds: Annotated[int, Field(ge=1, le=24 * 3600)]
 
 
 class SessionCommands:

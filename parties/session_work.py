@@ -107,7 +107,7 @@ class Desk:
         self.report("session", state="open")
 
     def counted(self, applicants: int) -> None:
-        """Have the node record it before anybody can have an answer."""
+        """Have the node record it: the asker's does so before it has the answer."""
         self.report("session", state="scored", applicants=applicants)
 
     def answered(self, request: Request, outputs: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ It belongs to no job, holds nothing of any, and computes nothing until a job's f
 come on its standard input; then it is that job's worker and ends with it.
 """
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,11 +21,14 @@ class Spare:
         self._log = home / LOG
         self._child: Child | None = None
         self._closed = False
+        # Jobs that end, and sessions that open, may ask for one at the same time.
+        self._starting = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Have a worker in reserve."""
-        if not self._closed and (self._child is None or not self._child.running):
-            self._child = await Child.start(self._command, self._log)
+        async with self._starting:
+            if not self._closed and (self._child is None or not self._child.running):
+                self._child = await Child.start(self._command, self._log)
 
     async def take(self, folder: str) -> Child | None:
         """The worker in reserve, now that of the job in `folder`; None if there is none."""
