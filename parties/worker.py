@@ -318,6 +318,8 @@ def main(
     which.add_argument("--spare", action="store_true")
     chosen = parser.parse_args(arguments)
     die_with_parent()
+    # A core file would hold shares and own data.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A program or library that prints must not be able to write events.
     events = Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)

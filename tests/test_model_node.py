@@ -162,6 +162,10 @@ def in_a_session(nodes: Fleet, file: Path, one: dict[str, Any], before: list[Any
     opened = nodes.sepc("bank", "model", "session", "open", "sme", "--scores", 3, "--reasons", 2)
     session = opened["session"]
     assert (opened["left_in_session"], opened["left_today"]) == (3, 0)
+    for name in NAMES:  # a core file would hold shares, and own data
+        pid = (nodes.homes[name] / "jobs" / session / "worker.pid").read_text()
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        assert [line.split()[4:6] for line in limits if "core file" in line] == [["0", "0"]]
     ask = ("model", "score", "--session", session)
     got = nodes.sepc("bank", *ask, "--applicant", one["applicant"])
     assert (got["answers"], got["left_in_session"]) == ([one], 2)
