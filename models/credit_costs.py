@@ -16,7 +16,7 @@ from engine.costs import Prediction, sequence
 from engine.shamir import Geometry
 from models.checkpoints import restore_cost
 from models.credit import PASSES
-from models.credit_encode import SHARE_OF_PASSES, block_width
+from models.credit_encode import BLOCK_COPIES, SHARE_OF_PASSES, block_width
 from models.credit_outputs import band_edges, score_edges
 from models.evaluation_costs import calibration_cost, evaluate_cost, figures_cost, psi_cost
 from models.logistic import PASSES as USUAL
@@ -83,6 +83,18 @@ def credit_work(parameters: CreditParameters, rows: Sequence[int],
     hessians = 2 if parameters.solver == 'sampled' else 0
     return job.train * job.passes * sum(sizes), job.train * (job.d + 1)**2 + sum(
         hessians * min(job.train, sample_size(size)) * size**2 for size in sizes)
+
+
+def held_bytes(parameters: CreditParameters, rows: Sequence[int], features: Sequence[int]) -> int:
+    """Bytes of features that a party holds at a time: the encoded matrix with the columns that are
+    trained on, and blocks of shared indicators; at most `parameters.memory`, if that is a number.
+    """
+    job = _Job(parameters, list(rows), list(features), True)
+    most = max(job.slots, *rows)
+    width = min(block_width(most, job.bins, parameters.memory), max(features))
+    columns = job.d + job.card + features[0] + 3
+    held = 16 * (rows[0] * columns + BLOCK_COPIES * width * job.bins * most)
+    return held if parameters.memory is None else min(held, parameters.memory)
 
 
 class _Job:

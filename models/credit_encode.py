@@ -39,7 +39,7 @@ _MATRICES = 3
 """The encoded matrix, and what two models are trained on of its columns."""
 SHARE_OF_PASSES = 3
 """A pass takes a third: with all the Hessian's blocks it may hold a quarter more than its bytes."""
-_BLOCK_COPIES = 12
+BLOCK_COPIES = 12
 """Copies of a block of shared indicators that are there at a time, of two blocks under way."""
 
 
@@ -47,7 +47,7 @@ def block_width(rows: int, columns: int, memory: int | None) -> int:
     """Features of so many columns each that are shared at a time, by tables of so many rows."""
     elements = _BLOCK_ELEMENTS
     if memory is not None:
-        elements = min(elements, memory // (_ELEMENT * _BLOCK_COPIES))
+        elements = min(elements, memory // (_ELEMENT * BLOCK_COPIES))
     return max(1, elements // (columns * rows))
 
 
@@ -115,7 +115,7 @@ class CreditTable:
         memory, columns = self.parameters.memory, len(self.features) + 1
         if memory is None:
             return
-        rows, share = max(sum(self.slots), *self.rows), _ELEMENT * _BLOCK_COPIES
+        rows, share = max(sum(self.slots), *self.rows), _ELEMENT * BLOCK_COPIES
         of_feature = share * self._most_columns * rows
         least = max(SHARE_OF_PASSES * smallest_memory(columns), of_feature)
         if memory < least:

@@ -140,7 +140,7 @@ def _common(manifest: Manifest, lists: Any) -> _Work:
 
 
 def _credit(manifest: Manifest, lists: Any) -> _Work:
-    from models.credit_costs import credit_costs, credit_work
+    from models.credit_costs import credit_costs, credit_work, held_bytes
     from models.parameters import CreditParameters
     from protocols.join_order import training_slots
 
@@ -159,10 +159,7 @@ def _credit(manifest: Manifest, lists: Any) -> _Work:
         raise LocalError("no_estimate", str(exc), "estimate it without that") from None
     elements, sums = credit_work(parameters, rows, features)
     seconds = _ELEMENT_SECONDS * elements + _GRAM_SECONDS * sums
-    columns = sum(features) + parameters.card_size(sum(features)) + features[0] + 3
-    matrices = 16 * rows[0] * columns
-    if parameters.memory is not None:
-        matrices = min(matrices, parameters.memory)
+    held = held_bytes(parameters, rows, features)
     held_out = training_slots(rows[0], parameters.test_share)[1]
     return _Work(
         Prediction(
@@ -170,7 +167,7 @@ def _credit(manifest: Manifest, lists: Any) -> _Work:
             sum(cost.total_bytes for cost in steps.values()),
         ),
         seconds,
-        _WORKER_MB + matrices / 1e6 + _SORTED_MB * held_out,
+        _WORKER_MB + held / 1e6 + _SORTED_MB * held_out,
         bound=True,
         steps=steps,
     )
