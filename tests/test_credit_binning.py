@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from adversary import Attack, attacked, frames_of
+from credit_kit import ENCODING, JOB, SPECIAL, brought, tables
 from engine_kit import OF_PROGRAMS, secret
 from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
 from typer.testing import CliRunner
@@ -34,42 +35,8 @@ from parties.programs import PROGRAMS
 from parties.proposal import credit_manifest, opened
 from protocols.binning import bin_index
 from protocols.split import training_mask
-from protocols.table import PartyTable
 
-SPECIAL = -999.0
-ROWS = 200
 BREAKS = {"fintech.a": [-0.5, 0.5], "bank.a": [0.0]}
-ENCODING = {"max_bins": 4, "prebins": 6, "min_share": 0.1, "special_values": [SPECIAL, 7777],
-            "min_bin_rows": 5}
-JOB = {**ENCODING, "binning": "tree", "special_values": [SPECIAL], "max_features": 3,
-       "vif_steps": 1, "iv_threshold": 0.05, "examples": 3, "reasons": 2, "roc_points": 5,
-       "bands": 5, "scores_per_day": 25}
-
-
-def tables(seed=1):
-    """Two features per party: some values missing or special in all, one wholly missing, one
-    constant, one of few values."""
-    rng = np.random.default_rng(seed)
-    everyone = np.array([f"B{k:04d}" for k in range(ROWS + 20)], object)
-    risk = rng.normal(size=len(everyone))
-    made = []
-    for name in NAMES:
-        rows = rng.choice(len(everyone), ROWS, replace=False)
-        a = risk[rows] + rng.normal(size=ROWS)
-        a[rng.random(ROWS) < 0.1] = np.nan
-        a[rng.random(ROWS) < 0.15] = SPECIAL
-        b = {"bank": np.full(ROWS, np.nan), "fintech": np.full(ROWS, 3.0),
-             "government": np.round(risk[rows] ** 2), "telecom": -risk[rows]}[name]
-        label = (rng.random(ROWS) < 1 / (1 + np.exp(1 - 2 * risk[rows]))).astype(np.int8)
-        bank = name == "bank"
-        made.append(PartyTable(name, "id", everyone[rows], {"a": a, "b": b},
-                               "default" if bank else None, label if bank else None))
-    return made
-
-
-def brought(parties):
-    return {"inputs": {t.name: list(t.columns) for t in parties},
-            "rows": {t.name: t.rows for t in parties}}
 
 
 def encoded(parties, parameters, **options):

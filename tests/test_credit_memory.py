@@ -7,8 +7,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from credit_kit import brought
 from killed_kit import Killed, kept
-from test_credit_binning import brought
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError, LocalProtocolError

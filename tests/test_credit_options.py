@@ -1,45 +1,31 @@
 """What a credit job may be told besides: bin tables that open, what does not open, the model's
-options, weights of rows, segments, a model to start from. Against the twin, and in what the
-manifest says."""
+options. Against the twin, and in what the manifest says."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 
-import killed_kit
 import numpy as np
 import pytest
-from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
-from test_credit_binning import JOB, ROWS, brought, tables
+from credit_kit import BASE, ROWS, brought, decided, kept, manifest, run, tables
+from fakes.consortium import NAMES
 
-from engine.cluster import run_cluster
-from engine.encoding import encode
 from engine.errors import EngineError
 from models import logistic
-from models.credit import credit_program
 from models.credit_costs import credit_costs
 from models.credit_encode import CreditTable
 from models.parameters import SOLVERS, CreditParameters
 from models.plain.credit import plain_credit
-from models.row_columns import segment_indicators, training_weights
 from models.scorecard import Scorecard
-from models.store import ModelStore
-from models.warm_start import WarmStart
-from parties import model_work
 from parties.learned import learned, learned_zh, nobody, nobody_zh
-from parties.model_terms import HeldModel
-from parties.policy import Holdings, decide
-from parties.programs import PROGRAMS, imported
-from parties.proposal import credit_manifest, opened
+from parties.proposal import opened
 
-BASE = {**JOB, "binning": "quantile"}
 TABLES = {"telecom.a": ["bank"], "fintech.b": ["bank"], "bank.a": ["bank", "telecom"]}
 MODEL = {"solver": "newton", "l2": 12, "l1_ratio": 0.6, "class_weight": "balanced",
          "univariate_p": 1e-3, "inference": True, "sample_weight": "bank.w",
          "segment_by": "telecom.s", "segment_values": [2, None, 1, 3], "segment_minimum": 4,
          "exclude": ["telecom.s"]}
-KEPT = "cd" * 32
 UNSTATED = {"rows_joint_train", "rows_joint_test", "gini", "cutoffs"}
 """Outputs that follow from others."""
 
@@ -53,40 +39,6 @@ def widened():
         columns = {**made[place].columns, column: values}
         made[place] = replace(made[place], columns=columns)
     return made
-
-
-def run(document, parties=None, stores=None, folder=None, **options):
-    """(results, twin) of a whole job, with checkpoints in a folder if there is one."""
-    parties, parameters = parties or tables(), CreditParameters.from_json(document)
-
-    async def program(mpc):
-        return await credit_program(
-            mpc, parties=list(NAMES), table=parties[mpc.pid], parameters=parameters,
-            progress=lambda *_: None, store=stores and stores[mpc.pid],
-            checkpoints=folder and killed_kit.kept(folder, mpc.pid), **brought(parties))
-    return run_cluster(program, 4, **options), plain_credit(parties, parameters)
-
-
-def kept(folder, pid, features, weights, parties=NAMES):
-    """A store with a model whose weights everybody knows; its identity is the same everywhere."""
-    store = ModelStore(folder)
-    store.put("old", {"weights": (encode(np.array(weights), 24), 24)}, session=b"one",
-              manifest_hash="", place=(pid, 4, 1), lineage={"parties": list(parties)},
-              card={"features": list(features)})
-    return store
-
-
-def manifest(**parameters):
-    return credit_manifest(
-        inputs={name: inputs(name) for name in NAMES}, keys=dict(DIRECTORY),
-        parameters=CreditParameters(**parameters).to_json(), measurement=MEASUREMENT, now=NOW,
-        seconds=600)
-
-
-def decided(agreed, models=None):
-    own = Holdings("telecom", DIRECTORY, MEASUREMENT, inputs("telecom"), PROGRAMS,
-                   models=models or {})
-    return decide(agreed, "bank", own, NOW).failed
 
 
 # --- bin tables ---
@@ -337,91 +289,6 @@ def test_parameters_of_options_are_checked():
         with pytest.raises(EngineError, match=says):
             CreditTable(None, list(NAMES), tables()[0], **brought(tables()),
                         parameters=CreditParameters(**document))
-
-
-def test_columns_that_do_not_fit_are_refused_by_name_and_without_values():
-    training = np.array([True, True, True, False])
-    np.testing.assert_allclose(training_weights("bank.w", [2, 0, 4, 9], training), [1, 0, 2, 0])
-    for values, says in [
-        ([777, np.nan, 1, 1], "missing or infinite value, expected a number in every row"),
-        ([777, 1, 1, np.inf], "missing or infinite"),
-        ([777, 1, 1, -888], "negative value, expected numbers of at least 0"),
-        ([0, 0, 0, 777], "only zeros in the training part"),
-        (np.append(777.0, np.ones(99)), "over 64 times the mean"),
-    ]:
-        mask = training if len(values) == 4 else np.ones(100, bool)
-        with pytest.raises(EngineError, match=r"weights bank\.w holds") as error:
-            training_weights("bank.w", values, mask)
-        assert says in str(error.value) and not {"777", "888"} & {*str(error.value).split()}
-    found = segment_indicators("bank.s", [2, np.nan, 1], (1, None, 2))
-    assert found.tolist() == [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
-    for values in ([777, 1], [np.nan, 1]):
-        with pytest.raises(EngineError, match=r"bank\.s holds a value that is none") as error:
-            segment_indicators("bank.s", values, (1, 2))
-        assert "777" not in str(error.value)
-
-
-def test_a_model_to_start_from_must_fit(tmp_path):
-    async def program(mpc, case, **options):
-        store = kept(tmp_path / case / str(mpc.pid), mpc.pid, ["bank.a", "telecom.b"],
-                     [1.5, -2.0, 0.25], **options)
-        start = WarmStart.load(mpc, store, store.record("old", 1).identity, list(NAMES),
-                               ["bank.a", "bank.b", *(["telecom.b"] if case != "features" else [])])
-        return await mpc.output(start.of(mpc, ["bank.b", "telecom.b"]))
-    assert run_cluster(lambda mpc: program(mpc, "fits"), 4)[2].tolist() == [0.0, -2.0, 0.25]
-    with pytest.raises(EngineError, match=r"uses telecom\.b, which no party brings"):
-        run_cluster(lambda mpc: program(mpc, "features"), 4)
-    with pytest.raises(EngineError, match="was trained by telecom, government"):
-        run_cluster(lambda mpc: program(mpc, "parties", parties=NAMES[::-1]), 4)
-
-
-def test_a_worker_brings_its_store_if_the_job_starts_from_a_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_work, "bring_table", lambda *given: {"table": given[0]})
-    bring = imported(PROGRAMS["credit-model"].bring)
-    for start, expected in ((None, {"table"}), (KEPT, {"table", "store"})):
-        parameters = CreditParameters(start_from=start)
-        brought = bring("bank", manifest(), parameters, {"home": str(tmp_path)}, None)
-        assert set(brought) == expected
-    assert brought["store"].folder == tmp_path / "models"
-
-
-def test_a_manifest_says_what_weighs_segments_and_starts():
-    stated = {"sample_weight": "bank.bank_b", "start_from": KEPT,
-              "segment_by": "telecom.telecom_a", "segment_values": [1, None]}
-    agreed = manifest(**stated)
-    model = HeldModel(KEPT, "old", 1, "draft", NAMES, "", "", False,
-                      {"card": {"features": ["bank.bank_a", "telecom.telecom_b"]}})
-    assert decided(agreed, {KEPT: model}) == ()
-    assert agreed.outputs["segments"].receivers == ("bank",)
-    assert "the 2 stated values of telecom.telecom_a" in agreed.outputs["segments"].meaning
-    assert "for each of the 7 features" in agreed.outputs["iv"].meaning
-    text = " ".join(agreed.disclosure)
-    assert "weighted by bank.bank_b of bank" in text and KEPT[:16] in text
-    assert "but for the counts of the stated values of telecom.telecom_a;" in text
-    assert "but for the stated segments" in nobody(agreed.parameters)[2]
-    assert "客群" in nobody_zh(agreed.parameters)[2] and "客群" not in nobody_zh({})[2]
-    assert "weighted" not in str(manifest().disclosure) and "segments" not in manifest().outputs
-    assert any("values telecom.telecom_a may have" in s for s in learned(agreed)["fintech"])
-    assert any("telecom.telecom_a可能的取值" in s for s in learned_zh(agreed)["fintech"])
-    assert any("客群" in s for s in learned_zh(agreed)["bank"])
-    for change, says in [
-        ({}, "holds no shares of the model cdcd"), ({"destroyed": True}, "holds no shares"),
-        ({"parties": NAMES[::-1]}, "among other parties"),
-        ({"record": {"card": {"features": ["bank.bank_b"]}}}, r"uses bank.bank_b, which no party"),
-        # Others than those who trained it do not learn what it uses.
-        ({"parties": NAMES[::-1], "record": {"card": {"features": ["bank.bank_b"]}}},
-         "among other parties"),
-    ]:
-        [failed] = decided(agreed, {KEPT: replace(model, **change)} if change else {})
-        assert failed.name == "models" and says in failed.reason
-    document = agreed.document()
-    del document["outputs"]["segments"]
-    [failed] = decided(type(agreed).read(document), {KEPT: model})
-    assert failed.name == "outputs" and "segments" in failed.reason
-    for wrong, says in (({"sample_weight": "telecom.telecom_b"}, "which bank does not bring"),
-                        ({"segment_by": "bank.zz"}, "which no party brings")):
-        with pytest.raises(ValueError, match=says):
-            manifest(**{**stated, **wrong})
 
 
 def test_outputs_are_those_of_the_manifest(tabled):

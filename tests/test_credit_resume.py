@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from credit_kit import JOB, ROWS, brought, tables
 from engine_kit import secret
 from fakes.consortium import NAMES
 from killed_kit import Killed, kept
-from test_credit_binning import JOB, ROWS, brought, tables
 
 from engine.cluster import run_cluster
 from engine.errors import EngineError
