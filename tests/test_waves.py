@@ -56,7 +56,8 @@ def test_sines_are_the_same_to_the_last_bit_on_every_machine():
     turns = [np.uint64(k * 0x9E3779B97F4A7C15 % 2**64) for k in range(1000)]
     turns += [np.uint64(v % 2**64) for k in range(64) for v in (1 << k, (1 << k) - 1, -(1 << k))]
     found = np.array([_unit(v) for v in turns])
-    assert (found[::50] == [_unit.py_func(v) for v in turns[::50]]).all()
+    with np.errstate(over="ignore"):  # half a turn wraps round, of which NumPy's scalars warn
+        assert (found[::50] == [_unit.py_func(v) for v in turns[::50]]).all()
     angles = np.array(turns).view(np.int64) * (np.pi / 2**63)
     np.testing.assert_allclose(found, np.stack([np.cos(angles), np.sin(angles)], 1), atol=1e-14)
     assert hashlib.sha256(found.tobytes()).hexdigest()[:16] == "dad5c24151bbb93a"
