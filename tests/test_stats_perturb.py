@@ -65,7 +65,7 @@ def test_noise_grows_with_the_sensitivity():
         grid = noisy(200, x, 1 << 30, gaussian_)
         assert 0.7 < grid.std() / 2**30 < 1.4
         assert not ((grid + x) % (1 << 24)).any(), "the last digits would tell x from others"
-    assert set(np.diff(np.sort(noisy(200, 5, 1, gaussian_)))) == {0, 1}, "counts have no grid"
+    assert {0, 1} <= set(np.diff(np.sort(noisy(200, 5, 1, gaussian_)))), "counts have no grid"
 
 
 def test_two_draws_differ():
