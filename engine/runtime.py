@@ -15,6 +15,8 @@ import os
 import pathlib
 import time
 
+import numpy as np
+
 from engine import frames, mpyc_private
 from engine._mpyc import asyncoro, make_options, mpyc_runtime
 from engine.additive import AdditiveOperations
@@ -39,7 +41,7 @@ from engine.public_values import PublicValues
 from engine.ranges import RangeOperations, refuse_outside
 from engine.rendezvous import connect_all
 from engine.shamir import Geometry
-from engine.sharing import Sharing
+from engine.sharing import Sharing, party_numbers
 from engine.sorting import SortOperations
 from engine.throttle import Throttle
 from engine.verified import agree_on_keys
@@ -267,22 +269,22 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         Returns one array per sender (one array if `senders` is a single party number). With `bits`
         a sender refuses values of its own that are not at least -2^bits and below 2^bits units
         (OverflowError), and in verified mode all parties prove it before anything uses the array
-        (`engine.ranges`); `check_inputs` is the bound of those that are given none.
+        (`engine.ranges`); `check_inputs` is the bound of those that are given none. Raises
+        ValueError for senders that are no parties.
         """
         if not isinstance(x, SecureArray):
             if bits is not None:
                 raise TypeError('input: bits bound a secure array of the engine; for types of '
                                 'MPyC\'s state check_inputs for the whole program')
             return super().input(x, senders)
-        owners = [senders] if isinstance(senders, int) else \
-            list(range(self.geometry.m) if senders is None else senders)
+        owners = party_numbers(senders, self.geometry.m, 'senders')
         bits = self.check_inputs if bits is None else bits
         if bits is not None and self.pid in owners:
             refuse_outside(x.share, bits)
         arrays = [self.deal(x.share, owner, x.shape, x.frac) for owner in owners]
         if bits is not None and self.geometry.verified:
             arrays = [self.proven(a, bits) for a in arrays]
-        return arrays[0] if isinstance(senders, int) else arrays
+        return arrays[0] if isinstance(senders, int | np.integer) else arrays
 
     def output(self, x, receivers=None, threshold=None, raw=False):
         """Open to the receivers (default: all parties); awaitable, None at the others.

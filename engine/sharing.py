@@ -5,6 +5,7 @@ Damgård, Ishai, TCC 2005.
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -59,12 +60,11 @@ class Sharing(RuntimeBase):
 
         Every receiver gets t shares: one round, 16 t n bytes per receiver. In verified mode twice
         as many, after a round in which all parties confirm that they have got here: wrong shares
-        of up to t parties are corrected, their senders named in `Runtime.suspects`.
+        of up to t parties are corrected, their senders named in `Runtime.suspects`. Raises
+        ValueError for receivers that are no parties.
         """
         m, t = self.geometry.m, self.geometry.t
-        if receivers is None:
-            receivers = range(m)
-        receivers = {receivers} if isinstance(receivers, int) else set(receivers)
+        receivers = {*party_numbers(receivers, m, 'receivers')}
         op = Operation(self, 'output', x.shape)
         op.expected = predict('output', x.size, self.geometry, receivers=len(receivers))
 
@@ -90,6 +90,17 @@ class Sharing(RuntimeBase):
             opened = await op.compute(4 * x.size, field.combine, field.stack(shares), weights)
             return _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
         return self.issue_value(op, [x], body)
+
+
+def party_numbers(which, m: int, what: str) -> list[int]:
+    """One party's number, those of several, or None for all m, as a list.
+
+    Raises ValueError that says what was expected of `what` for anything else.
+    """
+    found = range(m) if which is None else list(which) if isinstance(which, Iterable) else [which]
+    if not all(isinstance(party, int | np.integer) and 0 <= party < m for party in found):
+        raise ValueError(f'{what} {which!r}: expected numbers of parties, 0 to {m - 1}')
+    return [int(party) for party in found]
 
 
 def _decoded(x, frac, raw):

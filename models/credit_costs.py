@@ -39,10 +39,10 @@ _TAGGED = 2
 """Rounds of matching."""
 _COUNTED = frozenset((
     'max_bins', 'min_share', 'prebins', 'special_values', 'breaks', 'min_bin_rows', 'table_minimum',
-    'exclude', 'missing_max', 'iv_threshold', 'correlation_max', 'vif_max', 'vif_steps', 'stepwise',
-    'stepwise_p', 'max_features', 'open_iv', 'test_share', 'l2', 'split_seed', 'iterations',
-    'roc_points', 'bands', 'scaling', 'open_card', 'examples', 'reasons', 'model', 'scores_per_day',
-    'memory'))
+    'min_class_rows', 'exclude', 'missing_max', 'iv_threshold', 'correlation_max', 'vif_max',
+    'vif_steps', 'stepwise', 'stepwise_p', 'max_features', 'open_iv', 'test_share', 'l2',
+    'split_seed', 'iterations', 'roc_points', 'bands', 'scaling', 'open_card', 'examples',
+    'reasons', 'model', 'scores_per_day', 'memory'))
 """Parameters whose part in the cost is known, be it none; of others their default alone."""
 
 
@@ -114,11 +114,11 @@ class _Job:
         self.edges, self.bands = len(score_edges(scaling)[1]), len(band_edges(scaling))
 
     def join(self):
-        """Matching, bits of all partners, classes, and whether both parts have both of them."""
+        """Matching, bits of all partners, classes, and whether both parts have enough of them."""
         made = self._joined({0: 2})
         counted = products(4 * self.slots, M, T, rounds=3)
-        return sequence(M, made, counted, costs.less_than(4, M, T),
-                        costs.open_all(3, M, T, receivers=1))
+        return sequence(M, made, counted, costs.less_than(4, M, T), costs.less_than(1, M, T),
+                        costs.product(2, M, T), costs.open_all(3, M, T, receivers=1))
 
     def encode(self):
         """Indicators, counts, WOE, and the columns; blocks do not wait for each other."""

@@ -21,7 +21,7 @@ from models.checkpoints import Checkpoints, settled
 from models.logistic_design import Design, smallest_memory
 from models.merging import merged_boundaries
 from models.own_bins import bins_of, first_breaks
-from models.row_columns import segment_indicators, training_weights
+from models.row_columns import light_classes, segment_indicators, training_weights
 from protocols.binning import kept_breaks, one_hot
 from protocols.binning_counts import counts_of_words, packed_words, packing
 from protocols.binning_merge import open_boundaries
@@ -156,9 +156,10 @@ class CreditTable:
     async def match(self) -> None:
         """Match identifiers; share the weight of every row and its class.
 
-        Opens to the initiator how many rows are common in both parts, and stops the job if a part
-        lacks a class (LocalProtocolError `too-few-common-rows`). Raises LocalProtocolError of
-        `models.row_columns` at the owner of a column that does not fit.
+        Opens to the initiator how many rows are common in both parts, or, if a part has fewer than
+        `min_class_rows` of a class, only that: then the job stops (LocalProtocolError
+        `too-few-common-rows`). Raises LocalProtocolError of `models.row_columns` at the owner of a
+        column that does not fit.
         """
         mpc, table, order, own = self.mpc, self.table, None, None
         label: Any = table.label
@@ -219,22 +220,25 @@ class CreditTable:
         return order
 
     async def _check_common_rows(self):
-        train, test = self.classes[:self.train].sum(0), self.classes[self.train:].sum(0)
-        missing = (self.mpc.concatenate([train, test]) < 1).sum()
+        mpc, least = self.mpc, self.parameters.min_class_rows
+        parts = [self.classes[:self.train].sum(0), self.classes[self.train:].sum(0)]
+        few = [mpc.concatenate(parts) < least]
         if self.weights is not None:
-            weighed = self.mpc.matrix_product(self.classes[:self.train].T, self.weights, WEIGHT)
-            missing = missing + (weighed < 0.5).sum()
-        opened = await self.mpc.output(self.mpc.stack([train.sum(), test.sum(), missing]), 0)
+            few.append(light_classes(mpc, self.classes[:self.train], self.weights, least))
+        enough = mpc.all(1 - mpc.concatenate(few))
+        rows = mpc.stack([part.sum() for part in parts]) * enough
+        opened = await mpc.output(mpc.concatenate([rows, enough.reshape(1)]), 0)
         if not self.initiates:
             return
-        self.common_rows = [int(n) for n in opened[:2]]
-        if opened[2]:
-            light = '' if self.weights is None else ', or one whose weights are more than nothing'
+        if not opened[2]:
+            light = '' if self.weights is None else ', or weights that count for fewer'
             # Everybody reads this, and how many rows are common is for the initiator alone.
             raise LocalProtocolError(
                 'too-few-common-rows', 'of the rows common to all parties the training or the test '
-                f'part lacks a class{light}', party=0,
-                step='join', remedy='bring tables with more rows in common')
+                f'part has fewer than {least} of a class{light}', party=0, step='join',
+                remedy='bring tables with more rows in common, or agree on a smaller '
+                'min_class_rows')
+        self.common_rows = [int(n) for n in opened[:2]]
 
     async def encode(self) -> None:
         """WOE-encode all features in blocks.

@@ -30,6 +30,9 @@ class CreditParameters:
     are features whose bin tables open, with the parties that receive them: bins with fewer than
     ``table_minimum`` bad or good rows stay closed, and count as one bin in all that is computed.
 
+    The job stops unless the training and the test part have at least ``min_class_rows`` joint rows
+    of each class; weighted training rows count as their effective number.
+
     Selection, in this order: features of ``exclude`` (``party.column``) go, then those with a
     larger share of missing values than ``missing_max``, with an information value below
     ``iv_threshold`` (or, if ``univariate_p`` is given, in its place with a larger p-value by Wald's
@@ -72,6 +75,7 @@ class CreditParameters:
     min_bin_rows: int = 10
     bin_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     table_minimum: int = 10
+    min_class_rows: int = 10
     exclude: tuple[str, ...] = ()
     missing_max: float = 0.95
     iv_threshold: float = 0.02
@@ -279,6 +283,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "prebins": (2, 50),
     "min_bin_rows": (0, 10_000),
     "table_minimum": (1, 10_000),
+    "min_class_rows": (1, 10_000),
     "segment_minimum": (1, 10_000),
     "missing_max": (0.0, 1.0),
     "iv_threshold": (0.0, 10.0),

@@ -1,12 +1,14 @@
 """What a job takes from columns beside features and label: weights of rows, and their segments.
 
 Both are made at the column's owner, and checked before anything of it is shared: afterwards nobody
-can look. Errors name the column and say what was expected; they repeat and count no value.
+can look, but for what `light_classes` finds on shares. Errors name the column and say what was
+expected; they repeat and count no value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,24 @@ def training_weights(name: str, values: npt.ArrayLike,
                 'bad-weights', f'the column of weights {name} holds {problem}, expected {expected}',
                 step='join', remedy='correct the column, or name another as sample_weight')
     return np.where(training, given / mean, 0.0)
+
+
+def light_classes(mpc: Any, classes: Any, weights: Any, least: int) -> Any:
+    """Shared bits: whether rows of a class weigh as if they were fewer than `least`; none opens.
+
+    `classes` are shared indicators (rows, k), `weights` shared fixed point (rows,) from 0 to 64.
+    Rows of weights w count as (Σ w)² / Σ w² rows of the same weight (Kish, Survey Sampling, 1965),
+    within a hundredth, and as none if Σ w is below a half. Bits (2 k,), of which the first k say
+    the former. Cost: products of n and 2 k elements, a truncation of 2 k, products of k, and a
+    comparison of 2 k values, each after the other.
+    """
+    rows, frac = len(weights), weights.frac
+    powers = mpc.stack([weights, weights * weights], axis=1)
+    sums = mpc.matrix_product(classes.T, powers, frac)
+    # Both sides divided by the number of rows, or they would not fit.
+    root = mpc.multiply(sums[:, 0], rows**-0.5, frac)
+    squares = mpc.multiply(sums[:, 1], 0.99 * least / rows, frac)
+    return mpc.concatenate([root * root - squares, sums[:, 0] - 0.5]) < 0
 
 
 def segment_indicators(name: str, values: npt.ArrayLike,

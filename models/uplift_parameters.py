@@ -17,7 +17,8 @@ class UpliftParameters:
     information value of at least ``iv_threshold`` enter the models that may use them;
     ``test_share`` of the initiator's rows are held out, chosen by ``split_seed``; ``l2`` is the
     ridge penalty on the standardised weights; ``iterations`` of each training; ``points`` of the
-    curve that opens for each model; ``memory`` as `CreditParameters` has it.
+    curve that opens for each model; ``min_class_rows`` and ``memory`` as `CreditParameters` has
+    them.
     """
 
     max_bins: int = 10
@@ -27,6 +28,7 @@ class UpliftParameters:
     split_seed: int = 20260701
     iterations: int = 24
     points: int = 50
+    min_class_rows: int = 10
     memory: int | None = None
 
     # What `models.credit_encode` asks besides: every bin counts, no table opens, no single row is
@@ -83,5 +85,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "split_seed": (0, 2**63 - 1),
     "iterations": (1, 1000),
     "points": (5, 1000),
+    "min_class_rows": (1, 10_000),
     "memory": (1 << 20, 1 << 44),
 }

@@ -15,7 +15,8 @@ from parties.programs import COMMON, SCORE, SESSION, STATE, UPDATE
 Sentences = dict[str, list[str]]
 
 _ZH_MEANING = {
-    "rows_joint": "有多少行同时存在于各方数据中（训练部分与测试部分）",
+    "rows_joint": "有多少行同时存在于各方数据中（训练部分与测试部分；任一部分的违约数或正常数低于"
+    "约定下限时作业停止，各方仅得知这一点）",
     "iv": "每个特征的信息值（IV），每个特征一个数",
     "converged": "两个模型的训练是否收敛",
     "auc": "联合模型与仅用自身特征的模型在测试部分上的 AUC",

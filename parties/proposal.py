@@ -282,6 +282,7 @@ def _outputs(manifest: Manifest) -> dict[str, Output]:
         "features": sum(features_of(manifest.tables, parameters).values()),
         "n": parameters.get("examples", 5),
         "minimum": parameters.get("table_minimum", CreditParameters.table_minimum),
+        "rows": parameters.get("min_class_rows", CreditParameters.min_class_rows),
         "column": parameters.get("segment_by"),
         "segments": len(parameters.get("segment_values", ())),
         "least": parameters.get("segment_minimum", CreditParameters.segment_minimum),
@@ -307,7 +308,8 @@ _MEANINGS = {
     "{minimum} of either stay closed, and so do others that would give them away; empty ones "
     "open as empty.",
     "rows_joint": "{initiator} learns how many of its businesses are in all parties' data, in the "
-    "training part and in the test part.",
+    "training part and in the test part. If either part has fewer than {rows} defaulted or other "
+    "ones, the job stops and all parties learn that alone.",
     "iv": "{initiator} learns one number, the information value, for each of the {features} "
     "features.",
     "selection": "{initiator} learns for each of the {features} features whether it stayed, or "

@@ -289,6 +289,17 @@ def test_only_receivers_see_an_output(m, t):
     np.testing.assert_array_equal(results[0][1][1], K + 1)
 
 
+@pytest.mark.parametrize("which", [4, -1, [0, 4], "0", ["bank"], 1.0])
+def test_parties_that_are_not_there_are_refused(which):
+    async def program(mpc):
+        with pytest.raises(ValueError, match=r"^senders .*: expected numbers of parties, 0 to 3"):
+            mpc.input(mpc.array(K), senders=which)
+        with pytest.raises(ValueError, match=r"^receivers .*: expected numbers of parties, 0 to 3"):
+            mpc.output(mpc.array(K), which)
+        return await mpc.output(mpc.array(K), np.int64(2))
+    assert [r is None for r in run_cluster(program, 4)] == [True, True, False, True]
+
+
 def test_raw_outputs_are_python_integers_of_any_size():
     async def program(mpc):
         x = secret(mpc, np.array([2**62, -(2**62)]))

@@ -7,18 +7,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from credit_kit import decided, kept, manifest
+from credit_kit import BASE, brought, decided, kept, manifest, tables
+from engine_kit import secret
 from fakes.consortium import NAMES
 
+from engine import costs
 from engine.cluster import run_cluster
+from engine.costs import sequence
 from engine.errors import EngineError
+from models.credit_encode import CreditTable
 from models.parameters import CreditParameters
-from models.row_columns import segment_indicators, training_weights
+from models.plain.credit import common_rows
+from models.row_columns import light_classes, segment_indicators, training_weights
 from models.warm_start import WarmStart
 from parties import model_work
 from parties.learned import learned, learned_zh, nobody, nobody_zh
 from parties.model_terms import HeldModel
 from parties.programs import PROGRAMS, imported
+from protocols.split import training_mask
 
 KEPT = "cd" * 32
 
@@ -43,6 +49,61 @@ def test_columns_that_do_not_fit_are_refused_by_name_and_without_values():
         with pytest.raises(EngineError, match=r"bank\.s holds a value that is none") as error:
             segment_indicators("bank.s", values, (1, 2))
         assert "777" not in str(error.value)
+
+
+def test_a_job_of_too_few_common_rows_stops_and_opens_nothing_else():
+    parties = tables()
+    bank, rows, usual = parties[0], common_rows(parties)["bank"], CreditParameters(**BASE)
+    training = training_mask(bank.ids, bank.label, usual.test_share, usual.split_seed)
+    least = min(np.bincount(bank.label[rows][part], minlength=2).min()
+                for part in (training[rows], ~training[rows]))
+    opened = []
+
+    async def program(mpc, minimum):
+        def watched(x, *args):
+            found = output(x, *args)
+            opened.append((mpc.pid, found))
+            return found
+        output, mpc.output = mpc.output, watched
+        joined = CreditTable(mpc, list(NAMES), parties[mpc.pid], **brought(parties),
+                             parameters=replace(usual, min_class_rows=minimum))
+        await joined.match()
+        return joined.common_rows
+    counts = [int(training[rows].sum()), int((~training[rows]).sum())]
+    assert run_cluster(lambda mpc: program(mpc, int(least)), 4)[0] == counts
+    opened.clear()
+    with pytest.raises(EngineError, match=f"has fewer than {least + 1} of a class;"):
+        run_cluster(lambda mpc: program(mpc, int(least) + 1), 4)
+    assert [value.result().tolist() for pid, value in opened if pid == 0] == [[0, 0, 0]]
+
+
+def test_rows_count_by_the_weight_that_they_have():
+    rng = np.random.default_rng(3)
+    classes = np.eye(3, dtype=np.int64)[rng.integers(0, 3, 400)][:, :2]
+    weights = rng.gamma(0.05, 1.0, 400)
+    effective = (classes.T @ weights) ** 2 / (classes.T @ weights**2)
+    low, high = sorted(effective)
+    assert high < 60 < classes.sum(0).min()
+
+    async def program(mpc, w, least):
+        shared = [secret(mpc, classes), secret(mpc, w, frac=24)]
+        await shared[1].ready()
+        rounds, sent = mpc.meter.depth, mpc.meter.total.bytes_sent
+        found = light_classes(mpc, *shared, least)
+        await found.ready()
+        return mpc.meter.depth - rounds, mpc.meter.total.bytes_sent - sent, await mpc.output(found)
+    made = sequence(4, costs.product(len(weights), 4, 1), costs.product(4, 4, 1),
+                    costs.truncate(4, 4, 1), costs.product(2, 4, 1), costs.less_than(4, 4, 1))
+
+    def few(w, least):
+        rounds, sent, found = zip(*run_cluster(lambda mpc: program(mpc, w, least), 4), strict=True)
+        assert {*rounds} == {made.rounds} and sum(sent) == made.total_bytes
+        assert all((f == found[0]).all() for f in found)
+        return found[0].tolist()
+    for least in (0.97 * low, 1.03 * low, 0.97 * high, 1.03 * high):
+        assert few(weights, least) == [*(effective < least), False, False]
+    assert few(np.where(classes[:, 0], 1, 0.001), 10)[2:] == [False, True]
+    assert few(np.ones(400), int(classes.sum(0).min())) == [False] * 4
 
 
 def test_a_model_to_start_from_must_fit(tmp_path):

@@ -52,8 +52,9 @@ def captured(seed):
         return await credit_program(
             mpc, parties=NAMES, table=parties[mpc.pid],
             inputs={t.name: list(t.columns) for t in parties}, rows={n: ROWS for n in NAMES},
-            parameters=CreditParameters(iterations=2, roc_points=5, bands=5, max_bins=4,
-                                        vif_steps=2, max_features=3, examples=2, reasons=2),
+            parameters=CreditParameters(min_class_rows=1, max_bins=4, iterations=2, roc_points=5,
+                                        bands=5, vif_steps=2, max_features=3, examples=2,
+                                        reasons=2),
             progress=lambda step, state: None)
     results = run_cluster(program, 4, tap=tap)
     assert 0 < results[0]['outputs']['auc']['joint'] <= 1

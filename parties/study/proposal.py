@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from models.uplift_parameters import UpliftParameters
 from parties.manifest import (
     Inputs,
     Join,
@@ -52,9 +53,11 @@ def uplift_manifest(
 def stated(manifest: Manifest, models: object = None) -> Stated:
     """What the manifest of a study has to say."""
     initiator = manifest.initiator
+    parameters: Mapping[str, Any] = manifest.parameters
+    least = parameters.get("min_class_rows", UpliftParameters.min_class_rows)
     outputs = {
         name: Output(receivers=(initiator,), meaning=f"{initiator} learns {meaning}.")
-        for name, meaning in _meanings(2 ** (len(manifest.names) - 1)).items()
+        for name, meaning in _meanings(2 ** (len(manifest.names) - 1), least).items()
     }
     disclosure = (
         "No identifier and no single row's score opens to anybody, the initiator included.",
@@ -64,10 +67,11 @@ def stated(manifest: Manifest, models: object = None) -> Stated:
     return Stated(outputs, disclosure)
 
 
-def _meanings(models: int) -> dict[str, str]:
+def _meanings(models: int, least: int) -> dict[str, str]:
     return {
         "rows_joint": "how many of its businesses are in all parties' data, in the training part "
-        "and in the test part, and how many of the latter defaulted",
+        "and in the test part, and how many of the latter defaulted; if either part has fewer than "
+        f"{least} defaulted or other ones, the job stops and all parties learn that alone",
         "auc": f"the AUC of {models} models on the test part, one per subset of the partners",
         "ks": "the KS of the same models",
         "curves": "the numbers of good and bad rows of each model at fixed shares of the test part",
