@@ -247,10 +247,12 @@ def test_a_document_that_was_stored_makes_the_same_page():
 def test_noise_is_said():
     found = table()
     assert "protects a single record" not in render_html(found)
-    found["record"]["noise"] = {"kind": "laplace", "epsilon": 0.5, "rho": 0.25}
+    sizes = {"deviations": {"rows": 2.789, "balance": 97_180_000_000.0}}
+    found["record"]["noise"] = {"kind": "laplace", "epsilon": 0.5, "rho": 0.25, **sizes}
     page = render_html(found)
     assert "ε = 0.5" in page and "protects a single record" in page and "单条记录" in page
-    found["record"]["noise"] = {"kind": "gaussian", "epsilon": 0.0, "rho": 0.25}
+    assert ": 2.79</li>" in page and ": 97,180,000,000</li>" in page
+    found["record"]["noise"] = {"kind": "gaussian", "epsilon": 0.0, "rho": 0.25, **sizes}
     page = render_html(found)
     assert "ρ = 0.25" in page and "ε = " not in page
     assert "0.5" in text("noise", "zh", epsilon=0.5)

@@ -83,13 +83,15 @@ def test_neighbourhoods_need_the_edges_of_all_periods() -> None:
 
 
 @pytest.mark.parametrize(("noise", "says"), [
-    ({"kind": "laplace", "epsilon": 0.1}, "with random noise (epsilon 0.1 for each figure)."),
-    ({"kind": "gaussian", "rho": 0.01}, "with random noise (rho 0.01 for each figure)."),
+    ({"kind": "laplace", "epsilon": 0.1}, "with random noise (epsilon 0.1 for each figure; its "
+     "standard deviation in a cell: rows 14.1, "),
+    ({"kind": "gaussian", "rho": 0.01}, "with random noise (rho 0.01 for each figure; its "
+     "standard deviation in a cell: rows 7.07, "),
 ])
 def test_a_manifest_states_the_noise(noise: dict[str, Any], says: str) -> None:
     for program, changes in (("fund-flow", {}), ("joint-table", {"percentiles": []})):
         noisy = manifest_of(program, noise=noise, **changes)
-        assert problem(noisy) is None and noisy.outputs["table"].meaning.endswith(says)
+        assert problem(noisy) is None and says in noisy.outputs["table"].meaning
         entry = terms_of(noisy).query().noise
         assert entry is not None and {**entry, **noise} == entry
 

@@ -68,6 +68,26 @@ def test_noise_grows_with_the_sensitivity():
     assert {0, 1} <= set(np.diff(np.sort(noisy(200, 5, 1, gaussian_)))), "counts have no grid"
 
 
+@pytest.mark.parametrize("spec, change, weight", [
+    (Noise("laplace", epsilon=1.0), 1, lambda k: np.exp(-np.abs(k))),
+    (Noise("laplace", epsilon=0.5), 5, lambda k: np.exp(-np.abs(k) / 10)),
+    (Noise("laplace", epsilon=100.0), 1, lambda k: np.exp(-100 * np.abs(k))),
+    (Noise("gaussian", rho=0.5), 1, lambda k: np.exp(-k * k / 2)),
+    (Noise("gaussian", rho=0.125), 20, lambda k: np.exp(-k * k / 3200))])
+def test_the_stated_deviation_is_that_of_the_distribution(spec, change, weight):
+    values = np.arange(-700.0, 701.0)
+    share = weight(values)
+    deviation = np.sqrt((values**2 * share).sum() / share.sum())
+    assert spec.deviation(change) == pytest.approx(deviation, rel=1e-3)
+
+
+def test_the_stated_deviation_of_a_sum_is_that_of_its_grid():
+    large = (1 << 40) - 1
+    assert Noise("laplace", epsilon=0.001).deviation(large) == pytest.approx(
+        2**0.5 * 1000 * large, rel=1e-3)
+    assert Noise("gaussian", rho=0.5).deviation(large) == pytest.approx(large, rel=0.02)
+
+
 def test_two_draws_differ():
     first, second = drawn(lambda mpc: mpc.stack([laplace(mpc, (50,), Fraction(1, 50))
                                                  for _ in range(2)]))

@@ -160,7 +160,8 @@ def test_noise_is_that_of_a_row_and_statuses_are_those_without():
     spec = p.joint(p.institutions)
     np.testing.assert_array_equal(codes_of(document, spec), twin.code)
     assert document["record"]["noise"] == {"kind": "laplace", "epsilon": 1.0, "rho": 0.0,
-                                           "unit": "row", "figures": 3}
+                                           "unit": "row", "figures": 3, "deviations": {
+                                               "rows": 1.357, "balance": 360.6, "companies": 1.357}}
     exact = {"rows": twin.rows, **twin.totals}
     added = {name: np.array([cell["values"][name] - x for cell, x in
                              zip(document["cells"], true.ravel(), strict=True) if cell["values"]])

@@ -181,6 +181,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "每个数值都在份额上加入了随机噪声，任何一方都不知道其值"
         "（零集中差分隐私，每个数值 ρ = {rho}）。",
     ),
+    "noise_size": (
+        "Standard deviation of the noise in a cell; in the total of n cells it is √n times that:",
+        "单元格中噪声的标准差（n 个单元格的合计为其 √n 倍）：",
+    ),
     "noise_unit": (
         "The noise protects a single record; the more records of a company there are, the less is "
         "the company protected. Which cells are withheld was decided without noise. A figure may "

@@ -76,10 +76,17 @@ def render_record(document: Mapping[str, Any]) -> str:
         else:
             parts = [("", value)]
         for of, each in parts:
-            # A pair, such as the dominance rule's, stays one value.
-            words = " ".join(map(str, each)) if isinstance(each, (list, tuple)) else str(each)
-            writer.writerow([name, _text(of), _text("" if each is None else words)])
+            writer.writerow([name, _text(of), _text(_words(each))])
     return out.getvalue()
+
+
+def _words(each: Any) -> str:
+    """One value of a record; a pair, such as the dominance rule's, stays one."""
+    if isinstance(each, Mapping):
+        return "; ".join(f"{key} {value}" for key, value in each.items())
+    if isinstance(each, (list, tuple)):
+        return " ".join(map(str, each))
+    return "" if each is None else str(each)
 
 
 def render_list(each: Mapping[str, Any]) -> str:
@@ -101,6 +108,7 @@ def render_html(document: Mapping[str, Any], language: str = "en") -> str:
     """The page as text; `language` is the one that it shows first."""
     filters: dict[str, Callable[..., Any]] = {
         "count": lambda value: f"{value:,d}",
+        "size": lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}",
         "both": lambda texts: both((texts[0], texts[1])),
     }
     view = View(document)

@@ -11,6 +11,7 @@ from parties.manifest import Parameters, PartyName, Strict
 if TYPE_CHECKING:
     from protocols.stats.ledger import Query
     from protocols.stats.perturb import Noise
+    from protocols.stats.spec import TableSpec
     from protocols.stats.submission import Expected
 
 MAX_SECONDS = 100
@@ -170,13 +171,22 @@ class NoisyTerms(Terms):
 
         return Noise(**self.noise.model_dump()) if self.noise else None
 
-    def _shown(self) -> str:
-        """The end of the sentence about the table."""
-        shown = "as far as the rules show them"
-        if self.noise is None:
+    def _shown(self, spec: "TableSpec") -> str:
+        """The end of the sentence about a table."""
+        from protocols.stats.release import perturbation_of
+
+        shown, noise = "as far as the rules show them", self.perturbation
+        if noise is None:
             return shown
-        name = "epsilon" if self.noise.kind == "laplace" else "rho"
-        return f"{shown}, with random noise ({name} {getattr(self.noise, name):g} for each figure)"
+        name = "epsilon" if noise.kind == "laplace" else "rho"
+        sizes = [
+            f"{figure} {size:,.0f}" if size >= 100 else f"{figure} {size:.3g}"
+            for figure, size in perturbation_of(spec, noise).items()
+        ]
+        return (
+            f"{shown}, with random noise ({name} {getattr(noise, name):g} for each figure; its "
+            f"standard deviation in a cell: {', '.join(sizes)})"
+        )
 
     def _query(self, source: str, spec: Any, **options: Any) -> "Query":
         return super()._query(source, spec, noise=self.perturbation, **options)

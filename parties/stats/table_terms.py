@@ -88,7 +88,7 @@ class JointTableTerms(NoisyTerms, BankTerms, PeriodTerms):
         more = [f"number and {self.amount} of the rows"]
         more += ["their companies"] * self.distinct + ["the sums of squares"] * self.variance
         more += [f"{len(self.percentiles)} percentiles"] * bool(self.percentiles)
-        what = f"learns a table of {self.file} by {by}: {', '.join(more)}, {self._shown()}"
+        what = f"learns a table of {self.file} by {by}: {', '.join(more)}, {self._shown(spec)}"
         return {"table": ((self.receiver,), what)}
 
     def query(self) -> "Query":

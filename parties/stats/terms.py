@@ -52,7 +52,7 @@ class FundFlowTerms(NoisyTerms, BankTerms):
         by = "region, institution and period" if self.by_institution else "region and period"
         what = (
             f"learns a table by {by}: loans, outstanding and flagged amounts, flagged loans, "
-            f"{self._shown()}"
+            f"{self._shown(self.protocol.joint(self.banks))}"
         )
         return {"table": ((self.receiver,), what)}
 

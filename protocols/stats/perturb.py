@@ -64,6 +64,20 @@ class Noise:
         sigma, width = _on_grid(sensitivity, self)
         return _reach(sigma) * width
 
+    def deviation(self, sensitivity: int) -> float:
+        """Standard deviation of what a figure gets, in its units; four digits.
+
+        The same at all parties, who state it in manifests and records.
+        """
+        if self.kind == 'laplace':
+            rate = _rate(sensitivity, self)
+            odds = _EXACT.exp(_EXACT.divide(Decimal(-rate.numerator), Decimal(rate.denominator)))
+            found = _EXACT.divide(_EXACT.sqrt(2 * odds), 1 - odds)
+        else:
+            sigma, width = _on_grid(sensitivity, self)
+            found = Decimal(sigma) * width
+        return float(f'{found:.4g}')
+
 
 def perturbed(mpc, x: SecureArray, sensitivity: int, spec: Noise) -> SecureArray:
     """Integers 0 <= x < 2^62 with noise, where a row changes one of them by at most `sensitivity`.

@@ -188,6 +188,13 @@ def _figures(mpc, spec, rules, cells, extended, perturbation):
     return rounded(mpc, figures, rules.rounding)
 
 
+def perturbation_of(spec: TableSpec, perturbation: Noise) -> dict[str, float]:
+    """Standard deviation of the noise of each figure of a cell; of a total of n cells, √n times it.
+    """
+    changes = {'rows': 1, **{m.name: m.sensitivity for m in spec.measures}}
+    return {name: perturbation.deviation(change) for name, change in changes.items()}
+
+
 def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
              perturbation: Noise | None = None) -> dict[str, Any]:
     """The published table, ready for JSON.
@@ -196,8 +203,9 @@ def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
     the extended table in row-major order: {place: {dimension: category or "total"}, status: "shown"
     or the rule, values: {figure: integer}}, values being empty unless shown, and for percentiles of
     a shown cell that are not shown themselves `withheld` {figure: rule}; `record`: what, period,
-    institutions, refused, rules, noise (with the unit that it protects, and how many figures of a
-    cell have it), manifest hash, approvals, measurement, and how many cells each rule withholds.
+    institutions, refused, rules, noise (with the unit that it protects, how many figures of a cell
+    have it, and its standard deviation there by figure), manifest hash, approvals, measurement, and
+    how many cells each rule withholds.
     """
     cells = []
     counts = dict.fromkeys(REASONS.values(), 0)
@@ -212,8 +220,11 @@ def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
         said['institutions'] = list(record.institutions)
     said['approvals'] = list(record.approvals)
     withheld = {k: v for k, v in counts.items() if k != REASONS[SHOWN]}
-    noise = {**asdict(perturbation), 'unit': 'row', 'figures': 1 + len(spec.measures)} \
-        if perturbation else None
+    noise = None
+    if perturbation:
+        deviations = perturbation_of(spec, perturbation)
+        noise = {**asdict(perturbation), 'unit': 'row', 'figures': len(deviations),
+                 'deviations': deviations}
     return {'dimensions': [{'name': d.name, 'categories': list(d.categories)}
                            for d in spec.dimensions],
             'measures': [{'name': m.name, 'kind': m.kind, 'unit': m.unit} for m in spec.measures],
