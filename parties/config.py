@@ -34,9 +34,10 @@ class NodeConfig(Strict):
     approves it (`policy`), or waits for its operator's word (`person`). `host` is the address at
     which its workers are met, `hosts` those of others where they differ from it. With
     `spare_worker` a node that holds lists or a live model keeps an idle worker for the next query
-    or applicant (about 200 MB). `noise_budget` is what its ledger of statistics lets pass.
-    `observers` are bus users that receive a copy of what the node sends about jobs, such as an
-    operator's console; they can send nothing.
+    or applicant (about 200 MB). At most `max_jobs` jobs, sessions among them, are under way here at
+    a time; more are refused, whoever proposes them. `noise_budget` is what its ledger of statistics
+    lets pass. `observers` are bus users that receive a copy of what the node sends about jobs, such
+    as an operator's console; they can send nothing.
     """
 
     name: PartyName
@@ -50,6 +51,7 @@ class NodeConfig(Strict):
     host: str = "127.0.0.1"
     hosts: dict[PartyName, str] = Field(default_factory=dict)
     spare_worker: bool = True
+    max_jobs: Annotated[int, Field(ge=1, le=1000)] = 16
     noise_budget: NoiseBudget = NoiseBudget()
     presence_grace: Annotated[float, Field(ge=0)] = 2.0
     connect_deadline: Annotated[float, Field(gt=0)] = 60.0

@@ -69,6 +69,7 @@ class Surroundings:
     waits: Callable[[Manifest], None]
     scored: Callable[[Manifest, dict[str, Any]], None]
     in_session: Callable[[], Set[str]]
+    under_way: Callable[[], int]
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -110,6 +111,7 @@ class Runner:
         node, manifest = self._node, self._manifest
         config = node.config
         interrupted, busy = interrupted_work(node.store, manifest), node.in_session()
+        others = node.under_way() - 1
 
         def compare() -> tuple[Decision, Models]:
             models = {
@@ -126,6 +128,8 @@ class Runner:
                 lists=self._held,
                 models=models,
                 interrupted=interrupted,
+                others=others,
+                most=config.max_jobs,
             )
             return decide(manifest, self._proposer, own, time.time()), models
 

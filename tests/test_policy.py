@@ -114,6 +114,14 @@ def test_a_manifest_is_approved_in_its_time(now: int, says: str) -> None:
     assert says in failed.reason
 
 
+@pytest.mark.parametrize(("others", "full"), [(0, False), (2, False), (3, True), (9, True)])
+def test_a_node_runs_so_many_jobs_at_a_time(others: int, full: bool) -> None:
+    failed = decide(manifest(), "bank", replace(OWN, others=others, most=3), NOW).failed
+    assert [check.name for check in failed] == ["room"] * full
+    says = f"{others} jobs are under way at telecom, expected fewer than 3"
+    assert all(says in check.reason for check in failed)
+
+
 def test_only_the_initiator_proposes() -> None:
     (failed,) = decide(manifest(), "fintech", OWN, NOW).failed
     assert failed.name == "proposer"
