@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engine import warm
+
+# An example may take as long as a busy machine makes it take.
+settings.register_profile("sepc", deadline=None)
+settings.load_profile("sepc")
 
 LONG = (
     # without nodes

@@ -174,15 +174,15 @@ def test_what_the_helpers_see_is_in_a_new_order_every_time():
     seen = []
 
     async def program(mpc):
-        join = SecureJoin(mpc, [8] * 4, 8)
-        await join.match(np.array(NAMES[:8], object), split_order(np.ones(8, bool), (8, 0))
+        join = SecureJoin(mpc, [20] * 4, 20)
+        await join.match(np.array(NAMES[:20], object), split_order(np.ones(20, bool), (20, 0))
                          if mpc.pid == 0 else None)
         return [pair._index.tolist() for (_, p), pair in join._pairs.items()
                 if mpc.pid in helpers(p)]
 
     for _ in range(2):
         seen += [tuple(p) for party in run_cluster(program, 4) for p in party]
-    assert all(sorted(p) == list(range(8)) for p in seen)
+    assert all(sorted(p) == list(range(20)) for p in seen)
     # H and Q agree, so each of the three joins of a run shows up twice.
     assert sorted(seen.count(p) for p in set(seen)) == [2] * 6
 

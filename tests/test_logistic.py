@@ -310,7 +310,9 @@ def test_errors_and_intervals_agree_with_the_twin():
     for name in ("errors", "low", "high"):
         np.testing.assert_allclose(results[1][name], getattr(twin, name), rtol=2e-3, atol=2e-4)
     np.testing.assert_allclose(results[1]["z"], np.clip(twin.z, -6, 6), rtol=2e-3)
-    np.testing.assert_allclose(results[1]["p"], twin.p, atol=1e-4)
+    # Standard errors are relative to 10^-3, so p = 2 (1 - Φ(|z|)) moves by 10^-3 · 2 φ(z) |z| at
+    # most, which is 4.84 · 10^-4 at z = 1, and by 10^-5 of its own.
+    np.testing.assert_allclose(results[1]["p"], twin.p, rtol=0, atol=5e-4)
 
 
 def test_passes_hold_a_few_blocks_and_never_the_matrix(tmp_path):

@@ -210,9 +210,14 @@ def test_applicants_that_cannot_be_scored_are_named(tmp_path: Path) -> None:
 def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[str, Any]]) -> None:
     nodes, _ = fleet
     shares = [next(nodes.homes[n].glob("models/sme/1/shares.npz")) for n in NAMES]
-    assert nodes.sepc("bank", "model", "delete", "sme")["parties"] == list(NAMES)
+    deleted = nodes.sepc("bank", "model", "delete", "sme")
+    assert deleted["parties"] == list(NAMES)
     assert not any(path.exists() for path in shares)
     for name in NAMES:
+        # Its receipt comes before its log says so.
+        while (event := nodes.events(name, "job"))["job_id"] != deleted["job_id"] or \
+                event["state"] != "finished":
+            pass
         model = nodes.sepc(name, "model", "list")["models"][0]
         assert (model["state"], model["shares"]) == ("retired", "destroyed")
         directory = json.loads((nodes.homes[name] / "node.json").read_text())["directory"]

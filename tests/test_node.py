@@ -25,7 +25,7 @@ NAMES = ("bank", "fintech", "government", "telecom")
 
 
 def run(folder: Path, hold: str = "", crash: str = "", measurement: str = "") -> DemoRun:
-    return DemoRun([*FAKE, str(folder), hold, crash, measurement], folder, limit=120)
+    return DemoRun([*FAKE, str(folder), hold, crash, measurement], folder)
 
 
 def held(folder: Path) -> DemoRun:
