@@ -41,7 +41,7 @@ def test_every_order_of_a_small_table_occurs():
     for result in run_cluster(program, 4)[0]:
         order = tuple(result.ravel().tolist())
         seen[order] = seen.get(order, 0) + 1
-    assert len(seen) == 6 and min(seen.values()) > 5
+    assert len(seen) == 6 and min(seen.values()) > 3
 
 
 def test_a_shuffle_is_fresh_shares():
@@ -55,10 +55,10 @@ def test_a_shuffle_is_fresh_shares():
 
 def test_random_permutations():
     async def program(mpc):
-        return await mpc.output([mpc.random_permutation(9) for _ in range(2)])
+        return await mpc.output([mpc.random_permutation(20) for _ in range(2)])
 
     first, second = run_cluster(program, 4)[0]
-    assert sorted(first) == sorted(second) == list(range(9)) and first.tolist() != second.tolist()
+    assert sorted(first) == sorted(second) == list(range(20)) and first.tolist() != second.tolist()
 
 
 def sorted_rows(table, key=0, m=4, t=None, **options):

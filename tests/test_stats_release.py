@@ -212,12 +212,12 @@ def test_noise_keeps_the_table_additive_and_the_statuses():
     spec = spec_of(3, 3, measures=(FLAGGED,))
     cell, values = random_loans(spec, 900, 7)
     rules = Rules(minimum=0, zeros=False)
-    document = released(spec, rules, cell, values, perturbation=Noise("laplace", epsilon=0.5))
+    document = released(spec, rules, cell, values, perturbation=Noise("laplace", epsilon=0.2))
     rows = np.array([c["values"]["rows"] for c in document["cells"]]).reshape(4, 4)
     np.testing.assert_array_equal(rows[:3].sum(0), rows[3])
     true = np.bincount(cell, minlength=9).reshape(3, 3)
     assert 0 < np.abs(rows[:3, :3] - true).max() < 200
-    assert document["record"]["noise"]["epsilon"] == 0.5
+    assert document["record"]["noise"]["epsilon"] == 0.2
 
 
 def test_the_record_says_what_was_withheld_and_why():

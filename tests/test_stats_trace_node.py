@@ -24,7 +24,7 @@ pytestmark = [
 COMPUTE = ("regulator", "auditor", "centre")
 BANKS = ("bank-a", "bank-b", "bank-extreme")
 START = date(2025, 1, 1)
-SECRET = 7_654_321
+SECRET = 47_654_321_098  # seven digits would be in some hash once in a few thousand runs
 TERMS = {
     "title": "Where credit funds went", "delivery": "d1", "period": "2025Q1", "banks": [*BANKS],
     "regions": ["east", "west"], "start": START.isoformat(), "days": 20, "hops": 3, "window": 15,

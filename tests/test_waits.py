@@ -64,14 +64,20 @@ def test_what_arrived_while_this_process_stood_still_is_read_first():
     here, there = socket.socketpair()
 
     async def body(deadlines, waits, told):
-        reader, writer = await asyncio.open_connection(sock=here)
+        # No await before it stands still: a short stop there would be no reason to wait longer.
+        read = asyncio.Event()
+
+        def arrived():
+            for byte in here.recv(3):
+                deadlines.end(chr(byte))
+            asyncio.get_running_loop().remove_reader(here)
+            read.set()
+        asyncio.get_running_loop().add_reader(here, arrived)
         there.send(b"abc")
         stand_still(0.5)
-        for byte in await reader.readexactly(3):
-            deadlines.end(chr(byte))
-        writer.close()
+        await read.wait()
         assert not told.done()
-    with there:
+    with here, there:
         assert late_ones(0.1, body) == []
 
 
