@@ -182,6 +182,17 @@ def test_any_certificate_proves_a_number_or_nothing(data, place):
             assert error.code == "wrong-certificate"
 
 
+def test_a_name_of_any_type_is_a_number_or_nothing():
+    text = b"\x0cMPyC party 1"
+    assert GOOD_CERTIFICATE.count(b"\x0c" + text) == 1, "UTF-8, twelve bytes"
+    for kind in range(256):
+        certificate = GOOD_CERTIFICATE.replace(b"\x0c" + text, bytes([kind]) + text)
+        try:
+            assert AUTHORITY.party_of(certificate) == 1
+        except RemoteProtocolError as error:
+            assert error.code == "wrong-certificate"
+
+
 @pytest.fixture(autouse=True, scope="module")
 def authority(tmp_path_factory):
     """A folder of certificates for the tests above."""
