@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from engine import warm
+
+# How long an example takes is the machine's affair; pytest bounds whole tests.
+hypothesis.settings.register_profile("sepc", deadline=None)
+hypothesis.settings.load_profile("sepc")
 
 LONG = (
     # without nodes
