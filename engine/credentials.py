@@ -147,7 +147,7 @@ def number_of(certificate: x509.Certificate) -> int | None:
     """The party number in a certificate's common name; None unless there is exactly one."""
     try:
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: a name that is no text but a string of bits
         return None
     match = _NAME.fullmatch(str(names[0].value)) if len(names) == 1 else None
     return int(match[1]) if match else None

@@ -9,8 +9,10 @@ from hypothesis import settings
 
 from engine import warm
 
-# An example may take as long as a busy machine makes it take.
-settings.register_profile("sepc", deadline=None)
+# How long an example takes is the machine's affair; pytest bounds whole tests. The same examples in
+# every run: what a new one finds is for whoever looks for it, with --hypothesis-profile=search.
+settings.register_profile("sepc", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
 settings.load_profile("sepc")
 
 LONG = (

@@ -29,7 +29,7 @@ def expected(ids, columns, when):
             for name, kind in COLUMNS.items()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.booleans())
 def test_what_pandas_makes_of_it(seed, rows, real):
     rng = np.random.default_rng(seed)

@@ -32,7 +32,7 @@ def expected(values, rows, limits):
     return np.array([rows[values <= limit].sum(0) for limit in limits])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=20),
        st.lists(st.integers(-6, 6), min_size=1, max_size=4), st.integers(1, 3))
 def test_sums_are_those_of_numpy(values, limits, columns):

@@ -103,7 +103,7 @@ def test_other_deployments(m, t):
 tables = st.lists(st.lists(st.integers(0, 4), min_size=2, max_size=2), min_size=5, max_size=5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(tables, min_size=3, max_size=3))
 def test_pools_are_exact_whatever_ties_there_are(counts):
     found, rounds, _ = shared(lambda mpc, c: binning_monotone.pooled(mpc, c), np.array(counts))

@@ -45,7 +45,7 @@ def test_opened_signs(m, t):
         np.testing.assert_array_equal(result, np.array(EDGES) < 0)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.sampled_from([1, 3, 4, 5]),
        st.lists(st.integers(-TOP, TOP), min_size=1, max_size=40))
 @example(4, [2**k for k in range(63)] + [-(2**k) for k in range(63)])

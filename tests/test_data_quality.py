@@ -100,7 +100,7 @@ def test_what_a_person_should_look_at(tmp_path: Path) -> None:
     assert unknown["min"] == 0 and unknown["median"] > 40
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 50).map(lambda x: round(x, 2)), min_size=40, max_size=80, unique=True),
        st.sampled_from([-1.0, -99.0, -999.0, 9999.0, 99999999.0]), st.integers(5, 9))
 def test_suspects_are_codes_at_an_end_that_stand_apart(

@@ -195,7 +195,7 @@ CELL = st.one_of(st.none(), st.integers(-1000, 1000))
 DAY = st.one_of(st.none(), st.integers(1, 28))
 
 
-@settings(max_examples=10, deadline=None,
+@settings(max_examples=10,
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(st.integers(0, 12), CELL, CELL, CELL, CELL, DAY),
                      min_size=55, max_size=90))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import os
-import random
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from engine_kit import base_port
 
 from engine.costs import COSTS
 
@@ -124,7 +123,7 @@ def test_readme_shows_the_example_as_it_is() -> None:
 
 @pytest.mark.parametrize(("parties", "said"), [(3, "average 176.58, largest 310.50"), (4, "")])
 def test_the_example_prints_what_the_readme_says(parties: int, said: str) -> None:
-    command = [sys.executable, str(EXAMPLE), f"-M{parties}", "-B", str(_free_base(parties))]
+    command = [sys.executable, str(EXAMPLE), f"-M{parties}", "-B", str(base_port(parties))]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -140,17 +139,3 @@ def test_the_example_prints_what_the_readme_says(parties: int, said: str) -> Non
     else:
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         assert f"$ python docs/examples/first.py -M4\n{shown}\n" in readme
-
-
-def _free_base(count: int) -> int:
-    """A port such that it and the next ones are free on loopback."""
-    for _ in range(100):
-        base = random.randrange(20_000, 32_000)
-        try:
-            for port in range(base, base + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise AssertionError("no free ports")

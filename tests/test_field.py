@@ -16,7 +16,7 @@ from engine.field import P
 EDGES = [0, 1, 2, P - 1, P - 2, P // 2, P // 2 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**64 + 1,
          2**126, 2**126 - 1, (2**63 - 1) << 64, P - 2**64, P - 2**63]
 ELEMENT = st.one_of(st.sampled_from(EDGES), st.integers(0, P - 1))
-fast = settings(max_examples=40, deadline=None)
+fast = settings(max_examples=40)
 
 
 def elements(shape):
@@ -130,7 +130,7 @@ def test_matmul(operands):
     same(field.matmul(a, np.ascontiguousarray(b.swapaxes(0, 1)).swapaxes(0, 1)), expected)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.tuples(st.integers(1, 21), st.integers(1, 21), st.integers(1, 10)), st.data())
 @example((4, 4, 1), None)
 @example((9, 20, 9), None)

@@ -39,13 +39,13 @@ def decoded(stream, cuts):
     return result
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(FRAMES, st.lists(st.integers(1, 400), min_size=1, max_size=30))
 def test_any_split_gives_the_frames(items, cuts):
     assert decoded(encoded(items), cuts) == items
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-60, 60) | st.integers(-60, 60).map(lambda n: n - 2 * 48)
                 | st.integers(0, 2).map(lambda n: n * frames.READ_AHEAD), min_size=1, max_size=4),
        st.sampled_from([37, 1000, frames.READ_AHEAD - 1, frames.READ_AHEAD, 10**6]))
@@ -107,7 +107,7 @@ def test_oversized_lengths_are_refused_before_memory_is_allocated(kind, limit):
         assert_refused_without_memory(frames.FrameReader(), header, "frame-too-long")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(min_size=48, max_size=48))
 def test_garbage_is_refused(data):
     if data[:5] == b"SEPC\x02":
@@ -118,7 +118,7 @@ def test_garbage_is_refused(data):
         list(reader.received(48))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 7), st.integers(0, 255))
 def test_damaged_headers_are_refused(place, value):
     """Any change to magic, version, kind or the reserved field gives an error or another kind."""

@@ -39,7 +39,7 @@ UNIT = 2.0**-20
     (lambda mpc, a: mpc.outer(a[:, 0], a[0]), A, np.outer(A[:, 0], A[0]), 8 * UNIT),
     (lambda mpc, a: mpc.dot(a.T, a), A, A.T @ A, 20 * UNIT),
     (lambda mpc, a: a.cumsum(), A, A.cumsum(0), 8 * UNIT),
-    (lambda mpc, a: a / 3.0, A, A / 3, 4 * UNIT),
+    (lambda mpc, a: a / 3.0, A, A / 3, 6 * UNIT),
     (lambda mpc, b: 1 / b[0, 0], B, 1 / B[0, 0], 6 * UNIT),
     (lambda mpc, b: b / b[0, 0], B, B / B[0, 0], 12 * UNIT),
     (lambda mpc, b: mpc.cholesky(b), B, np.linalg.cholesky(B), 2e-5),

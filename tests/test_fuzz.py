@@ -35,7 +35,7 @@ from parties.manifest import Manifest
 from parties.messages import KINDS
 from parties.worker import JOB_FILE, _read_job
 
-fuzz = settings(max_examples=200, deadline=None)
+fuzz = settings(max_examples=200)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner,
@@ -178,6 +178,17 @@ def test_any_certificate_proves_a_number_or_nothing(data, place):
     for certificate in (data, bytes(good)):
         try:
             assert AUTHORITY.party_of(certificate) in range(100_000)
+        except RemoteProtocolError as error:
+            assert error.code == "wrong-certificate"
+
+
+def test_a_name_of_any_type_is_a_number_or_nothing():
+    text = b"\x0cMPyC party 1"
+    assert GOOD_CERTIFICATE.count(b"\x0c" + text) == 1, "UTF-8, twelve bytes"
+    for kind in range(256):
+        certificate = GOOD_CERTIFICATE.replace(b"\x0c" + text, bytes([kind]) + text)
+        try:
+            assert AUTHORITY.party_of(certificate) == 1
         except RemoteProtocolError as error:
             assert error.code == "wrong-certificate"
 

@@ -55,7 +55,7 @@ def test_what_pandas_finds(table, kind, deployment):
     assert len(opened) == expected[case.options.get("kind", "left")]
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.integers(0, 2**32), st.sampled_from(sorted(KINDS)), st.booleans())
 def test_random_tables(seed, kind, three):
     rng = np.random.default_rng(seed)

@@ -91,7 +91,7 @@ def plain(entries: Entries) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(keyed, keyed)
 def test_a_difference_leads_from_one_list_to_the_other(before: Any, after: Any) -> None:
     old, new = Entries.of(before), Entries.of(after)

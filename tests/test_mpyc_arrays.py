@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mpyc_kit import opened, run_mpyc
 
@@ -108,7 +108,6 @@ def test_updates_of_the_wrong_shape_are_refused():
     assert (plain(share) == A).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, field.P - 1), min_size=1, max_size=20))
 def test_both_forms_of_shares_hold_the_same_elements(values):
     share = ShareArray(np.array(values, dtype=object))

@@ -94,7 +94,7 @@ def test_log(m, t, frac):
     assert_relative(got, np.log(np.maximum(units, 1) / LONG(2) ** frac), 0, 1e-6)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(parties, st.lists(st.integers(-(2**63) + 1, 2**63 - 1), min_size=1, max_size=30))
 @example(4, [0, 1, -1, 2**48, 2**48 - 1, -(2**48), 2**63 - 1, -(2**63) + 1])
 def test_functions_of_any_numbers(m, units):

@@ -42,7 +42,7 @@ def test_seeds_are_of_one_purpose_and_shares_are_random_anew():
     assert all((first[p] != second[p]).any(-1).all() for p in first)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from([(4, 1), (7, 2), (5, 1)]), st.data())
 def test_up_to_t_spoilt_shares_are_noticed_and_named(deployment, data):
     m, t = deployment

@@ -28,7 +28,7 @@ records_strategy = st.builds(
     st.dates(EPOCH, EPOCH + datetime.timedelta((1 << 20) - 1)), st.binary(max_size=64))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(records_strategy, max_size=5), st.integers(0, 64))
 def test_records_come_back_as_they_went_in(records, payload):
     layout = Layout(10, payload)
@@ -45,7 +45,7 @@ def test_records_come_back_as_they_went_in(records, payload):
         assert (row[0] >= severity_head(33)) == (expected.severity >= 33)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 400), st.integers(0, 2**32))
 def test_every_key_has_one_of_its_places(count, seed):
     layout = Layout(max(1, count), 10)

@@ -57,7 +57,7 @@ def test_expansion_in_parts():
 
 
 @given(st.lists(st.binary(max_size=40), min_size=2, max_size=6, unique=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_different_names_give_disjoint_keystreams(names):
     streams = [set(expand(KEY, name, 500).tolist()) for name in names]
     assert len(set.union(*streams)) == 500 * len(names)

@@ -27,7 +27,6 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-@settings(deadline=None)
 def test_plain_data_comes_back_as_it_was(value):
     back = decode(encode(value), 1)
     assert back == value and type(back) is type(value)
@@ -109,7 +108,7 @@ def test_nesting_is_bounded_in_both_directions():
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_bytes_give_a_value_or_a_structured_error(data):
     try:
         decode(data, 3)
@@ -118,7 +117,6 @@ def test_any_bytes_give_a_value_or_a_structured_error(data):
 
 
 @given(PLAIN, st.data())
-@settings(deadline=None)
 def test_damaged_values_are_values_or_errors_too(value, draw):
     data = bytearray(encode(value))
     at = draw.draw(st.integers(0, len(data) - 1))

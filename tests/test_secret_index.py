@@ -45,7 +45,7 @@ def check(keys, slots, seed, m=4, t=None):
         np.testing.assert_array_equal(got, want)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=25), st.integers(0, 9))
 def test_any_rows_and_slots(keys, seed):
     check(np.array(keys), 7, seed)

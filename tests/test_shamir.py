@@ -34,7 +34,7 @@ def degree(shares):
 
 @given(st.lists(st.integers(0, P - 1), min_size=1, max_size=5), st.integers(0, P - 1),
        st.permutations(range(1, 9)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_lagrange_gives_the_polynomial_anywhere(coefficients, at, points):
     points = points[:len(coefficients)]
     weights = lagrange(points, at)

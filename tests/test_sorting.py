@@ -82,7 +82,7 @@ def test_rows_with_many_ties_are_sorted_and_stable(m, t, key):
     np.testing.assert_array_equal(sorted_rows(table, key, m, t), table[order])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.integers(-(2**62), 2**62 - 1), max_size=25))
 def test_any_integers(values):
     x = np.array(values, np.int64).reshape(-1, 1)

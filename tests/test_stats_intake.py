@@ -214,7 +214,7 @@ def test_an_institution_counts_with_all_its_parts_or_not_at_all(quorum):
 MESSAGE = prepare(honest(CELLS, 1)[0], expected_of(CELLS, 1)[0], GEOMETRY)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 3), st.data())
 def test_any_other_bytes_are_refused_or_mean_the_same_shape(party, data):
     message = bytearray(MESSAGE[party])

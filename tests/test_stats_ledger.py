@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stats_kit import LOANS, spec_of
 
@@ -96,7 +96,6 @@ def test_lines_come_back_and_damaged_ones_are_named():
             parse([lines[0], damaged])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(
     st.sets(st.sampled_from("abc"), min_size=1), st.sets(st.sampled_from("xyz"), min_size=1),
     st.booleans()), min_size=1, max_size=8))

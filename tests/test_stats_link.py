@@ -135,7 +135,7 @@ def test_lengths_are_not_trusted_and_no_wait_is_endless(answer: bytes) -> None:
     asyncio.run(run())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60), st.lists(st.binary(max_size=9), max_size=4))
 def test_messages_of_parts(anything: bytes, parts: list[bytes]) -> None:
     names = [f"part {k}" for k in range(len(parts))]

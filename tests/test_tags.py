@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols import tags
@@ -33,7 +33,6 @@ def test_against_cbc_mode():
     assert [t.tobytes() for t in got] == [reference(t) for t in texts]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=40)))
 def test_equal_exactly_for_equal_texts(texts):
     got = [t.tobytes() for t in Packed(texts).tags(KEY)]
