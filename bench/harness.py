@@ -8,6 +8,7 @@ A calibration loop (a NumPy pass over a fixed array) says how fast the machine w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,16 +33,24 @@ class BenchError(Exception):
     """A benchmark run that failed; the message names the party and its last words."""
 
 
-def free_ports(count: int) -> list[int]:
-    """Free loopback ports."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
+@contextlib.contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Loopback ports for listeners that allow reuse, as asyncio's servers do.
+
+    On Linux they are held until the end, so that nothing else takes one before its listener is
+    there, not even a connection that somebody opens. Other systems let no listener bind beside.
+    """
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for s in sockets:
             s.bind(('127.0.0.1', 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
+        ports = [s.getsockname()[1] for s in sockets]
         for s in sockets:
-            s.close()
+            if sys.platform.startswith('linux'):
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            else:
+                s.close()
+        yield ports
 
 
 def calibrate() -> float:
@@ -82,9 +92,9 @@ def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,
         if kind not in KINDS:
             raise BenchError(f'no runtime {kind!r}, expected one of {", ".join(KINDS)}')
     ensure()
-    with tempfile.TemporaryDirectory(prefix='sepc-') as folder:
+    with tempfile.TemporaryDirectory(prefix='sepc-') as folder, \
+            free_ports(parties * (1 + len(beside))) as ports:
         write_pinned(folder, parties)
-        ports = free_ports(parties * (1 + len(beside)))
         job = {'suite': suite, 'threshold': threshold, 'names': names, 'sizes': sizes,
                'folder': folder, 'main': main, 'beside': beside,
                'addresses': [[['127.0.0.1', port] for port in ports[k::1 + len(beside)]]
@@ -159,9 +169,11 @@ def compare_mpyc(parties: int = 4, threshold: int | None = None, size: int = 200
     ours = run_suite('engine', parties=parties, threshold=threshold,
                      names=['multiply_fixed', 'multiply_int'], sizes=['1000000'],
                      deadline=deadline)
-    command = [sys.executable, '-m', 'bench.stock_mpyc', str(size), f'-M{parties}',
-               f'-T{threshold}', '--no-log', '-B', str(free_ports(1)[0])]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=deadline, check=False)
+    with free_ports(1) as [base]:
+        command = [sys.executable, '-m', 'bench.stock_mpyc', str(size), f'-M{parties}',
+                   f'-T{threshold}', '--no-log', '-B', str(base)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=deadline,
+                              check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith('{')]
     if done.returncode or not lines:
         raise BenchError(f'stock MPyC failed: {done.stderr.strip()[-600:]}')

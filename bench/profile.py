@@ -48,7 +48,11 @@ def profile_program(program: str, arguments: Iterable[str] = (), *, parties: int
     """
     if not pathlib.Path(program).is_file():
         raise BenchError(f'no program {program!r}: give the path of a Python file')
-    addresses = addresses or [f'127.0.0.1:{port}' for port in free_ports(parties)]
+    if addresses is None:
+        with free_ports(parties) as ports:
+            return profile_program(program, arguments, parties=parties, threshold=threshold,
+                                   deadline=deadline, prefix=prefix,
+                                   addresses=[f'127.0.0.1:{port}' for port in ports])
     before = list(prefix) if prefix is not None else [[] for _ in addresses]
     places = [part for a in addresses for part in ('-P', a)]
     limit = [] if threshold is None else ['-T', str(threshold)]

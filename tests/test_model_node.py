@@ -214,10 +214,7 @@ def test_deleting_destroys_the_shares_at_all_parties(fleet: tuple[Fleet, dict[st
     assert deleted["parties"] == list(NAMES)
     assert not any(path.exists() for path in shares)
     for name in NAMES:
-        # Its receipt comes before its log says so.
-        while (event := nodes.events(name, "job"))["job_id"] != deleted["job_id"] or \
-                event["state"] != "finished":
-            pass
+        nodes.finished(name, deleted["job_id"])  # its receipt comes before its log says so
         model = nodes.sepc(name, "model", "list")["models"][0]
         assert (model["state"], model["shares"]) == ("retired", "destroyed")
         directory = json.loads((nodes.homes[name] / "node.json").read_text())["directory"]

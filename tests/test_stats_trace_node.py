@@ -63,6 +63,8 @@ def test_a_release_with_bad_banks_and_flags_for_the_others(tmp_path: Path) -> No
         shown = [c["status"] == "shown" for c in document["cells"]]
         assert any(shown) and not all(shown)
         assert document["record"]["manifest_hash"] == found["manifest_sha256"]
+        for name in BANKS:
+            fleet.finished(name, found["job_id"])
         for bank in good:
             own = fleet.sepc(bank, "stats", "own", found["job_id"])
             assert (own["accepted"], own["own"]) == (True, twin.flags(bank))

@@ -124,8 +124,8 @@ def test_a_party_cannot_pose_as_another(kind, tmp_path):
         at = free_addresses(3)
         impostor = sessions()[0]
         return await asyncio.gather(
-            connect_all(sessions()[1], at, 2, credentials[1]),
-            connect_all(impostor, at, 2, credentials[2]), return_exceptions=True)
+            connect_all(sessions()[1], at, 5, credentials[1]),
+            connect_all(impostor, at, 5, credentials[2]), return_exceptions=True)
 
     victim, impostor = asyncio.run(listening())
     assert isinstance(victim, EngineError) and victim.party in (0, 2)
@@ -135,8 +135,8 @@ def test_a_party_cannot_pose_as_another(kind, tmp_path):
         """Party 0 dials party 1, and party 2 answers at its address."""
         at = free_addresses(3)
         return await asyncio.gather(
-            connect_all(sessions()[0], at, 2, credentials[0]),
-            connect_all(sessions()[1], at, 2, credentials[2]), return_exceptions=True)
+            connect_all(sessions()[0], at, 5, credentials[0]),
+            connect_all(sessions()[1], at, 5, credentials[2]), return_exceptions=True)
 
     victim, impostor = asyncio.run(dialling())
     assert (victim.code, victim.party) == ("wrong-certificate", 2)
@@ -149,7 +149,7 @@ def test_an_unknown_certificate_is_refused_at_either_end(foreign):
     async def main():
         credentials, other = pinned(2), pinned(2)
         credentials[foreign] = other[foreign]
-        return await meet(credentials, deadline=2, everyone=sessions(2, 0))
+        return await meet(credentials, deadline=5, everyone=sessions(2, 0))
 
     dialler, listener = asyncio.run(main())
     assert dialler.code == "wrong-certificate" and dialler.party == 1
@@ -164,7 +164,7 @@ def test_a_certificate_of_another_authority_is_refused(tmp_path):
 
     async def main():
         return await meet([Credentials.authority(0, tmp_path / "a"),
-                           Credentials.authority(1, tmp_path / "b")], deadline=2,
+                           Credentials.authority(1, tmp_path / "b")], deadline=5,
                           everyone=sessions(2, 0))
 
     dialler, listener = asyncio.run(main())
@@ -177,7 +177,7 @@ def test_tls_and_bare_tcp_do_not_mix(plain):
     async def main():
         credentials = pinned(2)
         credentials[plain] = None
-        return await meet(credentials, deadline=2, everyone=sessions(2, 0))
+        return await meet(credentials, deadline=5, everyone=sessions(2, 0))
 
     for error in asyncio.run(main()):
         assert isinstance(error, EngineError) and error.remedy
@@ -249,8 +249,8 @@ def test_what_a_stranger_may_send_is_bounded():
     """Also inside of TLS: a proven certificate, then no hello but megabytes."""
     async def main():
         at, credentials = free_addresses(2), pinned(2)
-        waiting = asyncio.ensure_future(connect_all(sessions(2, 0)[1], at, 3, credentials[1]))
-        while True:
+        waiting = asyncio.ensure_future(connect_all(sessions(2, 0)[1], at, 5, credentials[1]))
+        while not waiting.done():
             try:
                 reader, writer = await asyncio.open_connection(
                     *at[1], ssl=credentials[0].client, server_hostname="")

@@ -79,6 +79,12 @@ class Fleet:
                 return event
         raise AssertionError(f"the node of {name} ended: {(self.homes[name] / 'node.log')}")
 
+    def finished(self, name: str, job_id: str) -> None:
+        """Return when a node has reported that a job ended well there, and has logged it."""
+        event: dict[str, Any] = {}
+        while (event.get("job_id"), event.get("state")) != (job_id, "finished"):
+            event = self.events(name, "job")
+
     def sepc(self, name: str, *arguments: object) -> dict[str, Any]:
         """The document of a command that succeeds."""
         document = self.attempt(name, *arguments)
