@@ -27,8 +27,10 @@ SLOPE = 24
 """Fractional bits of sums over rows."""
 LARGEST_VALUE = 1024.0
 LARGEST_SQUARE = 16.0
-_CURVATURE = 10
 _SMALLEST_BLOCK, LARGEST_BLOCK = 256, 1 << 17
+_CURVATURE = 10
+"""Fractional bits of rows' weights in the largest block. A quarter of the rows has one more, so
+that the error of their mean is the same; one bit more is left for rows larger than others."""
 MEMORY = 1 << 29
 _COPIES = 4
 """Copies of a block that a pass holds at most: of its rows, weighted rows and their limbs."""
@@ -250,7 +252,8 @@ class Design:
         mpc, parts = self.mpc, []
         for rows in self.pieces():
             block = self.block(rows)
-            weights = weight(mpc.matrix_product(block, raw, 20), rows, _CURVATURE)
+            frac = _CURVATURE + ((LARGEST_BLOCK // len(block)).bit_length() - 1) // 2
+            weights = weight(mpc.matrix_product(block, raw, 20), rows, frac)
             parts.append(_weighted_gram(mpc, block, weights))
             await parts[-1].ready()
         return _total(mpc, parts)

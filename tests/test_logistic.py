@@ -308,11 +308,11 @@ def test_errors_and_intervals_agree_with_the_twin():
     results = run_cluster(program, 4)
     assert [r is None for r in results] == [True, False, True, True]
     for name in ("errors", "low", "high"):
-        np.testing.assert_allclose(results[1][name], getattr(twin, name), rtol=2e-3, atol=2e-4)
-    np.testing.assert_allclose(results[1]["z"], np.clip(twin.z, -6, 6), rtol=2e-3)
-    # Standard errors are relative to 10^-3, so p = 2 (1 - Φ(|z|)) moves by 10^-3 · 2 φ(z) |z| at
-    # most, which is 4.84 · 10^-4 at z = 1, and by 10^-5 of its own.
-    np.testing.assert_allclose(results[1]["p"], twin.p, rtol=0, atol=5e-4)
+        np.testing.assert_allclose(results[1][name], getattr(twin, name), rtol=3e-4, atol=1e-4)
+    np.testing.assert_allclose(results[1]["z"], np.clip(twin.z, -6, 6), rtol=3e-4)
+    # If z moves by 3 · 10^-4 of itself, p = 2 (1 - Φ(|z|)) moves by as much of 2 φ(z) |z|, which is
+    # 0.484 at most.
+    np.testing.assert_allclose(results[1]["p"], twin.p, rtol=0, atol=2e-4)
 
 
 def test_passes_hold_a_few_blocks_and_never_the_matrix(tmp_path):
