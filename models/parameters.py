@@ -75,7 +75,7 @@ class CreditParameters:
     min_bin_rows: int = 10
     bin_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     table_minimum: int = 10
-    min_class_rows: int = 10
+    min_class_rows: int = 5
     exclude: tuple[str, ...] = ()
     missing_max: float = 0.95
     iv_threshold: float = 0.02

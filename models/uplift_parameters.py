@@ -28,7 +28,7 @@ class UpliftParameters:
     split_seed: int = 20260701
     iterations: int = 24
     points: int = 50
-    min_class_rows: int = 10
+    min_class_rows: int = 5
     memory: int | None = None
 
     # What `models.credit_encode` asks besides: every bin counts, no table opens, no single row is

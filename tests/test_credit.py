@@ -211,5 +211,5 @@ def test_without_common_rows_the_job_stops_with_a_reason():
     results, _ = run(tables, raw_errors=True)
     assert isinstance(results[0], LocalProtocolError)
     assert (results[0].code, results[0].step) == ("too-few-common-rows", "join")
-    assert [w for w in results[0].cause.split() if w.isdigit()] == ["10"], "the stated minimum"
+    assert [w for w in results[0].cause.split() if w.isdigit()] == ["5"], "the stated minimum"
     assert results[0].remedy and all(r.code == "too-few-common-rows" for r in results[1:])
