@@ -35,9 +35,9 @@ class NodeConfig(Strict):
     which its workers are met, `hosts` those of others where they differ from it. With
     `spare_worker` a node that holds lists or a live model keeps an idle worker for the next query
     or applicant (about 200 MB). At most `max_jobs` jobs, sessions among them, are under way here at
-    a time; more are refused, whoever proposes them. `noise_budget` is what its ledger of statistics
-    lets pass. `observers` are bus users that receive a copy of what the node sends about jobs, such
-    as an operator's console; they can send nothing.
+    a time; more are refused unless a person approves them. `noise_budget` is what its ledger of
+    statistics lets pass. `observers` are bus users that receive a copy of what the node sends about
+    jobs, such as an operator's console; they can send nothing.
     """
 
     name: PartyName

@@ -38,6 +38,7 @@ from parties.policy import Decision
 from parties.post import Post
 from parties.presence import Roster
 from parties.programs import PROGRAMS, Programs
+from parties.room import Room
 from parties.runner import Runner, Surroundings
 from parties.sessions import OpenSession
 from parties.spare import Spare
@@ -111,7 +112,7 @@ class Node:
             waits=self._waits,
             scored=self._scored,
             in_session=self._in_session,
-            under_way=self._under_way,
+            room=Room(self.config.max_jobs, lambda job: self.jobs[job].state in TERMINAL),
             spawn=self._spawn,
         )
 
@@ -338,10 +339,6 @@ class Node:
         """Identities of the models that sessions score with, or may: a worker loads the shares
         before its session is open."""
         return {one.identity for one in self.sessions.values() if not one.over}
-
-    def _under_way(self) -> int:
-        """How many jobs have begun here and not ended, be they only proposed."""
-        return sum(job.state not in TERMINAL for job in self.jobs.values())
 
     async def _prepare_spare(self) -> None:
         """Where lists or live models are held the next job may be one whose asker waits for it."""

@@ -46,8 +46,7 @@ class Holdings:
     """What this node knows of itself and its surroundings.
 
     `inputs` is what it would bring to this job, `lists` and `models` what it holds of those,
-    `interrupted` the work of jobs that ended before their end, by job and manifest hash; `others`
-    is how many other jobs are under way here, of which there may be `most` with this one.
+    `interrupted` the work of jobs that ended before their end, by job and manifest hash.
     """
 
     party: str
@@ -58,8 +57,6 @@ class Holdings:
     lists: Held = field(default_factory=dict)
     models: Models = field(default_factory=dict)
     interrupted: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    others: int = 0
-    most: int = 1
 
 
 def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decision:
@@ -86,7 +83,6 @@ def decide(manifest: Manifest, sender: str, own: Holdings, now: float) -> Decisi
          "the sentences say what happens" if compared else unknown),
         ("continues", lambda: _continues(manifest, own), "it resumes what was agreed, or nothing"),
         ("expiry", lambda: _expiry(manifest, now), "the manifest is current"),
-        ("room", lambda: _room(own), "this node has room for one more job"),
     ]
     checks = []
     for name, rule, passed in rules:
@@ -250,16 +246,6 @@ def _continues(manifest: Manifest, own: Holdings) -> str | None:
         return f"{own.party} knows no interrupted job {before.job_id} of that manifest"
     if work != manifest.work_sha256():
         return f"it is not the work that was agreed for the job {before.job_id}"
-    return None
-
-
-def _room(own: Holdings) -> str | None:
-    # A worker is a process with some hundred megabytes: a peer must not start any number of them.
-    if own.others >= own.most:
-        return (
-            f"{own.others} jobs are under way at {own.party}, expected fewer than {own.most} "
-            f"(max_jobs); propose it when one of them has ended"
-        )
     return None
 
 

@@ -45,6 +45,7 @@ from parties.model_terms import Models, held_models, scored
 from parties.policy import Decision, Holdings, decide
 from parties.programs import Programs
 from parties.resume import interrupted_work
+from parties.room import Room
 from parties.sessions import OpenSession
 from parties.spare import Spare
 from parties.stats.keeping import admit_release, release_files, remember
@@ -69,7 +70,7 @@ class Surroundings:
     waits: Callable[[Manifest], None]
     scored: Callable[[Manifest, dict[str, Any]], None]
     in_session: Callable[[], Set[str]]
-    under_way: Callable[[], int]
+    room: Room
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -111,7 +112,6 @@ class Runner:
         node, manifest = self._node, self._manifest
         config = node.config
         interrupted, busy = interrupted_work(node.store, manifest), node.in_session()
-        others = node.under_way() - 1
 
         def compare() -> tuple[Decision, Models]:
             models = {
@@ -128,8 +128,6 @@ class Runner:
                 lists=self._held,
                 models=models,
                 interrupted=interrupted,
-                others=others,
-                most=config.max_jobs,
             )
             return decide(manifest, self._proposer, own, time.time()), models
 
@@ -140,6 +138,15 @@ class Runner:
                 exc.code, exc.cause, exc.remedy, party=config.name, step=exc.step
             ) from None
         self._models = models
+        # Whether others learn anything of this party's list is for a person to say.
+        foreign = decision.approved and manifest.initiator != config.name
+        asks = foreign and (
+            config.approval == "person" or reveals(manifest, manifest.inputs[config.name])
+        )
+        if decision.approved and not asks:
+            # First of all: what is counted against a quota stays counted.
+            room = node.room.admit(manifest.job_id)
+            decision = replace(decision, checks=(*decision.checks, room))
         if decision.approved:
             quotas = (
                 admit(node.store.lists, config.name, manifest, today()),
@@ -150,11 +157,7 @@ class Runner:
                 node.store, self._jobs, config.name, manifest, config.noise_budget
             )
             decision = replace(decision, checks=(*decision.checks, *checks))
-        if decision.approved:
-            foreign = manifest.initiator != config.name
-            # Whether others learn anything of this party's list is for a person to say.
-            asks = config.approval == "person" or reveals(manifest, manifest.inputs[config.name])
-            decision = replace(decision, person=foreign and asks)
+        decision = replace(decision, person=asks and decision.approved)
         node.decided(manifest, decision)
         return decision
 
@@ -164,6 +167,7 @@ class Runner:
 
     async def offer(self) -> Approval:
         """A fresh key, a certificate and a free port for this job's worker."""
+        self._node.room.enter(self._manifest.job_id)
         host = self._node.config.host
         self._key = X25519PrivateKey.generate()
         self._port = ReservedPort(host)

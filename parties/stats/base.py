@@ -173,7 +173,7 @@ class NoisyTerms(Terms):
 
     def _shown(self, spec: "TableSpec") -> str:
         """The end of the sentence about a table."""
-        from protocols.stats.release import perturbation_of
+        from protocols.stats.release import noise_deviations
 
         shown, noise = "as far as the rules show them", self.perturbation
         if noise is None:
@@ -181,7 +181,7 @@ class NoisyTerms(Terms):
         name = "epsilon" if noise.kind == "laplace" else "rho"
         sizes = [
             f"{figure} {size:,.0f}" if size >= 100 else f"{figure} {size:.3g}"
-            for figure, size in perturbation_of(spec, noise).items()
+            for figure, size in noise_deviations(spec, noise).items()
         ]
         return (
             f"{shown}, with random noise ({name} {getattr(noise, name):g} for each figure; its "

@@ -188,7 +188,7 @@ def _figures(mpc, spec, rules, cells, extended, perturbation):
     return rounded(mpc, figures, rules.rounding)
 
 
-def perturbation_of(spec: TableSpec, perturbation: Noise) -> dict[str, float]:
+def noise_deviations(spec: TableSpec, perturbation: Noise) -> dict[str, float]:
     """Standard deviation of the noise of each figure of a cell; of a total of n cells, √n times it.
     """
     changes = {'rows': 1, **{m.name: m.sensitivity for m in spec.measures}}
@@ -222,7 +222,7 @@ def document(spec: TableSpec, rules: Rules, record: Record, codes, values,
     withheld = {k: v for k, v in counts.items() if k != REASONS[SHOWN]}
     noise = None
     if perturbation:
-        deviations = perturbation_of(spec, perturbation)
+        deviations = noise_deviations(spec, perturbation)
         noise = {**asdict(perturbation), 'unit': 'row', 'figures': len(deviations),
                  'deviations': deviations}
     return {'dimensions': [{'name': d.name, 'categories': list(d.categories)}
