@@ -131,19 +131,46 @@ async def carry_into_top(net, u, v):
     generate = _interleave(await net.and_(u, v) & keep)
     # Bit 63 must not count: it neither generates nor stops the carry from below.
     propagate = _interleave(net.xor_public((u ^ v) & keep, 1 << 63))
+    words, split = (generate, propagate), _first_level
     for half, dtype in _WIDTHS.items():
-        s = generate.dtype.type(half)
-        mask = generate.dtype.type((1 << half) - 1)
-        p_hi, p_lo = propagate >> s, propagate & mask
-        g_hi, g_lo = generate >> s, generate & mask
-        if half == 1:
-            return (g_hi ^ await net.and_(p_hi, g_lo, 1)).astype(np.uint64)
-        both = await net.and_((p_hi | (p_hi << s)).astype(dtype),
-                              (g_lo | (p_lo << s)).astype(dtype), 2 * half)
-        generate = g_hi.astype(dtype) ^ (both & dtype(mask))
-        propagate = both >> dtype(half)
-        narrow = _WIDTHS[half // 2]
-        generate, propagate = generate.astype(narrow), propagate.astype(narrow)
+        left, right = np.empty(u.shape, dtype), np.empty(u.shape, dtype)
+        above = np.empty(u.shape, _WIDTHS[max(1, half // 2)])
+        split(*[w.reshape(-1) for w in (*words, left, right, above)], half)
+        both = await net.and_(left, right, 2 * half if half > 1 else 1)
+        words, split = (above, both), _next_level
+    return (above ^ both).astype(np.uint64)
+
+
+@njit(cache=True, nogil=True)
+def _halves(generate, propagate, half):
+    """(what is multiplied: twice the upper propagate bits, the lower generate and propagate bits;
+    and the upper generate bits); at the last level the lower propagate bit is not asked for."""
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    over = propagate >> half
+    if half == 1:
+        return over, generate & mask, generate >> half
+    return over | over << half, generate & mask | (propagate & mask) << half, generate >> half
+
+
+@njit(cache=True, nogil=True)
+def _first_level(generate, propagate, left, right, above, half):
+    """The halves of words, in one pass over them."""
+    half = np.uint64(half)
+    for i in range(left.size):
+        left[i], right[i], above[i] = _halves(generate[i], propagate[i], half)
+
+
+@njit(cache=True, nogil=True)
+def _next_level(high, both, left, right, above, half):
+    """Merge what the level before has multiplied with its upper generate bits; the halves of that.
+    """
+    half = np.uint64(half)
+    width = half << np.uint64(1)
+    mask = (np.uint64(1) << width) - np.uint64(1)
+    for i in range(left.size):
+        merged = np.uint64(both[i])
+        left[i], right[i], above[i] = _halves(np.uint64(high[i]) ^ merged & mask, merged >> width,
+                                              half)
 
 
 async def _zero_bit(op, share):
