@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from adversary import Attack, attacked, frames_of
-from credit_kit import ENCODING, JOB, SPECIAL, brought, tables
+from credit_kit import ENCODING, JOB, SPECIAL, brought, decided, manifest, tables
 from engine_kit import OF_PROGRAMS, secret
-from fakes.consortium import DIRECTORY, MEASUREMENT, NAMES, NOW, inputs
+from fakes.consortium import DIRECTORY, NAMES
 from typer.testing import CliRunner
 
 from engine.cluster import run_cluster
@@ -30,9 +30,7 @@ from parties.cli import app
 from parties.cli_job import Binning
 from parties.demo.document import _same_points
 from parties.learned import learned, learned_zh
-from parties.policy import Holdings, decide
-from parties.programs import PROGRAMS
-from parties.proposal import credit_manifest, opened
+from parties.proposal import opened
 from protocols.binning import bin_index
 from protocols.split import training_mask
 
@@ -220,19 +218,11 @@ def test_in_verified_mode_no_lie_moves_an_edge():
 # --- what the manifest says ---
 
 
-def manifest(**parameters):
-    return credit_manifest(
-        inputs={name: inputs(name) for name in NAMES}, keys=dict(DIRECTORY),
-        parameters=CreditParameters(**parameters).to_json(), measurement=MEASUREMENT, now=NOW,
-        seconds=600)
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_a_manifest_says_who_learns_where_bins_begin(method):
     given = {"breaks": {"fintech.fintech_a": [1, 2]}} if method == "given" else {}
     agreed = manifest(binning=method, **given)
-    own = Holdings("telecom", DIRECTORY, MEASUREMENT, inputs("telecom"), PROGRAMS)
-    assert decide(agreed, "bank", own, NOW).failed == ()
+    assert decided(agreed) == ()
     english, chinese = learned(agreed), learned_zh(agreed)
     for name in NAMES:
         assert any("where their bins begin" in s for s in english[name]) == (method in MERGED)
@@ -251,7 +241,7 @@ def test_a_manifest_says_who_learns_where_bins_begin(method):
             del document["outputs"]["breaks"]
         else:
             document["outputs"]["breaks"]["receivers"] = receivers
-        [failed] = decide(type(agreed).read(document), "bank", own, NOW).failed
+        [failed] = decided(type(agreed).read(document))
         assert failed.name == "outputs" and "breaks" in failed.reason
 
 
