@@ -3,8 +3,9 @@ on other networks.
 
 `profile_program` runs an MPC program with real local parties and collects every party's meter:
 rounds, bytes, products, time in kernels and wall time per call path, the predicted rounds and bytes
-beside the measured ones. `project` extrapolates to a network: the computation that was measured,
-plus one delay per sequential round, plus the busiest party's bytes at the given rate.
+beside the measured ones. `project` extrapolates to a network: the run that was measured, plus one
+delay per message of connecting and per sequential round, plus the busiest party's bytes at the
+given rate. It does not model TCP's congestion control: docs/benchmarks.md has what that adds.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Network:
     delay: float
 
 
+CONNECTING = 7
+"""Sequential messages before the first round: two of TCP's, three of TLS 1.3, hello, keys."""
 NETWORKS = (Network('LAN', 10e9, 0.0002), Network('metro', 1e9, 0.002), Network('WAN', 100e6, 0.04))
 
 
@@ -112,7 +115,7 @@ def _merge(profiles):
 
 def project(document: dict[str, Any], network: Network) -> float:
     """Seconds that the profiled run would take on a network."""
-    return float(document['seconds'] + document['rounds'] * network.delay
+    return float(document['seconds'] + (CONNECTING + document['rounds']) * network.delay
                  + 8 * document['most_bytes'] / network.bandwidth)
 
 

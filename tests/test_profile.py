@@ -6,7 +6,7 @@ import pytest
 
 from bench.harness import BenchError
 from bench.netem import NetemUnavailable, shaped
-from bench.profile import Network, profile_program, project
+from bench.profile import NETWORKS, Network, profile_program, project
 
 PROGRAM = str(Path(__file__).parent / 'programs' / 'rounds.py')
 
@@ -28,15 +28,17 @@ def test_profile_names_a_missing_program():
         profile_program('nowhere.py')
 
 
-def test_projection_agrees_with_a_shaped_network():
-    # Delays dominate, so the comparison does not depend on how busy the machine is.
-    network = Network('test', 200e6, 0.03)
+@pytest.mark.parametrize('kind', ['netem', 'tun'])
+@pytest.mark.parametrize('network', [Network('near', 200e6, 0.03), NETWORKS[-1]],
+                         ids=lambda n: n.name)
+def test_projection_agrees_with_a_shaped_network(network, kind):
+    # Delays dominate, so the comparison hardly depends on how busy the machine is.
     local = profile_program(PROGRAM, parties=3)
     try:
-        with shaped(network, 3) as (prefix, hosts):
+        with shaped(network, 3, kinds=(kind,)) as (prefix, hosts):
             real = profile_program(PROGRAM, parties=3, prefix=prefix,
                                    addresses=[f'{h}:7077' for h in hosts])
     except NetemUnavailable as missing:
         pytest.skip(f'network emulation is not permitted here: {missing}')
     assert real['rounds'] == local['rounds']
-    assert 0.6 < real['seconds'] / project(local, network) < 1.7
+    assert 0.75 < real['seconds'] / project(local, network) < 1.35
