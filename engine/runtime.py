@@ -8,6 +8,7 @@ or `engine.cluster` (tests).
 import asyncio
 import concurrent.futures
 import functools
+import inspect
 import json
 import logging
 import math
@@ -290,8 +291,14 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
         """Open to the receivers (default: all parties); awaitable, None at the others.
 
         A SecureArray opens as float64 (fixed point) or int64 (integers); with raw=True as Python
-        integers. A list of SecureArrays opens as a list, in the same round.
+        integers. A list of SecureArrays opens as a list, in the same round. Raises TypeError for
+        coroutines, as some operations return: await them first.
         """
+        for item in x if isinstance(x, list) else [x]:
+            if inspect.iscoroutine(item):
+                item.close()
+                raise TypeError(f'output: {item.__qualname__} is a coroutine, expected its result; '
+                                'await it')
         if isinstance(x, SecureArray):
             return self.open_array(x, receivers, raw)
         if isinstance(x, list) and x and isinstance(x[0], SecureArray):

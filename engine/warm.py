@@ -57,10 +57,12 @@ def _stamp() -> pathlib.Path:
 
 
 def compile_all() -> None:
-    """Call every kernel once, through a small computation of three parties in this process."""
+    """Call every kernel once, through two small computations of parties in this process."""
     import numpy as np
 
+    from engine import field, field_kernels
     from engine.cluster import run_cluster
+    from engine.permutation import random_order
     from engine.waves import waves
 
     def series(mpc, x):
@@ -68,15 +70,27 @@ def compile_all() -> None:
 
     async def program(mpc):
         x = mpc.input(mpc.array(np.linspace(-1, 1, 6).reshape(3, 2)), senders=0)
-        big = mpc.array(np.zeros((200, 200), np.int64))
+        big = mpc.array(np.zeros((64, 1100), np.int64))
         y = x.T @ x + mpc.sigmoid(x[:2]) * 0.5 - x[:2] * x[:2]
         parts = [y @ np.ones((2, 2)), mpc.shuffle(x), mpc.log(x * x + 1.0), x.ravel().cumsum(),
-                 x.sum(0), -x, x.T @ x[:, 0], big @ big, big @ big[:, 0],
-                 big.T @ big[:, 0],
+                 x.sum(0), -x, x.T @ x[:, 0], big @ big.T, big @ big[0],
+                 big.T @ big[:, 0], x < 0,
                  mpc.product('multiply', [series(mpc, x)], lambda s: s, x.shape, 0, 32)]
         await mpc.output(parts)
+
+    async def checked(mpc):
+        x = mpc.input(mpc.array(np.zeros((3, 2))), senders=0)
+        await mpc.output([mpc.shuffle(x), x < 0])
+
+    # To Numba, memory that must not be written, as of received bytes, is another type.
+    words = np.frombuffer(160 * b'\1', np.uint64)
+    random_order(lambda count: words[:count], 3)
+    field_kernels.add_masks(words.reshape(10, 2), field.table([0]),
+                            np.zeros((1, 10, 2), np.uint64), field.table([1]), 1,
+                            np.uint64(1), np.empty((10, 2), np.uint64))
     # On a busy machine a kernel may take as long as a party may be silent.
     run_cluster(program, 3, idle_deadline=_LONGEST, deadline=_LONGEST)
+    run_cluster(checked, 4, verified=True, idle_deadline=_LONGEST, deadline=_LONGEST)
 
 
 if __name__ == '__main__':

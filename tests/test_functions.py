@@ -199,6 +199,10 @@ def test_randomness_is_in_range_fair_and_agreed():
     assert sorted(order.tolist()) == list(range(50)) and (order != np.arange(50)).any()
 
 
+async def no_array():
+    """An operation that must be awaited."""
+
+
 MISTAKES = [
     (lambda mpc, x: mpc.cholesky(x.reshape(2, 2)[:1]), ValueError, 'square matrix'),
     (lambda mpc, x: mpc.to_bits(x, 70), ValueError, 'to_bits: 70 bits'),
@@ -220,6 +224,8 @@ MISTAKES = [
     (lambda mpc, x: x[x], TypeError, 'mpc.output'),
     (lambda mpc, x: np.concatenate([x, x]), TypeError, 'of mpc where there is one'),
     (lambda mpc, x: len(x[0]), TypeError, 'expected one axis'),
+    (lambda mpc, x: mpc.output([x, no_array()]), TypeError, 'no_array is a coroutine'),
+    (lambda mpc, x: mpc.output(no_array()), TypeError, 'no_array is a coroutine'),
 ]
 MISTAKES_IN_ORDERS = [
     (lambda mpc, x: mpc.top_k(x, 9), 'top_k: k = 9 of 4'),
