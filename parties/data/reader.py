@@ -14,6 +14,7 @@ never passed on.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import threading
@@ -31,6 +32,8 @@ from parties.data.location import Location
 
 MEMORY_MIB = 1024
 """What DuckDB may hold unless told otherwise. One block of columns comes on top."""
+_MIB_PER_THREAD = 256
+"""Every further thread takes some 100 MiB that DuckDB does not count towards its limit."""
 
 _MISSING = "('', 'na', 'n/a', 'nan', 'null', 'none')"
 _FLOATS = re.compile(r"FLOAT|DOUBLE")
@@ -73,6 +76,7 @@ class Reader:
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "memory_limit": f"{memory_mib}MiB",
+                "threads": max(1, min(os.cpu_count() or 1, memory_mib // _MIB_PER_THREAD)),
                 "temp_directory": self._spill.name,
                 "preserve_insertion_order": True,
                 "disabled_optimizers": "in_clause",
