@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.harness import SUITES, BenchError, compare_mpyc, run_suite
+from bench.harness import SUITES, BenchError, compare_mpyc, machine, run_suite
 
 app = typer.Typer(help='Benchmarks and the protocol profiler.', invoke_without_command=True)
 
@@ -44,7 +44,10 @@ def bench(
             main='plain' if plain else 'verified' if verified else 'tls', beside=others,
             names=names.split(',') if names else None, sizes=sizes.split(',') if sizes else None)
     except (BenchError, ValueError) as error:
-        _fail(str(error), as_json)
+        results = getattr(error, 'results', [])
+        if results and not as_json:
+            _print({'machine': machine(), 'results': results})
+        _fail(str(error), as_json, **{'results': results} if results else {})
     if as_json:
         print(json.dumps(document))
     else:
@@ -89,15 +92,16 @@ def _print(document: dict[str, Any]) -> None:
     console.print(table)
     for row in document.get('comparison', []):
         console.print(f'{row["name"]}: {row["ratio"]} times stock MPyC per element')
-    console.print(f'calibration loop: {document["machine"]["calibration_seconds"]} s')
+    machine = document['machine']
+    console.print(f'calibration loop: {machine["calibration_seconds"]} s; TLS by {machine["tls"]}')
 
 
 def _seconds(value: float | None) -> str:
     return '-' if value is None else f'{value:.3f}'
 
 
-def _fail(message: str, as_json: bool) -> None:
+def _fail(message: str, as_json: bool, **more: Any) -> None:
     if as_json:
-        print(json.dumps({'error': {'code': 'bench', 'cause': message}}))
+        print(json.dumps({'error': {'code': 'bench', 'cause': message}, **more}))
     print(f'sepc: {message}', file=sys.stderr)
     raise typer.Exit(1)

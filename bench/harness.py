@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import platform
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -30,7 +32,14 @@ KINDS = ('tls', 'plain', 'verified')
 
 
 class BenchError(Exception):
-    """A benchmark run that failed; the message names the party and its last words."""
+    """A benchmark run that failed; the message names the party and its last words.
+
+    `results` are those of the benchmarks that had ended by then.
+    """
+
+    def __init__(self, message: str, results: list[dict[str, Any]] | None = None):
+        super().__init__(message)
+        self.results = results or []
 
 
 @contextlib.contextmanager
@@ -66,7 +75,7 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     return {'processor': platform.processor() or platform.machine(), 'cores': os.cpu_count(),
             'python': platform.python_version(), 'system': platform.platform(),
-            'calibration_seconds': round(calibrate(), 3)}
+            'tls': ssl.OPENSSL_VERSION, 'calibration_seconds': round(calibrate(), 3)}
 
 
 def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,
@@ -99,34 +108,42 @@ def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,
                'folder': folder, 'main': main, 'beside': beside,
                'addresses': [[['127.0.0.1', port] for port in ports[k::1 + len(beside)]]
                              for k in range(1 + len(beside))]}
-        outputs = _outputs(job, parties, deadline)
-    return {'machine': machine(),
-            'results': [_merged(rows, parties, threshold, main)
-                        for rows in zip(*outputs, strict=True)]}
+        outputs = [pathlib.Path(folder, f'results_{pid}') for pid in range(parties)]
+        failure = _failure(job, outputs, deadline)
+        # A run that failed may have left the last line with some parties only, or half of it.
+        lines = [out.read_text().split('\n')[:-1] for out in outputs]
+    results = [_merged([json.loads(line) for line in rows], parties, threshold, main)
+               for rows in zip(*lines, strict=failure is None)]
+    if failure is not None:
+        raise BenchError(failure, results)
+    return {'machine': machine(), 'results': results}
 
 
-def _outputs(job, parties, deadline):
-    """What every party has printed, as a list of results."""
-    started = time.perf_counter()
-    workers = [subprocess.Popen([sys.executable, '-m', 'bench.party',
-                                 json.dumps({**job, 'pid': pid})], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
-               for pid in range(parties)]
-    outputs = []
-    try:
-        for pid, worker in enumerate(workers):
-            left = deadline - (time.perf_counter() - started)
-            out, err = worker.communicate(timeout=max(1.0, left))
-            if worker.returncode:
-                raise BenchError(f'party {pid} failed: {err.strip()[-600:]}')
-            outputs.append([json.loads(line) for line in out.splitlines()])
-    except subprocess.TimeoutExpired:
-        raise BenchError(f'no result within {deadline:g} s') from None
-    finally:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.kill()
-    return outputs
+def _failure(job, outputs, deadline):
+    """Run the parties, each with an output of its own; what went wrong, or None."""
+    until = time.perf_counter() + deadline
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for pid, path in enumerate(outputs):
+            out = stack.enter_context(path.open('w'))
+            workers.append(subprocess.Popen(
+                [sys.executable, '-m', 'bench.party', json.dumps({**job, 'pid': pid})],
+                stdout=out, stderr=subprocess.PIPE, text=True))
+            stack.callback(_end, workers[-1])
+        try:
+            for pid, worker in enumerate(workers):
+                _, err = worker.communicate(timeout=max(1.0, until - time.perf_counter()))
+                if worker.returncode:
+                    return f'party {pid} failed: {err.strip()[-600:]}'
+        except subprocess.TimeoutExpired:
+            return f'not all benchmarks ended within {deadline:g} s; choose some with --names ' \
+                   'and --sizes, or give more time with --deadline'
+        return None
+
+
+def _end(worker):
+    worker.kill()
+    worker.wait()
 
 
 def _typical(every_partys_runs):

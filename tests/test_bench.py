@@ -1,8 +1,11 @@
 """`sepc bench`: real parties, the documented fields, and figures that agree with the formulas."""
 
 import json
+import os
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +39,7 @@ def test_the_command_prints_one_document():
     document = json.loads(done.stdout)
     assert [r['name'] for r in document['results']] == ['startup', 'input']
     assert document['machine']['calibration_seconds'] > 0
+    assert 'SSL' in document['machine']['tls']
 
 
 @pytest.mark.parametrize('main, transport', [('plain', 'plain'), ('verified', 'tls')])
@@ -50,3 +54,25 @@ def test_other_kinds_of_runtime_are_measured_on_request(main, transport):
 def test_an_unknown_suite_is_named():
     with pytest.raises(BenchError, match="no suite 'nothing', expected one of engine"):
         run_suite('nothing')
+
+
+def test_a_run_that_fails_keeps_what_was_measured(tmp_path, monkeypatch):
+    (tmp_path / 'sitecustomize.py').write_text(textwrap.dedent("""
+        import numpy as np
+
+        import bench.engine_suite as engine
+        from bench.suite import Benchmark
+
+        async def broken(mpc, x):
+            for one in mpc.input(mpc.array(np.zeros(1))):
+                await mpc.output(one)  # all parties are here
+            raise ValueError('broken on purpose')
+
+        whole = engine.suite
+        engine.suite = lambda: [whole()[0], Benchmark('broken', 1, lambda mpc: None, broken)]
+    """))
+    root = Path(__file__).resolve().parents[1]
+    monkeypatch.setenv('PYTHONPATH', f'{tmp_path}{os.pathsep}{root}')
+    with pytest.raises(BenchError, match='failed') as caught:
+        run_suite('engine', deadline=200)
+    assert [r['name'] for r in caught.value.results] == ['startup', 'input']
