@@ -27,7 +27,7 @@ try:
     import mpyc.seclists
     import mpyc.secpols
     import mpyc.statistics
-    from mpyc import asyncoro, finfields, fingroups, gfpx, secgroups, sectypes
+    from mpyc import asyncoro, finfields, fingroups, gfpx, secgroups, sectypes, thresha
 finally:
     if _before is None:
         del os.environ['READTHEDOCS']
@@ -118,6 +118,17 @@ def _polynomials(cls, data) -> list:
 
 _integers = finfields.FiniteFieldElement.from_bytes.__func__
 finfields.ExtensionFieldElement.from_bytes = classmethod(_polynomials)
+
+
+def _recombine(field, points, x_rs=0):
+    """MPyC's portable format would fail on an empty array."""
+    if not len(points[0][1]):
+        return [[] for _ in x_rs] if isinstance(x_rs, list) else []
+    return _recombine_some(field, points, x_rs)
+
+
+_recombine_some = thresha.recombine
+thresha.recombine = _recombine
 
 
 def _later(name):
