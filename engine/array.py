@@ -199,8 +199,8 @@ class SecureArray(asyncoro.SecureObject):
         """Repeat along new or length-one axes."""
         return self.view(lambda a: np.broadcast_to(a, shape), 'broadcast')
 
-    def take(self, index, axis=0):
-        """Elements at public positions along an axis."""
+    def take(self, index, axis=None):
+        """Elements at public positions along an axis, or of the flattened array."""
         return self.view(lambda a: np.take(a, index, axis=axis), 'take')
 
     def copy(self):
@@ -268,10 +268,12 @@ class SecureArray(asyncoro.SecureObject):
         """self @ other; one round."""
         return self.runtime.dot(self, other)
 
-    def cumsum(self, axis: int = 0):
-        """Running sums along an axis."""
+    def cumsum(self, axis: int | None = None):
+        """Running sums along an axis, or of the flattened array."""
+        if axis is None:
+            return self.ravel().cumsum(0)
         if axis % self.ndim:
-            moved = self.runtime.moveaxis(self, axis).cumsum()
+            moved = self.runtime.moveaxis(self, axis).cumsum(0)
             return self.runtime.moveaxis(moved, 0, axis)
         return self.runtime.local('cumsum', [self], field.cumsum, self.shape, self.frac)
 

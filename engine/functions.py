@@ -178,7 +178,7 @@ class ArrayFunctions(RuntimeBase):
         ones = constant(self, np.ones((1,), np.int64))
         ends = self.concatenate([self.less(keys[:-1], keys[1:]), ones])
         running = self.concatenate(
-            [values.cumsum(), constant(self, np.arange(1, n + 1).reshape(n, 1))], axis=1)
+            [values.cumsum(0), constant(self, np.arange(1, n + 1).reshape(n, 1))], axis=1)
         before = self.last_marked(running, ends)
         held = ends.reshape(n, 1) * self.concatenate([running - before, keys.reshape(n, 1)], axis=1)
         k = values.shape[1]

@@ -32,7 +32,7 @@ def scan(mpc, state, combine):
     even = mpc.concatenate([state[:1], combine(odd[:(n - 1) // 2], state[2::2])], axis=0)
     places = np.empty(n, np.int64)
     places[::2], places[1::2] = np.arange(n - n // 2), np.arange(n - n // 2, n)
-    return mpc.concatenate([even, odd], axis=0).take(places)
+    return mpc.concatenate([even, odd], axis=0).take(places, axis=0)
 
 
 def scan_sizes(n: int) -> list[int]:

@@ -84,7 +84,7 @@ def figures_of(mpc, key, ranked, frac: int, points: int, edges) -> SecretFigures
     """The figures of one score from its rows in order: `key` (n,) and `ranked` (n, 2) [bad, good].
     """
     auc, ks = separation(mpc, key, ranked[:, :1], ranked[:, 1:])
-    return SecretFigures(auc[0], ks[0], _curve(mpc, ranked.cumsum(), ranked, points),
+    return SecretFigures(auc[0], ks[0], _curve(mpc, ranked.cumsum(0), ranked, points),
                          _histogram(mpc, key, ranked, frac, edges))
 
 
@@ -93,7 +93,7 @@ def separation(mpc, key, bad, good):
     their good rows, in order of `key` (n,). 0 for a set that lacks a class."""
     n, sets = bad.shape
     last = mpc.concatenate([mpc.less(key[:-1], key[1:]), mpc.array(np.ones(1, np.int64))])
-    bads, goods = bad.cumsum(), good.cumsum()
+    bads, goods = bad.cumsum(0), good.cumsum(0)
     pairs = bads[n - 1] * goods[n - 1]
     none = pairs < 1
     # 70 fractional bits keep the digits of the inverse of as many as 2^48 pairs.

@@ -39,7 +39,7 @@ class SecretIndex:
 
     def totals(self, values):
         """Sums (slots, k) of shared values (N, k) over each slot's rows; two moves."""
-        return self._read(self._arrange(values).cumsum())
+        return self._read(self._arrange(values).cumsum(0))
 
     def pick(self, marks, values):
         """One marked row per slot: which rows, whether there is one, and its value.
@@ -52,14 +52,14 @@ class SecretIndex:
         mpc, k = self.mpc, marks.shape[1]
         both = self._arrange(mpc.concatenate([marks, values.reshape(self.rows, 1)], axis=1))
         marks, values = both[:, :k], both[:, k:]
-        running = marks.cumsum()
+        running = marks.cumsum(0)
         # What has been counted before a slot's first row is what the slot before it ends with.
         ends = self._slots(running)
         before = mpc.concatenate([mpc.array(np.zeros((1, k), np.int64)), ends[:-1]])
         picked = marks * mpc.equal(running - self._spread(before), mpc.array(
             np.ones((1, 1), np.int64)))
         chosen = mpc.concatenate([picked, picked * values], axis=1)
-        table = self._ordering.restore(mpc.concatenate([picked, chosen.cumsum()], axis=1))
+        table = self._ordering.restore(mpc.concatenate([picked, chosen.cumsum(0)], axis=1))
         sums = _differences(mpc, table[self.rows:, k:])
         return table[:self.rows, :k], sums[:, :k], sums[:, k:]
 
@@ -74,7 +74,7 @@ class SecretIndex:
         none = np.zeros((1, values.shape[1]), np.int64)
         steps = values - mpc.concatenate([values[1:], mpc.array(none)])
         empty = mpc.array(np.zeros((self.rows, values.shape[1]), np.int64))
-        return self._ordering.sort(mpc.concatenate([empty, steps]))[::-1].cumsum()[::-1]
+        return self._ordering.sort(mpc.concatenate([empty, steps]))[::-1].cumsum(0)[::-1]
 
     def _slots(self, table):
         """What a sorted table holds in the slots' rows, in the order of the slots."""

@@ -112,7 +112,8 @@ def test_shapes_that_do_not_fit_are_refused():
             for other in (mpc.array(np.zeros(2)), np.zeros(2), mpc.array(np.zeros((3, 2)))):
                 with pytest.raises(ValueError, match="broadcast"):
                     operation(x, other)
-        for wrong in (lambda: x[5], lambda: x.reshape(4), lambda: x[:, :, 0], lambda: x.take([9])):
+        for wrong in (lambda: x[5], lambda: x.reshape(4), lambda: x[:, :, 0],
+                      lambda: x.take([9])):
             with pytest.raises((ValueError, IndexError)):
                 wrong()
 
@@ -147,7 +148,7 @@ def test_reductions(m, t):
     def every(mpc, x, k):
         return [x.sum(), x.sum(0), x.sum(1), x.sum(-1), k.sum(), k.sum(0), x[0].cumsum(),
                 k.cumsum(), x.mean(), x.mean(0), x.mean(1), k.mean(), k.mean(0)]
-    want = [X.sum(), X.sum(0), X.sum(1), X.sum(-1), K.sum(), K.sum(0), X[0].cumsum(), K.cumsum(0),
+    want = [X.sum(), X.sum(0), X.sum(1), X.sum(-1), K.sum(), K.sum(0), X[0].cumsum(), K.cumsum(),
             X.mean(), X.mean(0), X.mean(1), K.mean(), K.mean(0)]
     for i, (a, b) in enumerate(zip(opened(every, X, K, m=m, t=t), want, strict=True)):
         assert a.shape == b.shape

@@ -71,7 +71,7 @@ async def intake_parts(mpc, forms: dict[str, Any], expected: dict[str, list[Expe
     asked = [e.institution for e in expected[next(iter(forms))]]
     names = [name for name in asked if name not in refused]
     _enough(len(names), len(asked), refused, quorum)
-    values = {part: one.values.take([one.institutions.index(name) for name in names])
+    values = {part: one.values.take([one.institutions.index(name) for name in names], axis=0)
               for part, one in found.items()}
     return Parts(names, values, refused)
 

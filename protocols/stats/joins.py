@@ -59,7 +59,7 @@ async def attach(mpc, tags: SecureArray, columns: SecureArray, companies: Secure
                             one, columns], 1)
     first = mpc.concatenate([companies, constant(mpc, np.zeros((k, 1 + c), np.int64))], 1)
     table = await mpc.sort_rows(mpc.concatenate([first, rows]), 0, fixed_shape=fixed_shape)
-    latest = table[:, 1:width].cumsum()
+    latest = table[:, 1:width].cumsum(0)
     found = table[:, width] * (table[:, 0] == latest[:, 0])
     return table[:, width + 1:], found.reshape(n + k, 1) * latest[:, 1:], found
 
