@@ -131,6 +131,14 @@ def test_other_deployments(m, t):
         assert result == ([-15, 1], 29)
 
 
+@pytest.mark.parametrize("verified", [False, True], ids=["default", "verified"])
+def test_empty_arrays_open(verified):
+    async def program(mpc):
+        x = mpc.input(mpc.SecFld(101).array(np.array([1, 2])), senders=0)
+        return (await mpc.output(x[:0])).value.shape
+    assert run_mpyc(program, 4, verified=verified) == [(0,)] * 4
+
+
 # --- costs ---
 
 @pytest.mark.parametrize("m, t", [(4, 1), (7, 2)])
