@@ -6,7 +6,7 @@ import pytest
 
 from bench.harness import BenchError
 from bench.netem import NetemUnavailable, shaped
-from bench.profile import NETWORKS, Network, profile_program, project
+from bench.profile import Network, profile_program, project
 
 PROGRAM = str(Path(__file__).parent / 'programs' / 'rounds.py')
 
@@ -29,10 +29,9 @@ def test_profile_names_a_missing_program():
 
 
 @pytest.mark.parametrize('kind', ['netem', 'tun'])
-@pytest.mark.parametrize('network', [Network('near', 200e6, 0.03), NETWORKS[-1]],
-                         ids=lambda n: n.name)
-def test_projection_agrees_with_a_shaped_network(network, kind):
-    # Delays dominate, so the comparison hardly depends on how busy the machine is.
+def test_projection_agrees_with_a_shaped_network(kind):
+    # Delays dominate by far, so the comparison does not depend on how busy the machine is.
+    network = Network('far', 200e6, 0.15)
     local = profile_program(PROGRAM, parties=3)
     try:
         with shaped(network, 3, kinds=(kind,)) as (prefix, hosts):
