@@ -76,6 +76,8 @@ class Reader:
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "memory_limit": f"{memory_mib}MiB",
+                # Reads ahead of a busy machine's threads do not count towards the limit either.
+                "async_threads": 0,
                 "threads": max(1, min(os.cpu_count() or 1, memory_mib // _MIB_PER_THREAD)),
                 "temp_directory": self._spill.name,
                 "preserve_insertion_order": True,
