@@ -92,8 +92,8 @@ def _print(document: dict[str, Any]) -> None:
     console.print(table)
     for row in document.get('comparison', []):
         console.print(f'{row["name"]}: {row["ratio"]} times stock MPyC per element')
-    machine = document['machine']
-    console.print(f'calibration loop: {machine["calibration_seconds"]} s; TLS by {machine["tls"]}')
+    here = document['machine']
+    console.print(f'calibration loop: {here["calibration_seconds"]} s; TLS by {here["tls"]}')
 
 
 def _seconds(value: float | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -101,10 +102,18 @@ def _user_space(network, tag, names, hosts, stack):
         [sys.executable, '-m', 'bench.tun', str(network.delay), str(network.bandwidth),
          *(f'{name}:{host}' for name, host in zip(names, hosts, strict=True))],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    stack.callback(carrier.wait, _PATIENCE)
-    stack.callback(carrier.stdin.close)
+    stack.callback(_end, carrier)
+    ready, _, _ = select.select([carrier.stdout], [], [], _PATIENCE)
+    if not ready:
+        raise NetemUnavailable(f'no devices within {_PATIENCE:g} s')
     if carrier.stdout.readline().strip() != 'ready':
         raise NetemUnavailable(carrier.communicate(timeout=_PATIENCE)[1].strip()[-300:])
+
+
+def _end(carrier):
+    # The devices go with the process that holds them.
+    carrier.kill()
+    carrier.communicate(timeout=_PATIENCE)
 
 
 _SHAPES = {'netem': _bridge, 'tun': _user_space}
