@@ -1,11 +1,10 @@
 """Vectors of field elements for Numba: the element-wise kernels, several elements at a time.
 
 `WIDTH` elements of p = 2^127 - 1 lie in two vectors of 64-bit words, the low and the high ones (in
-an order of their own, which `store` undoes). For a product they are cut into five limbs of 26 bits,
-so that every product of limbs fits 52 bits and 25 vector multiplications of 32-bit halves give a
-product modulo p without a carry: limbs beyond bit 130 re-enter eightfold, because 2^130 = 8 mod p.
-A sum of up to `TERMS` products is reduced once. Where a processor has neither wide vectors nor many
-registers the same code is only slower; results do not depend on it.
+an order of their own, which `store` undoes). For products they are cut into limbs, in the form that
+suits the processor (`engine.limbs`), and a sum of up to `TERMS` products is reduced once. Where a
+processor has neither wide vectors nor many registers the same code is only slower; results do not
+depend on it.
 """
 
 from llvmlite import ir
@@ -14,18 +13,14 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from engine.lanes import LANES, VECTOR, WIDTH, splat
+from engine.limbs import FORM, joined
 
-BITS, LIMBS, TERMS = 26, 5, 64
-"""Bits of a limb, limbs of an element, and how many products a sum has room for."""
-CONSTANT = 2 * LIMBS
-"""Words of a constant factor as `constant_limbs` writes it."""
+BITS, LIMBS, SHIFTS, VECTORS = FORM.bits, FORM.limbs, FORM.shifts, FORM.vectors
+"""Bits of a limb, limbs of an element, shifts of the second factor's limbs, vectors of a sum."""
 
 _PAIR = types.UniTuple(LANES, 2)
-_SUM = types.UniTuple(LANES, LIMBS)
-_LOW = (1 << BITS) - 1
-_TOP = 127 - (LIMBS - 1) * BITS
+_SUM = types.UniTuple(LANES, VECTORS)
 _HIGH_P = (1 << 63) - 1
-_HALF = (1 << 32) - 1
 _PLACES = ir.VectorType(ir.IntType(32), WIDTH)
 _EVEN = [k + WIDTH * odd for k in range(0, WIDTH, 2) for odd in (0, 1)]
 
@@ -171,31 +166,11 @@ def canonical(typingctx, x):
 
 # --- sums of products ---
 
-def _limbs(b, x):
-    lo, hi = x
-    def part(value, right):
-        return b.lshr(value, splat(b, right)) if right else value
-    low = splat(b, _LOW)
-    middle = b.or_(part(lo, 2 * BITS), b.shl(hi, splat(b, 64 - 2 * BITS)))
-    return [b.and_(part(lo, 0), low), b.and_(part(lo, BITS), low), b.and_(middle, low),
-            b.and_(part(hi, 3 * BITS - 64), low), part(hi, 4 * BITS - 64)]
-
-
-def _add_product(b, total, x, y, y8):
-    out = []
-    for k, value in enumerate(total):
-        for i in range(LIMBS):
-            factor = y[k - i] if i <= k else y8[k - i + LIMBS]
-            value = b.add(value, b.mul(x[i], factor))
-        out.append(value)
-    return out
-
-
 @intrinsic
 def summand(typingctx, x):
     """A sum that is x."""
     def codegen(context, b, sig, args):
-        return _tuple(context, b, sig, _limbs(b, cgutils.unpack_tuple(b, args[0], 2)))
+        return _tuple(context, b, sig, FORM.start(b, cgutils.unpack_tuple(b, args[0], 2)))
     return _SUM(_PAIR), codegen
 
 
@@ -203,7 +178,7 @@ def summand(typingctx, x):
 def no_sum(typingctx):
     """A sum that is zero."""
     def codegen(context, b, sig, args):
-        return _tuple(context, b, sig, [splat(b, 0)] * LIMBS)
+        return _tuple(context, b, sig, [splat(b, 0)] * VECTORS)
     return _SUM(), codegen
 
 
@@ -215,7 +190,7 @@ def element(typingctx, array, i):
         first = b.mul(args[1], ir.Constant(args[1].type, 2))
         pair = [splat(b, b.load(b.gep(words, [b.add(first, ir.Constant(first.type, k))])))
                 for k in (0, 1)]
-        return _tuple(context, b, sig, _limbs(b, pair))
+        return _tuple(context, b, sig, FORM.start(b, pair))
     return _SUM(array, types.intp), codegen
 
 
@@ -223,9 +198,9 @@ def element(typingctx, array, i):
 def plus(typingctx, total, x):
     """total + x."""
     def codegen(context, b, sig, args):
-        total = cgutils.unpack_tuple(b, args[0], LIMBS)
-        limbs = _limbs(b, cgutils.unpack_tuple(b, args[1], 2))
-        return _tuple(context, b, sig, [b.add(u, v) for u, v in zip(total, limbs, strict=True)])
+        total = cgutils.unpack_tuple(b, args[0])
+        other = FORM.start(b, cgutils.unpack_tuple(b, args[1], 2))
+        return _tuple(context, b, sig, [b.add(u, v) for u, v in zip(total, other, strict=True)])
     return _SUM(_SUM, _PAIR), codegen
 
 
@@ -233,10 +208,10 @@ def plus(typingctx, total, x):
 def plus_product(typingctx, total, x, y):
     """total + x·y."""
     def codegen(context, b, sig, args):
-        total = cgutils.unpack_tuple(b, args[0], LIMBS)
-        x, y = (_limbs(b, cgutils.unpack_tuple(b, v, 2)) for v in args[1:])
-        y8 = [b.shl(v, splat(b, 3)) for v in y]
-        return _tuple(context, b, sig, _add_product(b, total, x, y, y8))
+        total = cgutils.unpack_tuple(b, args[0])
+        x, y = (FORM.cut(b, cgutils.unpack_tuple(b, pair, 2)) for pair in args[1:])
+        y = [b.shl(limb, splat(b, shift)) for shift in SHIFTS for limb in y]
+        return _tuple(context, b, sig, FORM.add_product(b, total, x, y))
     return _SUM(_SUM, _PAIR, _PAIR), codegen
 
 
@@ -246,12 +221,12 @@ def plus_multiple(typingctx, total, x, table, j):
     def codegen(context, b, sig, args):
         total, x, table, j = args
         view = context.make_array(sig.args[2])(context, b, table)
-        first = b.mul(j, ir.Constant(j.type, CONSTANT))
-        words = [splat(b, b.and_(b.load(b.gep(view.data, [b.add(first, ir.Constant(j.type, k))])),
-                                 ir.Constant(ir.IntType(64), _HALF))) for k in range(CONSTANT)]
-        total, x = cgutils.unpack_tuple(b, total, LIMBS), cgutils.unpack_tuple(b, x, 2)
-        return _tuple(context, b, sig, _add_product(b, total, _limbs(b, x), words[:LIMBS],
-                                                    words[LIMBS:]))
+        words = len(SHIFTS) * LIMBS
+        first = b.mul(j, ir.Constant(j.type, words))
+        y = [splat(b, b.load(b.gep(view.data, [b.add(first, ir.Constant(j.type, k))])))
+             for k in range(words)]
+        x = FORM.cut(b, cgutils.unpack_tuple(b, x, 2))
+        return _tuple(context, b, sig, FORM.add_product(b, cgutils.unpack_tuple(b, total), x, y))
     return _SUM(_SUM, _PAIR, table, types.intp), codegen
 
 
@@ -259,18 +234,51 @@ def plus_multiple(typingctx, total, x, table, j):
 def reduced(typingctx, total):
     """The elements, canonical, that a sum stands for."""
     def codegen(context, b, sig, args):
-        a = cgutils.unpack_tuple(b, args[0], LIMBS)
-        low = splat(b, _LOW)
-        for _ in range(2):
-            for k in range(LIMBS - 1):
-                a[k + 1] = b.add(a[k + 1], b.lshr(a[k], splat(b, BITS)))
-                a[k] = b.and_(a[k], low)
-            # 2^127 = 1 mod p.
-            a[0] = b.add(a[0], b.lshr(a[-1], splat(b, _TOP)))
-            a[-1] = b.and_(a[-1], splat(b, (1 << _TOP) - 1))
-        # What is left of the second turn is 0 or 1, and 1 only beside small limbs.
-        lo = b.add(a[0], b.add(b.shl(a[1], splat(b, BITS)), b.shl(a[2], splat(b, 2 * BITS))))
-        upper = b.or_(b.shl(a[3], splat(b, 3 * BITS - 64)), b.shl(a[4], splat(b, 4 * BITS - 64)))
-        hi = b.or_(b.lshr(a[2], splat(b, 64 - 2 * BITS)), upper)
-        return _tuple(context, b, sig, _without_p(b, lo, hi))
+        limbs = FORM.reduced(b, cgutils.unpack_tuple(b, args[0]))
+        return _tuple(context, b, sig, _without_p(b, *joined(b, limbs, BITS)))
     return _PAIR(_SUM), codegen
+
+
+@intrinsic
+def across(typingctx, total):
+    """The limbs, each below 2^56, of a number that is the sum of all lanes modulo p."""
+    def codegen(context, b, sig, args):
+        add = cgutils.get_or_insert_function(
+            b.module, ir.FunctionType(ir.IntType(64), [VECTOR]),
+            f'llvm.vector.reduce.add.v{WIDTH}i64')
+        limbs = FORM.reduced(b, cgutils.unpack_tuple(b, args[0]))
+        return _tuple(context, b, sig, [b.call(add, [limb]) for limb in limbs])
+    return types.UniTuple(types.uint64, LIMBS)(_SUM), codegen
+
+
+def _sum_at(context, b, sums_type, sums, j, c):
+    """Pointers to the vectors of a sum, at sums[j, :, c:c + WIDTH]."""
+    view = context.make_array(sums_type)(context, b, sums)
+    slots = cgutils.unpack_tuple(b, view.shape, 3)[2]
+    rows = [b.add(b.mul(j, ir.Constant(j.type, VECTORS)), ir.Constant(j.type, k))
+            for k in range(VECTORS)]
+    return [b.bitcast(b.gep(view.data, [b.add(b.mul(row, slots), c)]), VECTOR.as_pointer())
+            for row in rows]
+
+
+@intrinsic
+def load_sum(typingctx, sums, j, c):
+    """The sum that is at sums[j, :, c:c + WIDTH]."""
+    def codegen(context, b, sig, args):
+        vectors = [b.load(at) for at in _sum_at(context, b, sig.args[0], *args)]
+        for vector in vectors:
+            vector.align = 8
+        return _tuple(context, b, sig, vectors)
+    return _SUM(sums, types.intp, types.intp), codegen
+
+
+@intrinsic
+def store_sum(typingctx, sums, j, c, total):
+    """The reverse of `load_sum`."""
+    def codegen(context, b, sig, args):
+        *place, total = args
+        places = _sum_at(context, b, sig.args[0], *place)
+        for vector, at in zip(cgutils.unpack_tuple(b, total), places, strict=True):
+            b.store(vector, at).align = 8
+        return context.get_dummy_value()
+    return types.void(sums, types.intp, types.intp, _SUM), codegen

@@ -10,10 +10,12 @@ from numba import njit, uint64
 from engine import element_lanes as lanes
 from engine.i128 import f_add, f_canonical, f_mul, f_sub, mac, reduce3
 from engine.lanes import WIDTH
+from engine.limbs import TERMS
 
 _ZERO = uint64(0)
 _ALL = uint64(0x7fffffffffffffff)
 _LIMB = uint64((1 << lanes.BITS) - 1)
+_SHIFTS = np.array(lanes.SHIFTS, np.uint64)
 
 
 def _jit(fn):
@@ -56,13 +58,13 @@ def mul(x, y, out):
 
 @_jit
 def constant_limbs(c):
-    """A table of constants (k, 2) for `lanes.plus_multiple`: limbs, and eightfold limbs."""
-    out = np.empty((c.shape[0], lanes.CONSTANT), np.uint64)
+    """A table of constants (k, 2) for `lanes.plus_multiple`: limbs, once for each shift."""
+    out = np.empty((c.shape[0], _SHIFTS.size, lanes.LIMBS), np.uint64)
     for j in range(c.shape[0]):
         lo, hi = c[j, 0], c[j, 1]
         for k in range(lanes.LIMBS):
-            out[j, k] = lo & _LIMB
-            out[j, k + lanes.LIMBS] = (lo & _LIMB) << uint64(3)
+            for copy in range(_SHIFTS.size):
+                out[j, copy, k] = (lo & _LIMB) << _SHIFTS[copy]
             lo = (lo >> uint64(lanes.BITS)) | (hi << uint64(64 - lanes.BITS))
             hi >>= uint64(lanes.BITS)
     return out
@@ -91,7 +93,7 @@ def combine(stack, coefs, out):
     for i in range(0, whole, WIDTH):
         z = lanes.no_sum()
         for j in range(k):
-            if j % lanes.TERMS == lanes.TERMS - 1:
+            if j % TERMS == TERMS - 1:
                 z = lanes.summand(lanes.reduced(z))
             z = lanes.plus_multiple(z, lanes.load(rows, j * n + i), table, j)
         lanes.store(out, i, lanes.reduced(z))
@@ -164,7 +166,7 @@ def add_masks(z, offset, draws, coefs, period, top, out):
         total = lanes.plus(lanes.element(offset, 0), lanes.load(z, i))
         for first in range(0, k, period):
             for j in range(first, first + period):
-                if j % lanes.TERMS == lanes.TERMS - 1:
+                if j % TERMS == TERMS - 1:
                     total = lanes.summand(lanes.reduced(total))
                 cut = top if j == first else _ALL
                 draw = lanes.cut(lanes.load(rows, j * n + i), cut)
@@ -190,7 +192,7 @@ def shifted_masks(draws, constant, coefs, period, shift, top, out):
     for i in range(0, whole, WIDTH):
         total = lanes.element(constant, 0)
         for j in range(k):
-            if j % lanes.TERMS == lanes.TERMS - 1:
+            if j % TERMS == TERMS - 1:
                 total = lanes.summand(lanes.reduced(total))
             draw = lanes.cut(lanes.load(rows, j * period * n + i), top)
             if shift > 0:
@@ -218,7 +220,7 @@ def add_opened(shares, weights, factor, shift, out):
     for i in range(0, whole, WIDTH):
         total = lanes.no_sum()
         for j in range(k):
-            if j % lanes.TERMS == lanes.TERMS - 1:
+            if j % TERMS == TERMS - 1:
                 total = lanes.summand(lanes.reduced(total))
             total = lanes.plus_multiple(total, lanes.load_at(shares[j], i), table, j)
         opened = lanes.reduced(total)

@@ -40,8 +40,9 @@ def _stamp() -> pathlib.Path:
     here = pathlib.Path(__file__).parent
     digest = hashlib.sha256(f'{version("numba")} {platform.python_version()} '
                             f'{platform.machine()}'.encode())
-    for name in ('i128.py', 'lanes.py', 'element_lanes.py', 'field_kernels.py', 'thin.py',
-                 'matmul.py', 'compare.py', 'permutation.py', 'waves.py'):
+    for name in ('i128.py', 'lanes.py', 'limbs.py', 'element_lanes.py', 'field_kernels.py',
+                 'products.py', 'multi_modular.py', 'matmul.py', 'compare.py', 'permutation.py',
+                 'waves.py'):
         # Numba's cache goes by the time of the source, so the stamp does too.
         digest.update(f'{name} {(here / name).stat().st_mtime_ns}'.encode())
     folder = here / '__pycache__'

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
-from engine import field
+from engine import field, multi_modular, products
 from engine import field_kernels as kernels
 from engine import field_reference as reference
 from engine.field import P
@@ -73,6 +73,23 @@ def test_affine(x, a, b):
     lambda s: st.tuples(elements(s), elements(s[:1]))))
 def test_combine(arguments):
     same(field.combine(*arguments), reference.combine(*arguments))
+
+
+@pytest.mark.parametrize("bits", [0, 1, 18, 26, 27, 39, 52, 53, 63, 64, 104, 126])
+def test_products_that_end_at_the_border_of_a_limb(bits):
+    """What is carried around a last time makes the first limb too large only for such results."""
+    rng = np.random.default_rng(bits)
+    x = [int.from_bytes(rng.bytes(15), "little") + 1 for _ in range(40)]
+    for result in {2**bits - 1, 2**bits, 2**bits + 1} - {0}:
+        y = [result * pow(v, -1, P) % P for v in x]
+        same(field.mul(field.table(x), field.table(y)), field.table([result] * 40))
+        # The same as sums of two products; and zero, which must not become p.
+        stack = field.table([*x, *x]).reshape(2, 40, 2)
+        for k in range(40):
+            half = y[k] * pow(2, -1, P) % P
+            for coefs, expected in (([half, half], result), ([y[k], P - y[k]], 0)):
+                combined = field.combine(stack[:, k:k + 1].repeat(8, axis=1), field.table(coefs))
+                same(combined, field.table([expected] * 8))
 
 
 def addresses(arrays):
@@ -148,15 +165,31 @@ def test_thin_products_of_every_layout(shape, data):
             np.testing.assert_array_equal(field.matmul(x, y), expected)
 
 
-@pytest.mark.parametrize("k", [511, 512, 513, 1023, 1024, 1025, 1 << 18])
+@pytest.mark.parametrize("k", [8, 62, 63, 64, 503, 504, 505, 511, 512, 513, 1023, 1025, 1 << 18])
 @pytest.mark.parametrize("value", [P - 1, P - 2**64, P // 2])
 def test_sums_of_the_largest_products_never_overflow(k, value):
-    a = np.broadcast_to(field.limbs(value), (5, k, 2))
-    b = np.broadcast_to(field.limbs(value), (k, 2, 2))
-    expected = np.broadcast_to(field.limbs(value * value * k), (5, 2, 2))
-    np.testing.assert_array_equal(field.matmul(a, b), expected)
-    columns = np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1)
-    np.testing.assert_array_equal(field.matmul(columns, b), expected)
+    """With fewer rows than a vector has lanes, and with more; rows and columns of odd number."""
+    for n, m in ((5, 2), (9, 3)):
+        a = np.broadcast_to(field.limbs(value), (n, k, 2))
+        b = np.broadcast_to(field.limbs(value), (k, m, 2))
+        expected = np.broadcast_to(field.limbs(value * value * k), (n, m, 2))
+        np.testing.assert_array_equal(field.matmul(a, b), expected)
+        np.testing.assert_array_equal(field.matmul(np.ascontiguousarray(a), b), expected)
+        columns = np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1)
+        np.testing.assert_array_equal(field.matmul(columns, b), expected)
+
+
+@pytest.mark.parametrize("shape", [(70, 1100, 66), (64, 600, 130)])
+def test_large_products_by_either_kernel(shape):
+    """Which of the two a processor takes is a matter of speed."""
+    n, k, m = shape
+    rng = np.random.default_rng(k)
+    a, b = (field.table(rng.choice(np.array(EDGES, object), x * y)).reshape(x, y, 2)
+            for x, y in ((n, k), (k, m)))
+    expected = reference.matmul(a, b)
+    same(multi_modular.product(a, b), expected)
+    same(products.times_columns(a, np.ascontiguousarray(b.swapaxes(0, 1))), expected)
+    same(field.matmul(a, b), expected)
 
 
 def test_long_inner_products_reduce_once_and_right():

@@ -1,0 +1,170 @@
+"""Matrix products over the field: a matrix streams past columns, a few results at a time.
+
+Sums of products stay in vectors of limbs, without a carry, until a lane is full (`engine.limbs`).
+Rows of the matrix are fetched ahead of their use, because a processor's own prefetching stops at
+every page.
+"""
+
+import numpy as np
+from numba import njit, uint64
+
+from engine import element_lanes as lanes
+from engine.field_kernels import constant_limbs
+from engine.i128 import mac, reduce3
+from engine.lanes import WIDTH, prefetch
+from engine.limbs import TERMS
+
+DEPTH = (TERMS - 1) * WIDTH
+"""How many products of elements a sum has room for, all lanes together."""
+_P = (1 << 127) - 1
+_ZERO = uint64(0)
+_ROWS = 16  # of a transposed matrix, while the sums of a vector stay in registers
+_AHEAD = 128  # elements
+_LINE = 4  # elements
+_WEIGHTS = np.array([[w & (1 << 64) - 1, w >> 64] for w in (
+    pow(2, lanes.BITS * limb, _P) for limb in range(lanes.LIMBS))], np.uint64)
+
+
+def _jit(fn):
+    return njit(fn, cache=True, nogil=True, boundscheck=False)
+
+
+@_jit
+def _fetch(a, i):
+    """Ask for elements i to i + WIDTH."""
+    for k in range(0, WIDTH, _LINE):
+        prefetch(a, i + k, 0)
+
+
+@_jit
+def _add_to(out, i, j, total):
+    """out[i, j] += the sum over all lanes."""
+    limbs = lanes.across(total)
+    a0, a1, a2 = out[i, j, 0], out[i, j, 1], _ZERO
+    for k in range(lanes.LIMBS):
+        a0, a1, a2 = mac(a0, a1, a2, limbs[k], _ZERO, _WEIGHTS[k, 0], _WEIGHTS[k, 1])
+    out[i, j, 0], out[i, j, 1] = reduce3(a0, a1, a2)
+
+
+@_jit
+def _stream_rows(a, stride, first, bt, slots, depth, out):
+    """out += A[:, first:first + depth] @ B.T for A in rows of `stride` elements.
+
+    B is in rows of `slots` elements. Its last vector meets the last of A, which may begin inside
+    the one before: there it has zeros. Results are computed two by two where there are as many.
+    """
+    n, m = out.shape[:2]
+    rows, columns = n - n % 2, m - m % 2
+    for i in range(n):
+        top, low = i * stride + first, (i + 1) * stride + first
+        for j in range(0, columns if i < rows and i % 2 == 0 else 0, 2):
+            left, right = j * slots, (j + 1) * slots
+            s00 = s01 = s10 = s11 = lanes.no_sum()
+            for c in range(0, slots, WIDTH):
+                at = min(c, depth - WIDTH)
+                _fetch(a, top + at + _AHEAD)
+                _fetch(a, low + at + _AHEAD)
+                x0, x1 = lanes.load(a, top + at), lanes.load(a, low + at)
+                y0, y1 = lanes.load(bt, left + c), lanes.load(bt, right + c)
+                s00, s01 = lanes.plus_product(s00, x0, y0), lanes.plus_product(s01, x0, y1)
+                s10, s11 = lanes.plus_product(s10, x1, y0), lanes.plus_product(s11, x1, y1)
+            _add_to(out, i, j, s00)
+            _add_to(out, i, j + 1, s01)
+            _add_to(out, i + 1, j, s10)
+            _add_to(out, i + 1, j + 1, s11)
+        for j in range(columns if i < rows else 0, m):
+            total = lanes.no_sum()
+            for c in range(0, slots, WIDTH):
+                at = min(c, depth - WIDTH)
+                _fetch(a, top + at + _AHEAD)
+                x = lanes.load(a, top + at)
+                total = lanes.plus_product(total, x, lanes.load(bt, j * slots + c))
+            _add_to(out, i, j, total)
+
+
+@_jit
+def _stream_columns(a, n, first, tables, sums, depth):
+    """sums[j] += A[first:first + depth].T @ b_j for A in rows of n elements, tables[j] being b_j's.
+
+    A few rows at a time stream by while the sums of a vector stay in registers. The last vector of
+    a row may begin inside the one before: then both have the same sums of the same elements.
+    """
+    m, slots = sums.shape[0], sums.shape[2]
+    for k in range(0, depth, _ROWS):
+        last = min(k + _ROWS, depth)
+        for c in range(0, slots, WIDTH):
+            at = min(c, n - WIDTH)
+            for r in range(k, last):
+                _fetch(a, (first + r + _ROWS) * n + at)
+            for j in range(0, m - 1, 2):
+                s0, s1 = lanes.load_sum(sums, j, c), lanes.load_sum(sums, j + 1, c)
+                for r in range(k, last):
+                    x = lanes.load(a, (first + r) * n + at)
+                    s0 = lanes.plus_multiple(s0, x, tables, j * depth + r)
+                    s1 = lanes.plus_multiple(s1, x, tables, (j + 1) * depth + r)
+                lanes.store_sum(sums, j, c, s0)
+                lanes.store_sum(sums, j + 1, c, s1)
+            if m % 2:
+                s0 = lanes.load_sum(sums, m - 1, c)
+                for r in range(k, last):
+                    x = lanes.load(a, (first + r) * n + at)
+                    s0 = lanes.plus_multiple(s0, x, tables, (m - 1) * depth + r)
+                lanes.store_sum(sums, m - 1, c, s0)
+
+
+@_jit
+def _make_room(sums):
+    """Reduce the sums."""
+    for j in range(sums.shape[0]):
+        for c in range(0, sums.shape[2], WIDTH):
+            lanes.store_sum(sums, j, c, lanes.summand(lanes.reduced(lanes.load_sum(sums, j, c))))
+
+
+@_jit
+def _write(sums, n, out):
+    """The numbers that the sums stand for, to `out` (m·n, 2)."""
+    for j in range(sums.shape[0]):
+        for c in range(0, sums.shape[2], WIDTH):
+            total = lanes.reduced(lanes.load_sum(sums, j, c))
+            lanes.store(out, j * n + min(c, n - WIDTH), total)
+
+
+def times_columns(a, b_t):
+    """a @ b_t.T for matrices of elements (n, k, 2) and (m, k, 2) with k >= WIDTH.
+
+    In pieces of DEPTH terms. A matrix that is not C-contiguous is copied piece by piece.
+    """
+    (n, k), m = a.shape[:2], len(b_t)
+    whole = np.require(a, requirements='W') if a.flags.c_contiguous else None
+    out = np.zeros((n, m, 2), np.uint64)
+    for first in range(0, k, DEPTH):
+        stop = min(k, first + DEPTH)
+        depth, rest = stop - first, (stop - first) % WIDTH
+        columns = np.zeros((m, _slots(depth), 2), np.uint64)
+        columns[:, :depth - rest] = b_t[:, first:stop - rest]
+        columns[:, columns.shape[1] - rest:] = b_t[:, stop - rest:stop]
+        # A vector may reach back before the piece.
+        begin = 0 if whole is not None else min(first, stop - WIDTH)
+        rows = whole if whole is not None else np.require(a[:, begin:stop], requirements='CW')
+        _stream_rows(rows.reshape(-1, 2), rows.shape[1], first - begin, columns.reshape(-1, 2),
+                     columns.shape[1], depth, out)
+    return out
+
+
+def transposed_times_columns(a_t, b):
+    """a_t.T @ b for matrices of elements (k, n, 2) and (k, m, 2) with n >= WIDTH."""
+    a_t = np.require(a_t, requirements='CW')
+    (k, n), m = a_t.shape[:2], b.shape[1]
+    out = np.empty((m, n, 2), np.uint64)
+    sums = np.zeros((m, lanes.VECTORS, _slots(n)), np.uint64)
+    for first in range(0, k, TERMS - 1):
+        piece = np.require(b[first:first + TERMS - 1].transpose(1, 0, 2), requirements='CW')
+        _stream_columns(a_t.reshape(-1, 2), n, first, constant_limbs(piece.reshape(-1, 2)), sums,
+                        piece.shape[1])
+        _make_room(sums)
+    _write(sums, n, out.reshape(-1, 2))
+    return out.transpose(1, 0, 2)
+
+
+def _slots(n):
+    return -(-n // WIDTH) * WIDTH
