@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit, uint64
 from threadpoolctl import ThreadpoolController
 
+from engine import threads
 from engine.i128 import f_add, mac, reduce3
 
 _P = (1 << 127) - 1
@@ -96,13 +97,8 @@ def _limbs(value):
 
 def product(a, b):
     """a @ b for matrices of elements (n, k, 2) and (k, m, 2)."""
-    with _one_thread():
+    with _controller().limit(limits=threads.count(), user_api='blas'):
         return _product(a, b)
-
-
-def _one_thread():
-    # The parties of one machine share its cores; each keeps to its worker thread.
-    return _controller().limit(limits=1, user_api='blas')
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from engine.costs import Prediction
 from engine.costs_verified import predict
 from engine.divergence import call_site, context_of
 from engine.errors import LocalProtocolError, RemoteProtocolError
+from engine.threads import cpu_time
 
 _DIGEST = 0xffff
 """In place of a frame's number within its array: the frame vouches for the whole array."""
@@ -184,9 +185,9 @@ class Operation:
     def _timed(self, fn, *args):
         if self.runtime.profile is None:
             return fn(*args)  # the clock of a thread costs a system call
-        started = time.thread_time()
+        started = cpu_time()
         result = fn(*args)
-        self.cpu += time.thread_time() - started
+        self.cpu += cpu_time() - started
         return result
 
     def finish(self) -> None:

@@ -13,6 +13,7 @@ from engine.field_kernels import constant_limbs
 from engine.i128 import mac, reduce3
 from engine.lanes import WIDTH, prefetch
 from engine.limbs import TERMS
+from engine.threads import spread
 
 DEPTH = (TERMS - 1) * WIDTH
 """How many products of elements a sum has room for, all lanes together."""
@@ -20,6 +21,7 @@ _P = (1 << 127) - 1
 _ZERO = uint64(0)
 _ROWS = 16  # of a transposed matrix, while the sums of a vector stay in registers
 _AHEAD = 128  # elements
+_ENOUGH = 1 << 18  # multiply-adds that are worth a thread
 _LINE = 4  # elements
 _WEIGHTS = np.array([[w & (1 << 64) - 1, w >> 64] for w in (
     pow(2, lanes.BITS * limb, _P) for limb in range(lanes.LIMBS))], np.uint64)
@@ -83,23 +85,24 @@ def _stream_rows(a, stride, first, bt, slots, depth, out):
 
 
 @_jit
-def _stream_columns(a, n, first, tables, sums, depth):
-    """sums[j] += A[first:first + depth].T @ b_j for A in rows of n elements, tables[j] being b_j's.
+def _stream_columns(a, n, tables, sums, begin, end):
+    """sums[j] += A.T @ b_j for A in rows of n elements; `tables` are those of the b_j, in turn.
 
-    A few rows at a time stream by while the sums of a vector stay in registers. The last vector of
-    a row may begin inside the one before: then both have the same sums of the same elements.
+    For the sums in slots from `begin` to `end`, multiples of WIDTH. A few rows at a time stream by
+    while the sums of a vector stay in registers. The last vector of a row may begin inside the one
+    before: then both have the same sums of the same elements.
     """
-    m, slots = sums.shape[0], sums.shape[2]
+    m, depth = sums.shape[0], a.shape[0] // n
     for k in range(0, depth, _ROWS):
         last = min(k + _ROWS, depth)
-        for c in range(0, slots, WIDTH):
+        for c in range(begin, end, WIDTH):
             at = min(c, n - WIDTH)
             for r in range(k, last):
-                _fetch(a, (first + r + _ROWS) * n + at)
+                _fetch(a, (r + _ROWS) * n + at)
             for j in range(0, m - 1, 2):
                 s0, s1 = lanes.load_sum(sums, j, c), lanes.load_sum(sums, j + 1, c)
                 for r in range(k, last):
-                    x = lanes.load(a, (first + r) * n + at)
+                    x = lanes.load(a, r * n + at)
                     s0 = lanes.plus_multiple(s0, x, tables, j * depth + r)
                     s1 = lanes.plus_multiple(s1, x, tables, (j + 1) * depth + r)
                 lanes.store_sum(sums, j, c, s0)
@@ -107,17 +110,14 @@ def _stream_columns(a, n, first, tables, sums, depth):
             if m % 2:
                 s0 = lanes.load_sum(sums, m - 1, c)
                 for r in range(k, last):
-                    x = lanes.load(a, (first + r) * n + at)
+                    x = lanes.load(a, r * n + at)
                     s0 = lanes.plus_multiple(s0, x, tables, (m - 1) * depth + r)
                 lanes.store_sum(sums, m - 1, c, s0)
-
-
-@_jit
-def _make_room(sums):
-    """Reduce the sums."""
-    for j in range(sums.shape[0]):
-        for c in range(0, sums.shape[2], WIDTH):
-            lanes.store_sum(sums, j, c, lanes.summand(lanes.reduced(lanes.load_sum(sums, j, c))))
+        if (k // _ROWS + 1) % (TERMS // _ROWS - 1) == 0:
+            for j in range(m):
+                for c in range(begin, end, WIDTH):
+                    total = lanes.reduced(lanes.load_sum(sums, j, c))
+                    lanes.store_sum(sums, j, c, lanes.summand(total))
 
 
 @_jit
@@ -146,8 +146,11 @@ def times_columns(a, b_t):
         # A vector may reach back before the piece.
         begin = 0 if whole is not None else min(first, stop - WIDTH)
         rows = whole if whole is not None else np.require(a[:, begin:stop], requirements='CW')
-        _stream_rows(rows.reshape(-1, 2), rows.shape[1], first - begin, columns.reshape(-1, 2),
-                     columns.shape[1], depth, out)
+
+        def some_rows(lo, hi, rows=rows, start=first - begin, columns=columns, depth=depth):
+            _stream_rows(rows[lo:hi].reshape(-1, 2), rows.shape[1], start, columns.reshape(-1, 2),
+                         columns.shape[1], depth, out[lo:hi])
+        spread(n, _ENOUGH // (depth * m), 2, some_rows)
     return out
 
 
@@ -157,11 +160,9 @@ def transposed_times_columns(a_t, b):
     (k, n), m = a_t.shape[:2], b.shape[1]
     out = np.empty((m, n, 2), np.uint64)
     sums = np.zeros((m, lanes.VECTORS, _slots(n)), np.uint64)
-    for first in range(0, k, TERMS - 1):
-        piece = np.require(b[first:first + TERMS - 1].transpose(1, 0, 2), requirements='CW')
-        _stream_columns(a_t.reshape(-1, 2), n, first, constant_limbs(piece.reshape(-1, 2)), sums,
-                        piece.shape[1])
-        _make_room(sums)
+    tables = constant_limbs(np.require(b.transpose(1, 0, 2), requirements='CW').reshape(-1, 2))
+    spread(_slots(n), _ENOUGH // (k * m), WIDTH, lambda lo, hi: _stream_columns(
+        a_t.reshape(-1, 2), n, tables, sums, lo, hi))
     _write(sums, n, out.reshape(-1, 2))
     return out.transpose(1, 0, 2)
 

@@ -44,6 +44,7 @@ from engine.rendezvous import connect_all
 from engine.shamir import Geometry
 from engine.sharing import Sharing, party_numbers
 from engine.sorting import SortOperations
+from engine.threads import divide_cores
 from engine.throttle import Throttle
 from engine.verified import agree_on_keys
 
@@ -119,6 +120,8 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
                    credentials: Credentials | None = None, *, everywhere: bool = False,
                    job_deadline: float | None = None, watch=None) -> None:
         """Connect with the other parties and agree on keys; the job's deadline begins now."""
+        hosts = [host for host, _ in addresses]
+        divide_cores(hosts.count(hosts[session.pid]))
         links = await connect_all(session, addresses, deadline, credentials, everywhere, watch)
         self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
         if job_deadline is not None:
