@@ -14,7 +14,6 @@ import os
 import pathlib
 import platform
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import tls
 from engine.credentials import write_pinned
 from engine.shamir import largest_threshold
 
@@ -75,7 +75,7 @@ def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     return {'processor': platform.processor() or platform.machine(), 'cores': os.cpu_count(),
             'python': platform.python_version(), 'system': platform.platform(),
-            'tls': ssl.OPENSSL_VERSION, 'calibration_seconds': round(calibrate(), 3)}
+            'tls': tls.VERSION, 'calibration_seconds': round(calibrate(), 3)}
 
 
 def run_suite(suite: str, *, parties: int = 4, threshold: int | None = None,

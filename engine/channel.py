@@ -6,12 +6,13 @@ decrypted bytes go straight into the memory of their frame, and encryption keeps
 network.
 """
 
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
+from OpenSSL.SSL import Context
+
 from engine import frames
-from engine.errors import EngineError, LocalProtocolError, RemoteProtocolError
+from engine.tls import Tls
 
 _RECEIVE = 1 << 17
 _PIECE = 1 << 17
@@ -54,22 +55,25 @@ class TlsChannel:
 
     piece = _PIECE
 
-    def __init__(self, context: ssl.SSLContext, server_side: bool):
+    def __init__(self, context: Context, server_side: bool):
         self.reader = frames.FrameReader()
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_side=server_side)
+        self._tls = Tls(context, server_side)
         self._buffer = memoryview(bytearray(_RECEIVE))
-        self.open = False
+
+    @property
+    def open(self) -> bool:
+        """Whether frames may be sent."""
+        return self._tls.open
 
     @property
     def certificate(self) -> bytes | None:
         """The peer's certificate (DER), once the channel is open."""
-        return self._tls.getpeercert(True)
+        return self._tls.certificate
 
     def start(self) -> bytes:
         """The client's first message."""
-        self._handshake()
-        return self._out.read()
+        self._tls.handshake()
+        return self._tls.pending()
 
     def get_buffer(self) -> memoryview:
         """Memory for the next bytes from the socket."""
@@ -77,63 +81,24 @@ class TlsChannel:
 
     def received(self, count: int) -> Iterator[tuple[frames.Frame, Any]]:
         """Frames that `count` more bytes complete; RemoteProtocolError if TLS breaks."""
-        self._in.write(self._buffer[:count])
-        if not self.open:
-            self._handshake()
-            if not self.open:
+        tls, reader = self._tls, self.reader
+        tls.feed(self._buffer[:count])
+        if not tls.open:
+            tls.handshake()
+            if not tls.open:
                 return
-        tls, waiting, reader = self._tls, self._in, self.reader
-        read: Any = tls.read
         more = True
         while more:
             view = reader.get_buffer()
-            size, got = len(view), 0
-            try:
-                # One record, 16 KiB at most, at a time. To ask for one that is not there costs an
-                # exception, as much as decrypting it.
-                while got < size and (more := waiting.pending > 0 or tls.pending() > 0):
-                    part = read(size - got, view[got:] if got else view)
-                    if not part:
-                        raise RemoteProtocolError('tls-failed', 'the peer has ended TLS')
-                    got += part
-            except ssl.SSLWantReadError:
-                more = False
-            except ssl.SSLError as error:
-                raise _broken(error) from None
+            got = tls.read_into(view)
+            more = got == len(view)
             if got:
                 yield from reader.received(got)
 
-    def encode(self, data) -> bytes:
+    def encode(self, data) -> memoryview:
         """The data as TLS records."""
-        self._tls.write(data)
-        return self._out.read()
+        return self._tls.encrypt(data)
 
     def pending(self) -> bytes:
         """Records of TLS itself: the handshake, or the alert that says why it failed."""
-        return self._out.read() if self._out.pending else b''
-
-    def _handshake(self):
-        try:
-            self._tls.do_handshake()
-            self.open = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            raise _broken(error) from None
-
-
-def _broken(error: ssl.SSLError) -> EngineError:
-    """A failure of TLS as an error that says who must look where."""
-    reason = (error.reason or 'UNKNOWN').lower().replace('_', ' ')
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return RemoteProtocolError('wrong-certificate', f'{error.verify_message or reason}',
-                                   remedy='check who listens or dials there, and the certificates')
-    if 'alert' in reason:
-        return LocalProtocolError(
-            'certificate-refused', f"the peer refused this party's connection: {reason}",
-            remedy='give all parties certificates of one kind, and see the peer\'s error')
-    if 'not return a certificate' in reason:
-        return RemoteProtocolError('wrong-certificate', 'the peer shows no certificate',
-                                   remedy='give all parties certificates of one kind')
-    return RemoteProtocolError('tls-failed', f'no TLS 1.3 with the peer: {reason}',
-                               remedy='use the same kind of connection at all parties')
+        return self._tls.pending()

@@ -30,7 +30,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 
+from engine import tls
 from engine.errors import LocalProtocolError, RemoteProtocolError
 
 CONFIG = '.config'
@@ -45,12 +47,13 @@ _DER = serialization.Encoding.DER
 class Credentials:
     """This party's certificate and private key, and how the others prove their numbers.
 
-    `proves` is False only for certificates that encrypt and prove nothing.
+    `proves` is False only for certificates that encrypt and prove nothing. `context` is for the
+    engine's links (`engine.tls`), `server` and `client` are for streams of asyncio.
     """
 
-    def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext,
+    def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext, context: SSL.Context,
                  number: Callable[[bytes], int | None] | None):
-        self.server, self.client, self._number = server, client, number
+        self.server, self.client, self.context, self._number = server, client, context, number
 
     @property
     def proves(self) -> bool:
@@ -95,7 +98,8 @@ class Credentials:
                 server, client = (_context(side, path, cadata=trusted) for side in _SIDES)
         except ssl.SSLError as exc:
             raise _bad(f'certificate {pid}: {exc.reason}') from None
-        return cls(server, client, {c: i for i, c in enumerate(certificates)}.get)
+        return cls(server, client, tls.context([parsed[pid]], key, parsed),
+                   {c: i for i, c in enumerate(certificates)}.get)
 
     @classmethod
     def authority(cls, pid: int, folder: str | os.PathLike = CONFIG) -> 'Credentials':
@@ -110,6 +114,10 @@ class Credentials:
             own = number_of(x509.load_pem_x509_certificate(chain))
             server, client = (_context(side, base / f'party_{pid}.crt', base / f'party_{pid}.key',
                                        cafile=base / AUTHORITY) for side in _SIDES)
+            context = tls.context(
+                x509.load_pem_x509_certificates(chain),
+                serialization.load_pem_private_key((base / f'party_{pid}.key').read_bytes(), None),
+                x509.load_pem_x509_certificates((base / AUTHORITY).read_bytes()))
         except (OSError, ValueError) as exc:
             name = getattr(exc, 'filename', None) or base
             raise _bad(f'{name}: {getattr(exc, "strerror", None) or "not a certificate"}; '
@@ -117,7 +125,7 @@ class Credentials:
         if own != pid:
             raise _bad(f"the certificate's common name is that of party {own}, expected "
                        f'"MPyC party {pid}"')
-        return cls(server, client, lambda certificate: number_of(parse(certificate)))
+        return cls(server, client, context, lambda certificate: number_of(parse(certificate)))
 
     @classmethod
     def folder(cls, pid: int, m: int, folder: str | os.PathLike) -> 'Credentials':
@@ -137,10 +145,11 @@ class Credentials:
     def unproven(cls) -> 'Credentials':
         """A throwaway certificate, and any of the peers': encryption without proof."""
         key = Ed25519PrivateKey.generate()
-        with _private_file(_pem(key, self_signed(key))) as path:
+        certificate = self_signed(key)
+        with _private_file(_pem(key, certificate)) as path:
             server, client = (_context(side, path) for side in _SIDES)
         server.verify_mode = client.verify_mode = ssl.CERT_NONE
-        return cls(server, client, None)
+        return cls(server, client, tls.context([parse(certificate)], key, [], verify=False), None)
 
 
 def number_of(certificate: x509.Certificate) -> int | None:

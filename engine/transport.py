@@ -62,7 +62,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self.proven = False
         credentials = meeting.credentials
         self._channel: PlainChannel | TlsChannel = PlainChannel() if credentials is None else \
-            TlsChannel(credentials.server if peer is None else credentials.client, peer is None)
+            TlsChannel(credentials.context, peer is None)
         self._channel.reader.kinds = (frames.HELLO, frames.ABORT)
         self._owner: Owner | None = None
         self._backlog: list = []

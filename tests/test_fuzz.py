@@ -120,7 +120,7 @@ def test_any_bytes_are_frames_or_refused_within_bounds(stream, cuts, kinds):
 @given(st.binary(max_size=2000) | st.binary(max_size=300).map(
     lambda b: b"\x16\x03\x01\x01\x00" + b), st.lists(st.integers(1, 500), min_size=1, max_size=5))
 def test_any_bytes_before_tls_stands_are_refused(stream, cuts):
-    channel = TlsChannel(UNPROVEN.server, True)
+    channel = TlsChannel(UNPROVEN.context, True)
     try:
         assert feed(channel, stream, cuts) == []
     except EngineError as error:

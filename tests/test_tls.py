@@ -69,6 +69,7 @@ def test_parties_compute_over_tls(kind, tmp_path):
 
 
 def test_only_tls_1_3_and_only_with_certificates():
+    """On streams; for links see test_tls_buffers.py."""
     for context in (lambda c: c.server, lambda c: c.client):
         made = context(pinned(2)[0])
         assert made.minimum_version == ssl.TLSVersion.TLSv1_3
