@@ -279,7 +279,7 @@ class ArrayOperations(RuntimeBase):
                     op.send(peer, own, tag)
         shares = [own if p == self.pid else await op.receive(p, own.shape, tag=tag)
                   for p in senders]
-        opened = field.combine(field.stack(shares), self.geometry.recombination(tuple(senders)))
+        opened = field.combine(shares, self.geometry.recombination(tuple(senders)))
         limit = 1 << (self.geometry.product_bits - 1)
         outside = sum(1 for v in field.to_ints(opened)
                       if not -limit < (v - field.P if v > field.P // 2 else v) < limit)

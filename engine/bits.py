@@ -161,7 +161,7 @@ class BitNetwork:
             opening.send(own, _OPENING)
         if 0 in roles:
             shares, points = await opening.receive(own, _OPENING, self.n)
-            opened = await op.compute(4 * self.n, field.combine, field.stack(shares),
+            opened = await op.compute(4 * self.n, field.combine, shares,
                                       g.recombination(tuple(points)))
             words[0] += opened.T
         op.round()

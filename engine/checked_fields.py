@@ -63,16 +63,16 @@ class FieldOpening(CheckedOpening):
         if self.pid not in self.receivers:
             return None
         shares, points = await self.receive(own)
-        return _recombined(self.field, self._stacked(shares), points, 0)
+        return _recombined(self.field, self._numbers(shares), points, 0)
 
     async def _elements(self, party, n, tag):
         return await _received(self.op, self.field, party, n, tag)
 
-    def _stacked(self, shares):
+    def _numbers(self, shares):
         return [self.field.from_bytes(words.tobytes()) for words in shares]
 
-    async def _implied(self, stack, points, party):
-        return _words(self.field, _recombined(self.field, stack, points, party + 1))
+    async def _implied(self, fixing, points, party):
+        return _words(self.field, _recombined(self.field, fixing, points, party + 1))
 
 
 def _recombined(field, shares, parties, at):

@@ -4,7 +4,6 @@ t of the other parties take a pseudorandom share that they and the dealer derive
 key; these and the value fix the polynomial, and the dealer sends the remaining parties theirs.
 """
 
-import numpy as np
 
 from engine import field
 from engine.shamir import lagrange
@@ -28,6 +27,6 @@ def deal_shares(op, rt, values, seeded, sent, purpose=DEAL):
 
 def remaining_shares(values, drawn, parties):
     """Shares {party: array (n, 2)} of elements (n, 2), where t other parties have drawn theirs."""
-    stack = np.stack([values, *drawn.values()])
+    parts = [values, *drawn.values()]
     points = [0, *[p + 1 for p in drawn]]
-    return {p: field.combine(stack, field.table(lagrange(points, p + 1))) for p in parties}
+    return {p: field.combine(parts, field.table(lagrange(points, p + 1))) for p in parties}

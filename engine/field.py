@@ -18,7 +18,7 @@ from engine.matmul import matmul
 
 __all__ = ['P', 'add', 'add_masks', 'affine', 'broadcast', 'broadcast_to', 'canonical', 'combine',
            'cumsum', 'decode_float', 'decode_int', 'encode', 'limbs', 'matmul', 'mul', 'neg',
-           'stack', 'sub', 'table', 'to_ints', 'total', 'uniform']
+           'sub', 'table', 'to_ints', 'total', 'uniform']
 
 
 @functools.lru_cache(1024)
@@ -31,14 +31,6 @@ def _flat(x):
     if not x.flags.carray:
         x = np.require(x, requirements='CW')
     return x.reshape(-1, 2)
-
-
-def stack(arrays) -> np.ndarray:
-    """Arrays of one shape along a new first axis."""
-    out = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
-    for k, x in enumerate(arrays):
-        out[k] = x
-    return out
 
 
 def _binary(kernel, x, y):
@@ -88,12 +80,19 @@ def neg(x):
     return affine(x, -1)
 
 
-def combine(stack, coefs):
-    """Sum over j of coefs[j] * stack[j]: stack (k, n, 2), coefs (k, 2), result (n, 2)."""
-    out = np.empty(stack.shape[1:], dtype=np.uint64)
-    if not stack.flags.carray:
-        stack = np.require(stack, requirements='CW')
-    kernels.combine(stack, coefs, out)
+def combine(parts, coefs):
+    """Sum over j of coefs[j] * parts[j]: k arrays (n, 2) or a stack of them, coefs (k, 2).
+
+    Raises ValueError where shapes differ.
+    """
+    parts = [np.ascontiguousarray(part, np.uint64) for part in parts]
+    out = np.empty(parts[0].shape, np.uint64)
+    if len(coefs) != len(parts) or out.ndim != 2 or any(p.shape != out.shape for p in parts):
+        raise ValueError(f'combine: {len(coefs)} coefficients of arrays of shapes '
+                         f'{[p.shape for p in parts]}, expected one (n, 2) for each')
+    # Nothing is gathered: the kernel takes addresses.
+    places = np.array([part.ctypes.data for part in parts], np.uint64)
+    kernels.combine(places, np.require(coefs, requirements='CW'), out)
     return out
 
 

@@ -85,23 +85,23 @@ def affine(x, a, b, out):
 
 
 @_jit
-def combine(stack, coefs, out):
-    """out = Σ coefs[j]·stack[j] for a stack (k, n, 2)."""
-    k, n = stack.shape[:2]
+def combine(places, coefs, out):
+    """out = Σ coefs[j]·x_j, where x_j lies at the address places[j]."""
+    k, n = places.shape[0], out.shape[0]
     whole = n - n % WIDTH
-    table, rows = constant_limbs(coefs), stack.reshape(k * n, 2)
+    table = constant_limbs(coefs)
     for i in range(0, whole, WIDTH):
         z = lanes.no_sum()
         for j in range(k):
             if j % TERMS == TERMS - 1:
                 z = lanes.summand(lanes.reduced(z))
-            z = lanes.plus_multiple(z, lanes.load(rows, j * n + i), table, j)
+            z = lanes.plus_multiple(z, lanes.load_at(places[j], i), table, j)
         lanes.store(out, i, lanes.reduced(z))
     for i in range(whole, n):
         a0 = a1 = a2 = _ZERO
         for j in range(k):
-            a0, a1, a2 = mac(
-                a0, a1, a2, stack[j, i, 0], stack[j, i, 1], coefs[j, 0], coefs[j, 1])
+            lo, hi = lanes.word_at(places[j], 2 * i), lanes.word_at(places[j], 2 * i + 1)
+            a0, a1, a2 = mac(a0, a1, a2, lo, hi, coefs[j, 0], coefs[j, 1])
         out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
 
 

@@ -30,4 +30,4 @@ async def open_inside(op, share: np.ndarray) -> np.ndarray:
         shares = [share, *await op.exchange(outgoing, sources, len(share))]
         points = (pid, *sources)
     weights = g.recombination(tuple(points))
-    return await op.compute(4 * len(share), field.combine, field.stack(shares), weights)
+    return await op.compute(4 * len(share), field.combine, shares, weights)

@@ -50,10 +50,10 @@ def consistent(shares: Shares, geometry: Geometry) -> np.ndarray:
     """
     parties = sorted(shares)
     points, rest = tuple(parties[:geometry.t + 1]), parties[geometry.t + 1:]
-    stack = field.stack([shares[p] for p in points])
-    right = np.ones(stack.shape[1], bool)
+    parts = [shares[p] for p in points]
+    right = np.ones(len(parts[0]), bool)
     for p in rest:
-        implied = field.combine(stack, geometry.recombination(points, p + 1))
+        implied = field.combine(parts, geometry.recombination(points, p + 1))
         right &= (implied == shares[p]).all(-1)
     return right
 
@@ -63,7 +63,7 @@ def opened(shares: Shares, geometry: Geometry) -> np.ndarray | None:
     if not consistent(shares, geometry).all():
         return None
     points = tuple(sorted(shares)[:geometry.t + 1])
-    return field.combine(field.stack([shares[p] for p in points]), geometry.recombination(points))
+    return field.combine([shares[p] for p in points], geometry.recombination(points))
 
 
 def deviating(shares: Shares, geometry: Geometry) -> set[int]:

@@ -108,7 +108,7 @@ def open_expression(mpc, name, inputs, fn, shape, degree: int, receiver: int):
             return None
         held = [own, *await op.exchange({}, others, n)]
         weights = g.recombination((receiver, *others))
-        opened = await op.compute(4 * n, field.combine, np.stack(held), weights)
+        opened = await op.compute(4 * n, field.combine, held, weights)
         return field.to_ints(opened).reshape(shape)
     return mpc.issue_value(op, inputs, body)
 
@@ -181,8 +181,8 @@ def check_indicators(mpc, x: SecureArray, sizes, dealer: int):
         outgoing = {p: own for p in others if p != mpc.pid} if mpc.pid in senders else {}
         got = await op.exchange(outgoing, [p for p in senders if p != mpc.pid], 1)
         held = iter(got)
-        stack = np.stack([own if p == mpc.pid else next(held) for p in senders])
-        if field.combine(stack, g.recombination(tuple(senders))).any():
+        shares = [own if p == mpc.pid else next(held) for p in senders]
+        if field.combine(shares, g.recombination(tuple(senders))).any():
             if g.verified:
                 # Three shares fix the value and nothing checks them: any of the three may lie.
                 raise cheating(op, f'the query of party {dealer} could not be confirmed',

@@ -87,7 +87,7 @@ class Sharing(RuntimeBase):
 
         async def decode(op, shares, points):
             weights = self.geometry.recombination(tuple(points))
-            opened = await op.compute(4 * x.size, field.combine, field.stack(shares), weights)
+            opened = await op.compute(4 * x.size, field.combine, shares, weights)
             return _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
         return self.issue_value(op, [x], body)
 

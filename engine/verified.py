@@ -123,12 +123,12 @@ class CheckedOpening:
 
     async def _disagreeing(self, held, digests, points, tag):
         """Parties whose share is not the one that the shares of `points` imply."""
-        stack = self._stacked([held[p] for p in points])
+        fixing = self._numbers([held[p] for p in points])
         wrong = set()
         for p in itertools.chain(held, digests):
             if p in points:
                 continue
-            implied = await self._implied(stack, tuple(points), p)
+            implied = await self._implied(fixing, tuple(points), p)
             if not (np.array_equal(implied, held[p]) if p in held else
                     self.op.vouches(p, digests[p], implied, tag)):
                 wrong.add(p)
@@ -139,13 +139,13 @@ class CheckedOpening:
     async def _elements(self, party, n, tag):
         return await self.op.receive_elements(party, n, tag)
 
-    def _stacked(self, shares):
-        return field.stack(shares)
+    def _numbers(self, shares):
+        return shares
 
-    async def _implied(self, stack, points, party):
-        """The share of `party` that the stacked shares of `points` imply."""
+    async def _implied(self, fixing, points, party):
+        """The share of `party` that those of `points` imply."""
         weights = self.geometry.recombination(points, party + 1)
-        return await self.op.compute(4 * stack.shape[1], field.combine, stack, weights)
+        return await self.op.compute(4 * len(fixing[0]), field.combine, fixing, weights)
 
 
 async def check_dealing(op, share: np.ndarray, dealer: int) -> None:
@@ -203,7 +203,7 @@ async def coin(op, count: int) -> np.ndarray:
     opening.send(own, _COIN)
     shares, points = await opening.receive(own, _COIN)
     op.round()
-    seed = field.combine(field.stack(shares), g.recombination(tuple(points)))
+    seed = field.combine(shares, g.recombination(tuple(points)))
     return expand(seed.tobytes(), b'coefficients', count)
 
 

@@ -127,7 +127,7 @@ def _coefficients(mpc, picked, rows):
         coin.send(own)
         shares, points = await coin.receive(own)
         op.round()
-        seed = field.combine(field.stack(shares), mpc.geometry.recombination(tuple(points)))
+        seed = field.combine(shares, mpc.geometry.recombination(tuple(points)))
         return field.uniform(expand(seed.tobytes(), b'coefficients', 2 * rows).reshape(rows, 2))
     return mpc.issue(op, [random_elements(mpc, (1,)), picked], body, SecureArray(mpc, (rows,), 0))
 

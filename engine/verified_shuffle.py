@@ -154,7 +154,7 @@ async def _check(op, out, keys, group, held):
     same = field.add(_inner(across, sums), random_sharing(op, b'same'))
     if pid in group:
         shares, points = await openings[pid].receive(pads[pid], _PAD + pid)
-        pad = field.combine(field.stack(shares), g.recombination(tuple(points)))
+        pad = field.combine(shares, g.recombination(tuple(points)))
         part = await op.compute(4 * rows, weighted, held, rho)
         shown = {pid: field.sub(part, pad)}
         for peer in range(g.m):
@@ -175,7 +175,7 @@ async def _check(op, out, keys, group, held):
     opening.send(own, _ZERO)
     shares, points = await opening.receive(own, _ZERO)
     op.round()
-    if field.combine(field.stack(shares), g.recombination(tuple(points))).any():
+    if field.combine(shares, g.recombination(tuple(points))).any():
         raise cheating(op, 'the rows after the shuffle are not those before it',
                        set(range(g.m)) - {pid})
 

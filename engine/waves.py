@@ -109,7 +109,7 @@ async def _word(op, opening, expression, n, work):
     masks = draws[::period, :, 0]
     if pid == dealer:
         shares, points = await opening.receive(own, 0, n)
-        opened = await op.compute(4 * n, field.combine, field.stack(shares),
+        opened = await op.compute(4 * n, field.combine, shares,
                                   g.recombination(tuple(points)))
         word = opened[:, 0] - masks.sum(0, dtype=np.uint64)
     else:

@@ -221,7 +221,7 @@ def _open_to_owner(mpc, x, owner, sender):
         if mpc.pid != owner:
             return None
         weights = mpc.geometry.recombination((owner, sender))
-        return await op.compute(4 * n, field.combine, np.stack([share, *received]), weights)
+        return await op.compute(4 * n, field.combine, [share, *received], weights)
     return mpc.issue_value(op, [x], body)
 
 
