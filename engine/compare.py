@@ -14,11 +14,11 @@ Sources: the masked opening is that of Damgård et al., TCC 2006; the prefix tre
 """
 
 import numpy as np
-from numba import njit
 
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.bits import BitNetwork
+from engine.kernel import kernel
 from engine.operation import Operation
 from engine.verified_bits import bit_network
 
@@ -141,7 +141,7 @@ async def carry_into_top(net, u, v):
     return (above ^ both).astype(np.uint64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _halves(generate, propagate, half):
     """(what is multiplied: twice the upper propagate bits, the lower generate and propagate bits;
     and the upper generate bits); at the last level the lower propagate bit is not asked for."""
@@ -152,7 +152,7 @@ def _halves(generate, propagate, half):
     return over | over << half, generate & mask | (propagate & mask) << half, generate >> half
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_level(generate, propagate, left, right, above, half):
     """The halves of words, in one pass over them."""
     half = np.uint64(half)
@@ -160,7 +160,7 @@ def _first_level(generate, propagate, left, right, above, half):
         left[i], right[i], above[i] = _halves(generate[i], propagate[i], half)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _next_level(high, both, left, right, above, half):
     """Merge what the level before has multiplied with its upper generate bits; the halves of that.
     """
@@ -199,7 +199,7 @@ async def _zero_bit(op, share):
     return await net.to_field(z)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _interleave_kernel(x, out):
     for i in range(x.size):
         v = x[i]

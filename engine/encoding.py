@@ -8,10 +8,10 @@ import numbers
 
 import numpy as np
 
+from engine import encoding_kernels as kernels
+
 P = (1 << 127) - 1
 _MASK64 = (1 << 64) - 1
-_HI_P = np.uint64(P >> 64)
-_SIGN = np.uint64(1 << 62)
 
 
 def limbs(value: int) -> np.ndarray:
@@ -53,28 +53,28 @@ def encode(values, frac: int, bits: int = 64) -> np.ndarray:
         if any(abs(v) >> (bits - 1) for v in scaled):
             raise OverflowError(_overflow(frac, bits))
         return table(scaled).reshape(*x.shape, 2)
-    if x.dtype.kind == 'b':
-        x = x.astype(np.int64)
-    if x.dtype.kind in 'iu':
-        limit = 1 << (bits - 1 - frac)
-        if x.size and (int(x.max()) >= limit or int(x.min()) <= -limit):
+    out = np.empty((*x.shape, 2), dtype=np.uint64)
+    if x.dtype.kind in 'biu':
+        limit = (1 << (bits - 1 - frac)) - 1
+        if x.dtype == np.uint64 and x.size and int(x.max()) > limit:
             raise OverflowError(_overflow(frac, bits))
-        v = x.astype(np.int64) << frac
-    elif x.dtype.kind != 'f':
-        raise TypeError(f'encode: expected numbers, got an array of {x.dtype}')
+        result = kernels.from_ints(_flat(x, np.int64), frac, limit, out.reshape(-1, 2))
+    elif x.dtype.kind == 'f':
+        result = kernels.from_floats(_flat(x, np.float64), 2.0 ** frac, 2.0 ** (bits - 1),
+                                     out.reshape(-1, 2))
     else:
-        if not np.isfinite(x).all():
-            raise ValueError('encode: expected finite numbers, got NaN or infinity; '
-                             'give missing values their own bin or an explicit code')
-        v = np.rint(np.ldexp(x.astype(np.float64), frac))
-        if x.size and np.abs(v).max() >= 2.0 ** (bits - 1):
-            raise OverflowError(_overflow(frac, bits))
-        v = v.astype(np.int64)
-    out = np.empty((*v.shape, 2), dtype=np.uint64)
-    negative = v < 0
-    out[..., 0] = v.view(np.uint64) - negative
-    out[..., 1] = np.where(negative, _HI_P, np.uint64(0))
+        raise TypeError(f'encode: expected numbers, got an array of {x.dtype}')
+    if result == kernels.NOT_FINITE:
+        raise ValueError('encode: expected finite numbers, got NaN or infinity; '
+                         'give missing values their own bin or an explicit code')
+    if result == kernels.TOO_LARGE:
+        raise OverflowError(_overflow(frac, bits))
     return out
+
+
+def _flat(x, dtype):
+    # Kernels are compiled for writable contiguous arrays; a read-only view would compile anew.
+    return np.require(x, dtype, 'CW').reshape(-1)
 
 
 def _overflow(frac, bits):
@@ -82,25 +82,18 @@ def _overflow(frac, bits):
             f'2^{bits - 1 - frac} for {frac} fractional bits of {bits}; rescale the data')
 
 
-def _split_sign(x):
-    negative = x[..., 1] >= _SIGN
-    lo = np.where(negative, ~x[..., 0], x[..., 0])
-    hi = np.where(negative, _HI_P - x[..., 1], x[..., 1])
-    return negative, lo, hi
-
-
 def decode_float(x, frac: int) -> np.ndarray:
     """Signed fixed-point values as float64 (exact up to 53 significant bits)."""
-    negative, lo, hi = _split_sign(x)
-    v = np.ldexp(hi.astype(np.float64), 64 - frac) + np.ldexp(lo.astype(np.float64), -frac)
-    return np.where(negative, -v, v)
+    out = np.empty(x.shape[:-1])
+    kernels.to_floats(_flat(x, np.uint64).reshape(-1, 2), 2.0 ** (64 - frac), 2.0 ** -frac,
+                      out.reshape(-1))
+    return out
 
 
 def decode_int(x) -> np.ndarray:
     """Signed integers as int64; raises OverflowError where one does not fit."""
-    negative, lo, hi = _split_sign(x)
-    if (hi != 0).any() or (lo >> np.uint64(63)).any():
+    out = np.empty(x.shape[:-1], np.int64)
+    if not kernels.to_int64(_flat(x, np.uint64).reshape(-1, 2), out.reshape(-1)):
         raise OverflowError('output: an integer result needs more than 63 bits; '
                             'open it with raw=True for Python integers')
-    v = lo.view(np.int64) if lo.flags.c_contiguous else lo.astype(np.int64)
-    return np.where(negative, -v, v)
+    return out

@@ -16,9 +16,14 @@ from engine import field_kernels as kernels
 from engine.encoding import P, decode_float, decode_int, encode, limbs, table, to_ints
 from engine.matmul import matmul
 
-__all__ = ['P', 'add', 'add_masks', 'affine', 'broadcast', 'broadcast_to', 'canonical', 'combine',
-           'cumsum', 'decode_float', 'decode_int', 'encode', 'limbs', 'matmul', 'mul', 'neg',
-           'sub', 'table', 'to_ints', 'total', 'uniform']
+__all__ = ['P', 'add', 'add_masks', 'add_to', 'affine', 'broadcast', 'broadcast_to', 'canonical',
+           'combine', 'cumsum', 'decode_float', 'decode_int', 'encode', 'evaluate',
+           'evaluate_columns', 'limbs', 'matmul', 'mul', 'neg', 'powers', 'sub', 'table', 'to_ints',
+           'total', 'uniform']
+
+
+_ROWS = 1 << 15
+"""Rows of a table whose weights stay near."""
 
 
 @functools.lru_cache(1024)
@@ -80,19 +85,63 @@ def neg(x):
     return affine(x, -1)
 
 
-def combine(parts, coefs):
-    """Sum over j of coefs[j] * parts[j]: k arrays (n, 2) or a stack of them, coefs (k, 2).
+def _places(parts):
+    # Nothing is gathered: kernels take addresses.
+    return np.array([part.ctypes.data for part in parts], np.uint64)
+
+
+def combine(parts, coefs, out=None):
+    """Sum over j of coefs[j] * parts[j]: k arrays (n, 2) or a stack of them, coefs (k, 2); into
+    `out` if given.
 
     Raises ValueError where shapes differ.
     """
     parts = [np.ascontiguousarray(part, np.uint64) for part in parts]
-    out = np.empty(parts[0].shape, np.uint64)
+    out = np.empty(parts[0].shape, np.uint64) if out is None else out
     if len(coefs) != len(parts) or out.ndim != 2 or any(p.shape != out.shape for p in parts):
         raise ValueError(f'combine: {len(coefs)} coefficients of arrays of shapes '
                          f'{[p.shape for p in parts]}, expected one (n, 2) for each')
-    # Nothing is gathered: the kernel takes addresses.
-    places = np.array([part.ctypes.data for part in parts], np.uint64)
-    kernels.combine(places, np.require(coefs, requirements='CW'), out)
+    kernels.combine(_places(parts), np.require(coefs, requirements='CW'), out)
+    return out
+
+
+def add_to(x, y) -> np.ndarray:
+    """x + y in place of x, for contiguous arrays of one shape; returns x."""
+    flat = x.reshape(-1, 2)
+    kernels.add(flat, _flat(y), flat)
+    return x
+
+
+def powers(point, count: int) -> np.ndarray:
+    """1, r, r^2, ... of an element (2,), shape (count, 2)."""
+    base, out, done = int(to_ints(point)), np.empty((count, 2), np.uint64), 1
+    out[:1] = limbs(1)
+    while done < count:
+        more = min(done, count - done)
+        out[done:done + more] = affine(out[:more], pow(base, done, P))
+        done += more
+    return out
+
+
+def evaluate_columns(x, point) -> np.ndarray:
+    """Σ_i r^(n-1-i) x[i, j] for each column of elements x (n, k, 2) at r (2,), shape (k, 2)."""
+    if x.shape[1] == 1:
+        return evaluate([x.reshape(-1, 2)], point.reshape(1, 2))[0]
+    total = np.zeros((x.shape[1], 2), np.uint64)
+    weights = powers(point, min(len(x), _ROWS) + 1)
+    for start in range(0, len(x), _ROWS):
+        part = x[start:start + _ROWS]
+        falling = np.ascontiguousarray(weights[:len(part)][::-1])[None]
+        total = add(mul(total, weights[len(part)]), matmul(falling, part)[0])
+    return total
+
+
+def evaluate(parts, points):
+    """Polynomials at points (k, 2): Σ_i points[k]^(n-1-i)·x[i] for arrays x (n, 2) of one length,
+    of which there are j; shape (j, k, 2)."""
+    parts = [np.ascontiguousarray(part, np.uint64) for part in parts]
+    out = np.empty((len(parts), len(points), 2), np.uint64)
+    kernels.evaluate(_places(parts), len(parts[0]), np.require(points, requirements='CW'), out)
     return out
 
 

@@ -5,10 +5,11 @@ over one by one (`engine.i128`). They are compiled without the interpreter lock.
 """
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
 from engine import element_lanes as lanes
 from engine.i128 import f_add, f_canonical, f_mul, f_sub, mac, reduce3
+from engine.kernel import kernel
 from engine.lanes import WIDTH
 from engine.limbs import TERMS
 
@@ -16,13 +17,11 @@ _ZERO = uint64(0)
 _ALL = uint64(0x7fffffffffffffff)
 _LIMB = uint64((1 << lanes.BITS) - 1)
 _SHIFTS = np.array(lanes.SHIFTS, np.uint64)
+_RUN = 16
+"""Vectors of a polynomial that are added up before they are reduced."""
 
 
-def _jit(fn):
-    return njit(fn, cache=True, nogil=True, boundscheck=False)
-
-
-@_jit
+@kernel
 def add(x, y, out):
     """out = x + y."""
     n = x.shape[0]
@@ -33,7 +32,7 @@ def add(x, y, out):
         out[i, 0], out[i, 1] = f_add(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
 
 
-@_jit
+@kernel
 def sub(x, y, out):
     """out = x - y."""
     n = x.shape[0]
@@ -44,7 +43,7 @@ def sub(x, y, out):
         out[i, 0], out[i, 1] = f_sub(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
 
 
-@_jit
+@kernel
 def mul(x, y, out):
     """out = x·y."""
     n = x.shape[0]
@@ -56,7 +55,7 @@ def mul(x, y, out):
         out[i, 0], out[i, 1] = f_mul(x[i, 0], x[i, 1], y[i, 0], y[i, 1])
 
 
-@_jit
+@kernel
 def constant_limbs(c):
     """A table of constants (k, 2) for `lanes.plus_multiple`: limbs, once for each shift."""
     out = np.empty((c.shape[0], _SHIFTS.size, lanes.LIMBS), np.uint64)
@@ -70,7 +69,7 @@ def constant_limbs(c):
     return out
 
 
-@_jit
+@kernel
 def affine(x, a, b, out):
     """out = a·x + b for constants of shape (1, 2)."""
     n = x.shape[0]
@@ -84,7 +83,7 @@ def affine(x, a, b, out):
         out[i, 0], out[i, 1] = f_add(lo, hi, b[0, 0], b[0, 1])
 
 
-@_jit
+@kernel
 def combine(places, coefs, out):
     """out = Σ coefs[j]·x_j, where x_j lies at the address places[j]."""
     k, n = places.shape[0], out.shape[0]
@@ -105,7 +104,7 @@ def combine(places, coefs, out):
         out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
 
 
-@_jit
+@kernel
 def sum_axis(x, out):
     """out[i, j] = Σ_k x[i, k, j]."""
     for i in range(x.shape[0]):
@@ -123,7 +122,7 @@ def sum_axis(x, out):
             out[i, j, 0], out[i, j, 1] = reduce3(s0, s1, s2)
 
 
-@_jit
+@kernel
 def cumsum(x, out):
     """Running sums along the first axis."""
     for j in range(x.shape[1]):
@@ -134,7 +133,7 @@ def cumsum(x, out):
             out[i, j, 1] = hi
 
 
-@_jit
+@kernel
 def uniform(x):
     """In place: elements from uniformly random words, the top bit dropped."""
     n = x.shape[0]
@@ -145,7 +144,54 @@ def uniform(x):
         x[i, 0], x[i, 1] = f_canonical(x[i, 0], x[i, 1] & _ALL)
 
 
-@_jit
+@kernel
+def evaluate(places, n, points, out):
+    """out[j, k] = Σ_i points[k]^(n-1-i)·x_i, where the n elements x lie at the address places[j].
+
+    Horner's rule, each lane for itself and `_RUN` vectors at a time; the points take turns while a
+    part of x is near.
+    """
+    step = _RUN * WIDTH
+    whole = n - n % step
+    powers = np.empty((points.shape[0], _RUN, 2), np.uint64)
+    for k in range(points.shape[0]):
+        lo, hi = uint64(1), _ZERO
+        for i in range(step):
+            lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
+            powers[k, i // WIDTH, 0], powers[k, i // WIDTH, 1] = lo, hi
+    table = constant_limbs(powers.reshape(-1, 2))
+    for j in range(places.shape[0]):
+        sums = _sums(places[j], whole, step, table, points.shape[0])
+        for k in range(points.shape[0]):
+            lo = hi = _ZERO
+            for i in range(k * WIDTH, (k + 1) * WIDTH):
+                lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
+                lo, hi = f_add(lo, hi, sums[i, 0], sums[i, 1])
+            for i in range(2 * whole, 2 * n, 2):
+                lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
+                lo, hi = f_add(lo, hi, lanes.word_at(places[j], i),
+                               lanes.word_at(places[j], i + 1))
+            out[j, k, 0], out[j, k, 1] = lo, hi
+
+
+@kernel
+def _sums(place, whole, step, table, points):
+    """What is in the lanes after the first `whole` elements, those of a point behind another's."""
+    sums, part = np.zeros((points * WIDTH, 2), np.uint64), 8 * step
+    for first in range(0, whole, part):
+        for k in range(points):
+            total = lanes.load(sums, k * WIDTH)
+            for i in range(first, min(first + part, whole), step):
+                z = lanes.summand(lanes.load_at(place, i + step - WIDTH))
+                for j in range(_RUN - 1):
+                    x = lanes.load_at(place, i + step - (j + 2) * WIDTH)
+                    z = lanes.plus_multiple(z, x, table, k * _RUN + j)
+                total = lanes.reduced(lanes.plus_multiple(z, total, table, k * _RUN + _RUN - 1))
+            lanes.store(sums, k * WIDTH, total)
+    return sums
+
+
+@kernel
 def canonical(x):
     """Whether all are below p."""
     wrong = False
@@ -156,7 +202,7 @@ def canonical(x):
 
 # --- masks of the one-round product (design 3.2, 3.3) ---
 
-@_jit
+@kernel
 def add_masks(z, offset, draws, coefs, period, top, out):
     """out = z + offset + Σ coefs[j]·draws[j]; every `period`-th high word is ANDed with `top`."""
     k, n = draws.shape[:2]
@@ -181,7 +227,7 @@ def add_masks(z, offset, draws, coefs, period, top, out):
         out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
 
 
-@_jit
+@kernel
 def shifted_masks(draws, constant, coefs, period, shift, top, out):
     """out = constant + Σ coefs[j]·(draws[j·period] >> shift), high words ANDed with `top` before.
     """
@@ -210,7 +256,7 @@ def shifted_masks(draws, constant, coefs, period, shift, top, out):
         out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
 
 
-@_jit
+@kernel
 def add_opened(shares, weights, factor, shift, out):
     """out += factor·((Σ weights[j]·s_j) >> shift), where s_j lies at the address shares[j]."""
     k, n = shares.shape[0], out.shape[0]

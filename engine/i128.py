@@ -10,10 +10,6 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from engine import without_blas
-
-without_blas.load()
-
 _U64 = types.uint64
 _I64 = ir.IntType(64)
 _I128 = ir.IntType(128)

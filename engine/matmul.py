@@ -6,10 +6,11 @@ Tiny products take a scalar kernel, others stream their left matrix through vect
 """
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
 from engine import multi_modular
 from engine.i128 import mac, reduce3
+from engine.kernel import kernel
 from engine.lanes import WIDTH
 from engine.limbs import IFMA
 from engine.products import times_columns, transposed_times_columns
@@ -22,7 +23,7 @@ _LARGE, _WIDE = 1 << 22, 64
 """From how many products, and from what shortest side, BLAS pays."""
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@kernel
 def _rows_by_rows(a, bt, out):
     """out = a @ bt.T; both operands are read along their rows."""
     n, d = a.shape[0], a.shape[1]

@@ -9,19 +9,16 @@ over word-size prime fields", ACM TOMS 35 (2008).
 import functools
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 from threadpoolctl import ThreadpoolController
 
 from engine import threads
 from engine.i128 import f_add, mac, reduce3
+from engine.kernel import kernel
 
 _P = (1 << 127) - 1
 _ZERO = uint64(0)
 _DEPTH = 1024
-
-
-def _jit(fn):
-    return njit(fn, cache=True, nogil=True, boundscheck=False)
 
 
 @functools.cache
@@ -43,7 +40,7 @@ def _moduli():
     return primes, [w % _P for w in weights], inverses, product % _P, product
 
 
-@_jit
+@kernel
 def _residues(x, q, out):
     """Signed residues of x modulo a prime q < 2^22.5, as floats of magnitude below 2^21.5."""
     mask = np.int64((1 << 32) - 1)
@@ -58,7 +55,7 @@ def _residues(x, q, out):
         out[i] = float(s - np.int64(np.rint(float(s) * inverse)) * q)
 
 
-@_jit
+@kernel
 def _digits(c, q, inverse, out, quotient):
     """c·inverse mod q, and the fraction of q that it is added to `quotient`."""
     fq, per, inv = float(q), 1.0 / float(q), float(inverse)
@@ -73,7 +70,7 @@ def _digits(c, q, inverse, out, quotient):
         quotient[i] += v * per
 
 
-@_jit
+@kernel
 def _finish(digits, weights, quotient, minus_product, out):
     """Σ v_q M_q - floor(Σ v_q / q) M, modulo p."""
     for i in range(out.shape[0]):
@@ -85,7 +82,7 @@ def _finish(digits, weights, quotient, minus_product, out):
         out[i, 0], out[i, 1] = reduce3(a0, a1, a2)
 
 
-@_jit
+@kernel
 def _add_in_place(x, y):
     for i in range(x.shape[0]):
         x[i, 0], x[i, 1] = f_add(x[i, 0], x[i, 1], y[i, 0], y[i, 1])

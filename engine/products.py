@@ -6,11 +6,12 @@ every page.
 """
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
 from engine import element_lanes as lanes
 from engine.field_kernels import constant_limbs
 from engine.i128 import mac, reduce3
+from engine.kernel import kernel
 from engine.lanes import WIDTH, prefetch
 from engine.limbs import TERMS
 from engine.threads import spread
@@ -27,18 +28,14 @@ _WEIGHTS = np.array([[w & (1 << 64) - 1, w >> 64] for w in (
     pow(2, lanes.BITS * limb, _P) for limb in range(lanes.LIMBS))], np.uint64)
 
 
-def _jit(fn):
-    return njit(fn, cache=True, nogil=True, boundscheck=False)
-
-
-@_jit
+@kernel
 def _fetch(a, i):
     """Ask for elements i to i + WIDTH."""
     for k in range(0, WIDTH, _LINE):
         prefetch(a, i + k, 0)
 
 
-@_jit
+@kernel
 def _add_to(out, i, j, total):
     """out[i, j] += the sum over all lanes."""
     limbs = lanes.across(total)
@@ -48,7 +45,7 @@ def _add_to(out, i, j, total):
     out[i, j, 0], out[i, j, 1] = reduce3(a0, a1, a2)
 
 
-@_jit
+@kernel
 def _stream_rows(a, stride, first, bt, slots, depth, out):
     """out += A[:, first:first + depth] @ B.T for A in rows of `stride` elements.
 
@@ -84,7 +81,7 @@ def _stream_rows(a, stride, first, bt, slots, depth, out):
             _add_to(out, i, j, total)
 
 
-@_jit
+@kernel
 def _stream_columns(a, n, tables, sums, begin, end):
     """sums[j] += A.T @ b_j for A in rows of n elements; `tables` are those of the b_j, in turn.
 
@@ -120,7 +117,7 @@ def _stream_columns(a, n, tables, sums, begin, end):
                     lanes.store_sum(sums, j, c, lanes.summand(total))
 
 
-@_jit
+@kernel
 def _write(sums, n, out):
     """The numbers that the sums stand for, to `out` (m·n, 2)."""
     for j in range(sums.shape[0]):

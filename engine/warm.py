@@ -15,6 +15,8 @@ import sys
 import time
 from importlib.metadata import version
 
+from engine.kernel import fingerprint
+
 _LONGEST = 1200
 """Seconds within which all kernels are compiled, or never will be."""
 
@@ -38,13 +40,8 @@ def ensure(stream=sys.stderr) -> None:
 def _stamp() -> pathlib.Path:
     """Stamp file of this source and this compiler. (Imports nothing heavy: it is asked often.)"""
     here = pathlib.Path(__file__).parent
-    digest = hashlib.sha256(f'{version("numba")} {platform.python_version()} '
+    digest = hashlib.sha256(f'{fingerprint()} {version("numba")} {platform.python_version()} '
                             f'{platform.machine()}'.encode())
-    for name in ('i128.py', 'lanes.py', 'limbs.py', 'element_lanes.py', 'field_kernels.py',
-                 'products.py', 'multi_modular.py', 'matmul.py', 'compare.py', 'permutation.py',
-                 'waves.py'):
-        # Numba's cache goes by the time of the source, so the stamp does too.
-        digest.update(f'{name} {(here / name).stat().st_mtime_ns}'.encode())
     folder = here / '__pycache__'
     try:
         folder.mkdir(exist_ok=True)

@@ -21,12 +21,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from engine import costs, field
 from engine.array import SecureArray
 from engine.dealing import deal_roles, deal_shares
 from engine.i128 import f_mul, mac_small, reduce3
+from engine.kernel import kernel
 from engine.opening import Opening
 from engine.operation import Operation
 
@@ -150,7 +150,7 @@ def _factors(word, coefficients, places, dealer):
     return small
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unit(turns):
     """(cos, sin) of the angle turns / 2^64, of a whole turn, within 1e-12.
 
@@ -176,7 +176,7 @@ def _unit(turns):
     return sine, -cosine
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(turns, terms, scales, sines, cosines):
     """Scaled and rounded sines and cosines of multiples (ascending) of the angles turns / 2^64."""
     for i in range(turns.size):
@@ -190,7 +190,7 @@ def _fill(turns, terms, scales, sines, cosines):
             cosines[i, j] = np.int64(np.rint(x * scales[j]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_elements(turns, terms, scales, out):
     """The same in the order sine, cosine, as field elements (n·2 K, 2)."""
     units = np.empty((1, 2 * terms.size), np.int64)
@@ -204,7 +204,7 @@ def _fill_elements(turns, terms, scales, out):
             out[at, 1] = below * np.uint64(0x7fffffffffffffff)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _inner(dealt, small, factor, out):
     """factor · Σ_j dealt[:, j]·small[:, j] for signed small[..] of at most 28 bits."""
     zero, top = np.uint64(0), np.uint64(0x7fffffffffffffff)

@@ -75,6 +75,52 @@ def test_combine(arguments):
     same(field.combine(*arguments), reference.combine(*arguments))
 
 
+@pytest.mark.parametrize("n", [0, 1, 31, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 2100])
+def test_polynomials(n):
+    """Lengths at and around a run of vectors, of four or eight elements, and the part that is near.
+
+    One array has edge values only, at points that are edge values too.
+    """
+    rng = np.random.default_rng(n)
+    arrays = [rng.choice(EDGES, n).tolist(), [int(v) << 70 for v in rng.integers(1, 2**56, n)]]
+    points = [0, 1, P - 1, 2**104 - 1, int(rng.integers(2, 2**62)) << 60]
+    expected = [[_horner(values, r) for r in points] for values in arrays]
+    parts = [field.table(values) for values in arrays]
+    same(field.evaluate(parts, field.table(points)),
+         np.stack([field.table(row) for row in expected]))
+    same(field.evaluate_columns(np.stack(parts, axis=1), field.limbs(points[-1])),
+         field.table([row[-1] for row in expected]))
+    same(field.evaluate_columns(parts[1][:, None], field.limbs(points[-1])),
+         field.table([expected[1][-1]]))
+
+
+def _horner(values, point):
+    result = 0
+    for value in values:
+        result = (result * point + value) % P
+    return result
+
+
+def test_columns_of_more_rows_than_stay_near(monkeypatch):
+    monkeypatch.setattr(field, "_ROWS", 10)
+    x = field.table(EDGES[:16] * 4).reshape(32, 2, 2)
+    whole = [_horner(field.to_ints(x[:, j]).tolist(), 12345) for j in (0, 1)]
+    same(field.evaluate_columns(x, field.limbs(12345)), field.table(whole))
+
+
+def test_powers():
+    for count in (1, 2, 3, 8, 21):
+        same(field.powers(field.limbs(P - 3), count),
+             field.table([pow(P - 3, k, P) for k in range(count)]))
+
+
+def test_sums_in_place():
+    x, y = field.table(EDGES), field.table(EDGES[::-1])
+    expected = reference.add(x, y)
+    assert field.add_to(x, y) is x
+    same(x, expected)
+
+
 @pytest.mark.parametrize("bits", [0, 1, 18, 26, 27, 39, 52, 53, 63, 64, 104, 126])
 def test_products_that_end_at_the_border_of_a_limb(bits):
     """What is carried around a last time makes the first limb too large only for such results."""
@@ -259,8 +305,8 @@ def test_uniform_is_canonical(values):
 # --- encoding ---
 
 @fast
-@given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), max_size=6))
-@example([0, 1, -1, 2**63 - 1, -(2**63) + 1])
+@given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), max_size=35))
+@example([0, 1, -1, 2**63 - 1, -(2**63) + 1] * 8)
 def test_integers_come_back(values):
     x = np.array(values, np.int64)
     encoded = field.encode(x, 0)
@@ -270,7 +316,8 @@ def test_integers_come_back(values):
 
 
 @fast
-@given(st.integers(0, 40), st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=6))
+@given(st.integers(0, 40), st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=35))
+@example(1, [k / 4 for k in range(-20, 20)])
 def test_floats_come_back_within_half_a_unit(frac, values):
     encoded = field.encode(np.array(values), frac)
     assert np.abs(field.decode_float(encoded, frac) - values).max() <= 2.0 ** -(frac + 1)
@@ -297,9 +344,12 @@ def test_overflow_is_an_error(values, frac):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_missing_and_infinite_values_are_refused(value):
+@pytest.mark.parametrize("place", [0, 7, 39])
+def test_missing_and_infinite_values_are_refused(value, place):
+    values = np.full(40, 1e300)  # each too large, which is not what matters most
+    values[place] = value
     with pytest.raises(ValueError, match="NaN or infinity"):
-        field.encode([0.0, value], 20)
+        field.encode(values, 20)
 
 
 @pytest.mark.parametrize("values", [[1j], ["3"], [b"3"]])
@@ -309,9 +359,22 @@ def test_only_numbers_are_encoded(values):
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63), 2**100, P // 2])
-def test_large_integers_do_not_wrap_when_opened(value):
+@pytest.mark.parametrize("place", [0, 7, 39])
+def test_large_integers_do_not_wrap_when_opened(value, place):
+    values = [-1] * 40
+    values[place] = value
     with pytest.raises(OverflowError, match="more than 63 bits"):
-        field.decode_int(field.table([value]))
+        field.decode_int(field.table(values))
+
+
+@fast
+@given(st.lists(st.integers(-P // 2 + 1, P // 2), min_size=1, max_size=35), st.integers(0, 62))
+def test_fixed_point_of_any_magnitude(values, frac):
+    """Two roundings: of the number, and of its upper half."""
+    decoded = field.decode_float(field.table(values), frac)
+    np.testing.assert_allclose(decoded, [v / 2**frac for v in values], rtol=2**-52)
+    small = [k for k, v in enumerate(values) if abs(v) < 2**53]
+    assert decoded[small].tolist() == [values[k] / 2**frac for k in small]
 
 
 def test_decoding_a_view_is_the_same():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.profile import profile_program
+from engine import kernel
 
 PROGRAM = Path(__file__).parent / 'programs' / 'all_kernels.py'
 
@@ -34,3 +35,29 @@ def test_parties_compile_nothing(cache, options):
     assert len(before) > 20
     profile_program(str(PROGRAM), options)
     assert kernels(cache) == before
+
+
+def test_kernels_of_other_sources_are_dropped(tmp_path, monkeypatch):
+    """One that inlines what has changed must not be taken, though its own file has not changed."""
+    ours, foreign = (tmp_path / name for name in ('products._write-1.py311.nbi', 'x.f-1.py311.nbi'))
+
+    def after(sources):
+        for path in (ours, foreign):
+            path.touch()
+        monkeypatch.setattr(kernel, 'fingerprint', lambda: sources)
+        kernel._drop_outdated.cache_clear()
+        kernel._drop_outdated(tmp_path)
+        return ours.exists(), foreign.exists()
+    assert after('old') == (False, True)
+    assert after('old') == (True, True)
+    assert after('new') == (False, True)
+    assert after('old') == (False, True)  # what 'new' has compiled
+    kernel._drop_outdated.cache_clear()
+
+
+def test_every_kernel_is_in_a_file_whose_changes_count():
+    engine = Path(kernel.__file__).parent
+    files = {path.name for path in engine.glob('*.py')
+             if '\n@kernel\n' in path.read_text() or '\n@intrinsic\n' in path.read_text()}
+    assert files <= set(kernel.SOURCES) and len(files) > 8
+    assert all((engine / name).exists() for name in kernel.SOURCES)
