@@ -25,7 +25,7 @@ def bench(
     plain: Annotated[bool, typer.Option('--plain', help='Bare TCP instead of TLS.')] = False,
     verified: Annotated[bool, typer.Option('--verified', help='Measure verified mode.')] = False,
     beside: Annotated[str | None, typer.Option(
-        help='Also measure: "plain", "verified", both, or "none"; plain unless told otherwise.')
+        help='Also measure: "plain", "verified", "plain,verified" or "none"; plain unless told.')
     ] = None,
     deadline: Annotated[float, typer.Option(help='Seconds for the whole run.')] = 1800.0,
     as_json: Annotated[bool, typer.Option('--json', help='Print one JSON document.')] = False,

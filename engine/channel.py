@@ -70,7 +70,7 @@ class TlsChannel:
         """The peer's certificate (DER), once the channel is open."""
         return self._tls.certificate
 
-    def start(self) -> bytes:
+    def start(self) -> memoryview:
         """The client's first message."""
         self._tls.handshake()
         return self._tls.pending()
@@ -99,6 +99,6 @@ class TlsChannel:
         """The data as TLS records."""
         return self._tls.encrypt(data)
 
-    def pending(self) -> bytes:
+    def pending(self) -> memoryview:
         """Records of TLS itself: the handshake, or the alert that says why it failed."""
         return self._tls.pending()
