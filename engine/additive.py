@@ -241,7 +241,7 @@ async def pass_on(op, old, new, size: int, own, step: int = 0) -> np.ndarray | N
             waiting.append((giver, j))
     for giver, j in waiting:
         part = await op.receive_elements(giver, size, step << 4 | j)
-        total = part if total is None else await op.compute(size, field.add, total, part)
+        total = part if total is None else await op.compute(size, field.add_to, total, part)
     for giver, j in drawn:
         base = np.zeros((size, 2), np.uint64) if total is None else total
         total = await op.compute(size, lambda base=base, giver=giver, j=j: absorb(

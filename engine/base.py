@@ -31,6 +31,7 @@ class RuntimeBase:
 
     issue: Callable[..., Any]
     issue_value: Callable[..., Any]
+    issue_early: Callable[..., Any]
     open_negative: Callable[..., Any]
     next_operation: Callable[[], int]
     output: Callable[..., Any]

@@ -54,7 +54,7 @@ class FieldOpening(CheckedOpening):
     """`CheckedOpening` of shares over a field of MPyC's, as bytes (n, field.byte_length)."""
 
     def __init__(self, op, field, degree: int, receivers):
-        super().__init__(op, degree, receivers, full=2 * op.runtime.geometry.t)
+        super().__init__(op, degree, receivers, full=2 * op.runtime.geometry.t, correct=True)
         self.field = field
 
     async def opened(self, own: np.ndarray) -> list | None:
@@ -73,6 +73,14 @@ class FieldOpening(CheckedOpening):
 
     async def _implied(self, fixing, points, party):
         return _words(self.field, _recombined(self.field, fixing, points, party + 1))
+
+    def _vouch(self, receivers, own, tag):
+        for receiver in receivers:
+            self.op.send_digest(receiver, own, tag)
+
+    async def _contradicting(self, fixing, points, digests, tag):
+        return {p for p, digest in digests.items() if not self.op.vouches(
+            p, digest, await self._implied(fixing, points, p), tag)}
 
 
 def _recombined(field, shares, parties, at):

@@ -143,10 +143,10 @@ def send_private(n: int, m: int, t: int) -> Prediction:
 
 
 COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
-    'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
-    'encode': product, 'truncate': truncate, 'less_than': less_than,
-    'open_negative': open_negative, 'equal': equal, 'exponent': exponent,
-    'signed_exponent': signed_exponent, 'to_bits': to_bits,
+    'input': share, 'output': open_all, 'open_inside': open_all, 'multiply': product,
+    'matmul': product, 'clip': product, 'encode': product, 'truncate': truncate,
+    'less_than': less_than, 'open_negative': open_negative, 'equal': equal,
+    'exponent': exponent, 'signed_exponent': signed_exponent, 'to_bits': to_bits,
     'random_bits': random_bits, 'check_range': check_range, 'input_additive': input_additive,
     'to_shared': to_shared,
     'hand_over': hand_over, 'permute': permute, 'draw_order': permute,

@@ -17,6 +17,8 @@ DIGEST = 16
 """Bytes of a digest."""
 PIECE = 1 << 17
 """Elements of a product that are opened, and vouched for, together."""
+SMALL_OUTPUT = 1 << 8
+"""Elements up to which an output is opened with everybody's shares, and without digests."""
 
 
 def predict(name: str, n: int, geometry: Geometry, **more) -> Prediction | None:
@@ -47,9 +49,17 @@ def coin(m: int, t: int) -> Prediction:
 
 
 def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction:
-    """An output: the word of all parties, and 2t shares for every receiver."""
+    """An output as long as nobody lies: the word of all parties, t shares and m - 1 - t digests for
+    every receiver, and its word that it has its value; of a small one all shares instead."""
     receivers = m if receivers is None else receivers
-    return _sum(m, Prediction(2, receivers * (ELEMENT * n * 2 * t + DIGEST * (m - 1 - 2 * t))))
+    shares, word = (m - 1, 0) if n <= SMALL_OUTPUT else (t, t)
+    return _sum(m, Prediction(
+        2, receivers * (ELEMENT * n * shares + DIGEST * (m - 1 - shares) + word)))
+
+
+def open_inside(n: int, m: int, t: int) -> Prediction:
+    """An opening to all parties inside of an operation: the word of all, shares and digests."""
+    return _sum(m, Prediction(2, m * (ELEMENT * n * t + DIGEST * (m - 1 - t))))
 
 
 def product(n: int, m: int, t: int) -> Prediction:
@@ -138,10 +148,10 @@ def agree_on_keys(n: int, m: int, t: int) -> Prediction:
 
 COSTS = {
     'agree_on_keys': agree_on_keys,
-    'input': share, 'output': open_all, 'multiply': product, 'matmul': product, 'clip': product,
-    'encode': product, 'truncate': truncate, 'less_than': less_than,
-    'open_negative': open_negative, 'equal': equal, 'exponent': exponent,
-    'signed_exponent': signed_exponent, 'to_bits': to_bits,
+    'input': share, 'output': open_all, 'open_inside': open_inside, 'multiply': product,
+    'matmul': product, 'clip': product, 'encode': product, 'truncate': truncate,
+    'less_than': less_than, 'open_negative': open_negative, 'equal': equal,
+    'exponent': exponent, 'signed_exponent': signed_exponent, 'to_bits': to_bits,
     'random_bits': random_bits, 'check_range': check_range, 'shuffle': shuffle,
 }
 

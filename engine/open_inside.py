@@ -1,7 +1,8 @@
 """An opening to all parties as a step of a larger operation.
 
 What opens so is used inside of the operation only, so the program has not seen it and its later
-operations do not count as later rounds. Same cost as an output to all (`engine.costs_verified`).
+operations do not count as later rounds. In verified mode a wrong share ends the run: it is not
+corrected, as in an output.
 """
 
 import numpy as np
@@ -13,14 +14,16 @@ from engine.verified import CheckedOpening, confirm
 async def open_inside(op, share: np.ndarray) -> np.ndarray:
     """The n field elements (n, 2) of which `share` (n, 2) is this party's share of degree t.
 
-    Every party gets t shares of the others, in verified mode 2t after all have confirmed that they
-    have come so far. One round, in verified mode two. Opens to all parties.
+    Every party gets t shares of the others, in verified mode digests of the rest as well, after all
+    have confirmed that they have come so far. One round, in verified mode two; bytes: the
+    operation `open_inside` of `engine.costs_verified.predict`. Opens to all parties. Raises
+    RemoteProtocolError `cheating-detected`.
     """
     g, pid = op.runtime.geometry, op.runtime.pid
     share = np.ascontiguousarray(share)
     if g.verified:
         await confirm(op)
-        opening = CheckedOpening(op, g.t, range(g.m), full=2 * g.t)
+        opening = CheckedOpening(op, g.t, range(g.m))
         opening.send(share)
         shares, points = await opening.receive(share)
         op.round()

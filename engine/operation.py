@@ -84,9 +84,13 @@ class Operation:
 
     def send(self, peer: int, words: np.ndarray, tag: int = 0) -> None:
         """Send an array to a peer, in frames of bounded size."""
+        if not words.size:
+            self.messages += 1
+            self.runtime.send_frame(peer, frames.ARRAY, tag << 16, self.id, self.context, b'')
+            return
         data = np.ascontiguousarray(words).reshape(-1).view(np.uint8)
         self.bytes_sent += data.size
-        for k, start in enumerate(range(0, max(1, data.size), self.runtime.frame_bytes)):
+        for k, start in enumerate(range(0, data.size, self.runtime.frame_bytes)):
             self.messages += 1
             self.runtime.send_frame(peer, frames.ARRAY, (tag << 16) | k, self.id, self.context,
                                     data[start:start + self.runtime.frame_bytes])
@@ -137,7 +141,9 @@ class Operation:
         Poly1305 under a key that only this party and `peer` know, and only for this message: two
         different arrays of n bytes agree with probability below n·2^-107.
         """
-        digest = self._digest(self.runtime.pid, peer, words, tag)
+        self._vouch(peer, self._digest(self.runtime.pid, peer, words, tag), tag)
+
+    def _vouch(self, peer, digest, tag):
         self.bytes_sent += len(digest)
         self.messages += 1
         self.runtime.send_frame(peer, frames.ARRAY, (tag << 16) | _DIGEST, self.id, self.context,
@@ -158,6 +164,27 @@ class Operation:
         data = np.ascontiguousarray(words).reshape(-1).view(np.uint8).data
         return Poly1305.generate_tag(key, data)
 
+    def send_linear_digests(self, peers, elements: np.ndarray, tag: int = 0) -> None:
+        """Vouch for field elements (n, 2) that other parties send to the peers, or that follow from
+        what they send: to each peer Σ_k r^(n-1-k) x_k, with a random r that only this party and the
+        peer know, and only for this message.
+
+        Two different arrays agree with probability below n·2^-126. The digest of a linear
+        combination is that of the digests, so whoever checks it need not compute the combination.
+        """
+        points = self._digest_points([(self.runtime.pid, peer) for peer in peers], tag)
+        for peer, digest in zip(peers, field.evaluate([elements], points)[0], strict=True):
+            self._vouch(peer, digest.tobytes(), tag)
+
+    def linear_digests(self, senders, arrays, tag: int = 0) -> np.ndarray:
+        """Digests (j, k, 2) of j arrays of elements, under the keys for what k senders vouch for
+        here."""
+        return field.evaluate(arrays, self._digest_points([(p, p) for p in senders], tag))
+
+    def _digest_points(self, keys, tag):
+        words = [self.of_pair(peer, b'digest%d' % sender, 2, tag) for sender, peer in keys]
+        return field.uniform(np.array(words))
+
     async def exchange(self, outgoing: dict[int, np.ndarray], sources, n: int,
                        tag: int = 0) -> list[np.ndarray]:
         """One round: send elements to each peer of `outgoing`, receive n from each source."""
@@ -175,9 +202,11 @@ class Operation:
     async def compute(self, work: int, fn, *args):
         """Run a kernel: at once when it is small, else in the worker thread.
 
-        `work` is a rough number of element operations.
+        `work` is a rough number of element operations, of a nanosecond each. A frame may have to
+        wait half a millisecond for a kernel; the way to the worker and back takes longer than that
+        on a busy machine.
         """
-        if work < 20_000:
+        if work < 500_000:
             return self._timed(fn, *args)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.runtime.worker, self._timed, fn, *args)

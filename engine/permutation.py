@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
-from engine.i128 import f_mul, mac, reduce3
+from engine.kernel import kernel
 from engine.lanes import prefetch
 
 _SPARE = 16
@@ -14,7 +14,7 @@ _AHEAD = 24  # rows; memory is asked for while earlier ones are moved
 _ALL, _TOP = np.uint64((1 << 64) - 1), np.uint64((1 << 63) - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _targets(words, targets):
     """targets[i] uniform in [0, i]; False if the words do not suffice."""
     low = uint64(0xffffffff)
@@ -37,7 +37,7 @@ def _targets(words, targets):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fisher_yates(targets, order):
     """Shuffle `order` (n, 1) in place."""
     for i in range(order.shape[0] - 1, 0, -1):
@@ -65,7 +65,7 @@ def inverse(order: np.ndarray) -> np.ndarray:
     return back
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _move(rows, order, out):
     n = order.size
     for i in range(n):
@@ -74,16 +74,17 @@ def _move(rows, order, out):
             out[i, j] = rows[order[i], j]
 
 
-def move(rows: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """rows[order] for rows of any shape (r, ...) of words."""
-    out = np.empty((len(order), *rows.shape[1:]), np.uint64)
+def move(rows: np.ndarray, order: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """rows[order] for rows of any shape (r, ...) of words; into `out`, contiguous, if given."""
+    if out is None:
+        out = np.empty((len(order), *rows.shape[1:]), np.uint64)
     width = math.prod(rows.shape[1:])
     rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), width)
     _move(rows, order, out.reshape(len(order), width))
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _absorb(x, draw, flip):
     for i in range(x.shape[0]):
         # The complement of d is p - d, and s = x + d reaches p exactly if s + 1 has bit 127.
@@ -99,54 +100,3 @@ def absorb(x: np.ndarray, draw: np.ndarray, minus: bool = False) -> np.ndarray:
     """x, in place, plus or minus raw uniform words, read as elements as `field.uniform` does."""
     _absorb(x.reshape(-1, 2), draw.reshape(-1, 2), _ALL if minus else np.uint64(0))
     return x
-
-
-@njit(cache=True, nogil=True)
-def _tagged(rows, keys, factor, out):
-    last = out.shape[1] - 2
-    for i in range(rows.shape[0]):
-        a0 = a1 = a2 = uint64(0)
-        for j in range(keys.shape[0]):
-            lo, hi = rows[i, 2 * j], rows[i, 2 * j + 1]
-            a0, a1, a2 = mac(a0, a1, a2, lo, hi, keys[j, 0], keys[j, 1])
-            if last:
-                out[i, 2 * j], out[i, 2 * j + 1] = f_mul(lo, hi, factor[0], factor[1])
-        out[i, last], out[i, last + 1] = reduce3(a0, a1, a2)
-
-
-def tags(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Σ_j keys_j rows_j for rows (r, k, 2) and keys (k, 2); result (r, 1, 2)."""
-    out = np.empty((len(rows), 1, 2), np.uint64)
-    return _tag(rows, keys, keys[0], out)
-
-
-def tagged(rows: np.ndarray, keys: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """The rows times an element, and beside them the `tags` of the rows: (r, k + 1, 2)."""
-    return _tag(rows, keys, factor, np.empty((len(rows), len(keys) + 1, 2), np.uint64))
-
-
-def _tag(rows, keys, factor, out):
-    rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), 2 * len(keys))
-    _tagged(rows, keys, factor, out.reshape(len(rows), -1))
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _weighted(rows, words, sums, out):
-    for i in range(rows.shape[0]):
-        wl, wh = words[i, 0], words[i, 1] & _TOP
-        for j in range(sums.shape[0]):
-            sums[j, 0], sums[j, 1], sums[j, 2] = mac(
-                sums[j, 0], sums[j, 1], sums[j, 2], rows[i, 2 * j], rows[i, 2 * j + 1], wl, wh)
-    for j in range(sums.shape[0]):
-        out[j, 0], out[j, 1] = reduce3(sums[j, 0], sums[j, 1], sums[j, 2])
-
-
-def weighted(rows: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Σ_i w_i rows_i for rows (r, k, 2) of elements and r elements w_i, given as raw uniform
-    words (r, 2); result (k, 2)."""
-    columns = rows.shape[1]
-    out = np.empty((columns, 2), np.uint64)
-    rows = np.require(rows, requirements=['C', 'W']).reshape(len(rows), 2 * columns)
-    _weighted(rows, words.reshape(-1, 2), np.zeros((columns, 3), np.uint64), out)
-    return out

@@ -225,9 +225,33 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
 
         async def opening(op, *shares):
             value = await body(op, *shares)
-            self.floor = max(self.floor, op.depth + op.rounds)
+            self._seen(op)
             return value
         return self.issue(op, inputs, opening, out).share
+
+    def issue_early(self, op: Operation, inputs, body) -> asyncio.Future:
+        """Like `issue_value`, for an operation that goes on after its value is known.
+
+        It is called as `body(op, deliver, *shares)` and calls `deliver(value)` once.
+        """
+        value = self._loop.create_future()
+
+        def deliver(result):
+            self._seen(op)
+            value.set_result(result)
+
+        def ended(done):
+            if not value.done():
+                value.set_exception(done.exception() or self._failure)
+                value.exception()
+
+        async def opening(op, *shares):
+            await body(op, deliver, *shares)
+        self.issue(op, inputs, opening, SecureArray(self, (), 0)).share.add_done_callback(ended)
+        return value
+
+    def _seen(self, op):
+        self.floor = max(self.floor, op.depth + op.rounds)
 
     async def _run(self, op, held, body, out, future, ticket):
         try:

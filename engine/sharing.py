@@ -12,11 +12,12 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray
 from engine.base import RuntimeBase
+from engine.checked_output import CheckedOutput
 from engine.costs_verified import predict
 from engine.dealing import DEAL, deal_roles, deal_shares
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
-from engine.verified import CheckedOpening, check_dealing, confirm
+from engine.verified import check_dealing, confirm
 
 
 class Sharing(RuntimeBase):
@@ -58,9 +59,10 @@ class Sharing(RuntimeBase):
     def open_array(self, x: SecureArray, receivers=None, raw=False):
         """Future of the opened value at the receivers, of None elsewhere.
 
-        Every receiver gets t shares: one round, 16 t n bytes per receiver. In verified mode twice
-        as many, after a round in which all parties confirm that they have got here: wrong shares
-        of up to t parties are corrected, their senders named in `Runtime.suspects`. Raises
+        Every receiver gets t shares: one round, 16 t n bytes per receiver. In verified mode a round
+        before it in which all parties confirm that they have got here, and digests of the other
+        shares: wrong ones of up to t parties are corrected, at the cost of two rounds and as many
+        bytes again where that is necessary, and their senders named in `Runtime.suspects`. Raises
         ValueError for receivers that are no parties.
         """
         m, t = self.geometry.m, self.geometry.t
@@ -69,26 +71,31 @@ class Sharing(RuntimeBase):
         op.expected = predict('output', x.size, self.geometry, receivers=len(receivers))
 
         async def body(op, share):
-            n = x.size
-            flat = np.ascontiguousarray(share).reshape(n, 2)
-            if self.geometry.verified:
-                await confirm(op)
-                opening = CheckedOpening(op, t, receivers, full=2 * t)
-                opening.send(flat)
-                shares, points = await opening.receive(flat) if self.pid in receivers else ([], ())
-                op.round()
-                return await decode(op, shares, points) if shares else None
+            flat = np.ascontiguousarray(share).reshape(x.size, 2)
             targets = [(self.pid + k) % m for k in range(1, t + 1)]
             sources = [(self.pid - k) % m for k in range(1, t + 1)]
             mine = self.pid in receivers
             others = await op.exchange({p: flat for p in targets if p in receivers},
-                                       sources if mine else [], n)
+                                       sources if mine else [], x.size)
             return await decode(op, [flat, *others], (self.pid, *sources)) if mine else None
+
+        async def checked(op, deliver, share):
+            flat = np.ascontiguousarray(share).reshape(x.size, 2)
+            await confirm(op)
+            opening = CheckedOutput(op, receivers, x.size)
+            opening.send(flat)
+            attending = opening.attend(flat)
+            found = await opening.receive(flat) if self.pid in receivers else None
+            op.round()
+            deliver(await decode(op, *found) if found else None)
+            await attending
 
         async def decode(op, shares, points):
             weights = self.geometry.recombination(tuple(points))
             opened = await op.compute(4 * x.size, field.combine, shares, weights)
             return _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
+        if self.geometry.verified:
+            return self.issue_early(op, [x], checked)
         return self.issue_value(op, [x], body)
 
 

@@ -24,7 +24,6 @@ from engine import field
 from engine.errors import RemoteProtocolError
 from engine.operation import Operation
 from engine.outside import consistent
-from engine.permutation import weighted
 from engine.prss import expand
 
 _COIN, _CHECK, _ACK, _CONFIRM = 0xffe0, 0xffe1, 0xffe2, 0xffe3
@@ -70,13 +69,16 @@ class CheckedOpening:
     """An opening of `degree`, at most 2t, to some receivers; any t parties may lie.
 
     A receiver gets `full` shares (`degree` by default) and m - 1 - full digests: 16 bytes per
-    element and share, 16 per digest. With degree t and full = 2t a receiver can do without the
-    shares of t liars, and names them.
+    element and share, 16 per digest. With degree t it can be told to `correct`: then a receiver
+    does without the shares that lie on another polynomial than m - t of all, and names who sent
+    them. It finds that polynomial for certain with full = 2t; with full = t unless one of these t
+    lied.
     """
 
-    def __init__(self, op, degree: int, receivers, full: int | None = None):
+    def __init__(self, op, degree: int, receivers, full: int | None = None, correct=False):
         self.op, self.degree, self.geometry = op, degree, op.runtime.geometry
         self.full = degree if full is None else full
+        self.tolerated = self.geometry.t if correct and degree <= self.geometry.t else 0
         self.receivers = sorted(receivers)
         self.senders = tuple(range(self.geometry.m))
         self.pid = op.runtime.pid
@@ -88,11 +90,14 @@ class CheckedOpening:
 
     def send(self, own: np.ndarray, tag: int = 0) -> None:
         """Send this party's shares to those receivers that count on them, digests to the others."""
+        vouched = []
         for receiver in self.receivers:
-            if receiver != self.pid:
-                shares, _ = self._senders(receiver)
-                send = self.op.send if self.pid in shares else self.op.send_digest
-                send(receiver, own, tag)
+            if self.pid in self._senders(receiver)[0]:
+                self.op.send(receiver, own, tag)
+            elif receiver != self.pid:
+                vouched.append(receiver)
+        if vouched:
+            self._vouch(vouched, own, tag)
 
     async def receive(self, own: np.ndarray, tag: int = 0, n: int | None = None):
         """(shares, parties): degree + 1 checked arrays (n, 2) that fix the opened values.
@@ -100,39 +105,52 @@ class CheckedOpening:
         `n`, which `Opening` needs, is the length of `own` here. Raises RemoteProtocolError
         `cheating-detected`.
         """
-        op, g, pid = self.op, self.geometry, self.pid
-        shares, others = self._senders(pid)
-        held = {pid: own}
+        held, digests = await self._arrived(own, tag)
+        found, wrong = await self._agreed(held, digests, tag)
+        if found is None:
+            raise self._unclear(held, wrong)
+        return found
+
+    async def _arrived(self, own, tag):
+        """The shares that are here, this party's first, and the digests of the others."""
+        shares, others = self._senders(self.pid)
+        held = {self.pid: own}
         for p in shares:
             held[p] = await self._elements(p, len(own), tag)
-        digests = {p: await op.receive_digest(p, tag) for p in others}
-        wrong: set[int] = set()
+        return held, {p: await self.op.receive_digest(p, tag) for p in others}
+
+    async def _agreed(self, held, digests, tag):
+        """(shares, parties), with which all but `tolerated` parties agree, or None; and who does
+        not agree with the last ones that were tried. Those who are tolerated are suspected."""
         for points in itertools.combinations(held, self.degree + 1):
-            if pid not in points:
+            if self.pid not in points:
                 break
             wrong = await self._disagreeing(held, digests, points, tag)
-            if wrong and self.full > self.degree and len(wrong) <= g.t:
-                # The others, honest ones among them in sufficient number, agree: these lie.
-                op.runtime.suspect(op, wrong)
-                wrong = set()
-            if not wrong:
-                return [held[p] for p in points], points
-        suspects = wrong if self.degree <= g.t and len(wrong) <= g.t else \
-            set(range(g.m)) - {pid}
-        raise cheating(op, 'the shares of an opened value are not on one polynomial', suspects)
+            if len(wrong) <= self.tolerated:
+                if wrong:
+                    self.op.runtime.suspect(self.op, wrong)
+                return ([held[p] for p in points], points), set()
+        return None, wrong
+
+    def _unclear(self, held, wrong):
+        """The error where no polynomial fits."""
+        t, suspects = self.geometry.t, set(range(self.geometry.m)) - {self.pid}
+        if self.degree <= t and len(wrong) <= t:
+            suspects = wrong
+        elif self.degree <= t and len(held) == self.degree + 1:
+            # Had all of these been honest, no more than t would have disagreed with them.
+            suspects = set(held) - {self.pid}
+        return cheating(self.op, 'the shares of an opened value are not on one polynomial',
+                        suspects)
 
     async def _disagreeing(self, held, digests, points, tag):
         """Parties whose share is not the one that the shares of `points` imply."""
         fixing = self._numbers([held[p] for p in points])
         wrong = set()
-        for p in itertools.chain(held, digests):
-            if p in points:
-                continue
-            implied = await self._implied(fixing, tuple(points), p)
-            if not (np.array_equal(implied, held[p]) if p in held else
-                    self.op.vouches(p, digests[p], implied, tag)):
+        for p in set(held).difference(points):
+            if not np.array_equal(await self._implied(fixing, points, p), held[p]):
                 wrong.add(p)
-        return wrong
+        return wrong | await self._contradicting(fixing, points, digests, tag)
 
     # What depends on the field; `engine.checked_fields` has the same for any field of MPyC's.
 
@@ -147,22 +165,36 @@ class CheckedOpening:
         weights = self.geometry.recombination(points, party + 1)
         return await self.op.compute(4 * len(fixing[0]), field.combine, fixing, weights)
 
+    def _vouch(self, receivers, own, tag):
+        self.op.send_linear_digests(receivers, own, tag)
+
+    async def _contradicting(self, fixing, points, digests, tag):
+        """Parties whose digest is not that of the share that those of `points` imply."""
+        if not digests:
+            return set()
+
+        known = await self.op.compute(len(fixing) * len(digests) * len(fixing[0]),
+                                      self.op.linear_digests, digests, fixing, tag)
+        implied = {p: field.combine(known[:, j:j + 1], self.geometry.recombination(points, p + 1))
+                   for j, p in enumerate(digests)}
+        return {p for p, digest in digests.items() if not bytes_eq(digest, implied[p].tobytes())}
+
 
 async def check_dealing(op, share: np.ndarray, dealer: int) -> None:
     """Check, at all parties but the dealer, that its sharing of n values is of degree t.
 
-    The receivers compare Σ ρ_k s_k + r, with coefficients ρ that the dealer could not know when
-    it dealt, and a random sharing r that hides the combination. For t = 1 the coefficients are
-    a key's that all receivers hold and the dealer lacks: one round of 16 (m - 1)(m - 2) bytes. In
-    general they are opened after everybody has confirmed its share: two rounds more.
+    The receivers compare Σ ρ^k s_k + r, with a point ρ that the dealer could not know when it
+    dealt, and a random sharing r that hides the combination. For t = 1 the point comes from a key
+    that all receivers hold and the dealer lacks: one round of 16 (m - 1)(m - 2) bytes. In general
+    it is opened after everybody has confirmed its share: two rounds more. Shares that are not of
+    degree t pass with probability below n·2^-126.
     """
-    rt, g = op.runtime, op.runtime.geometry
-    n, pid = len(share), rt.pid
-    receivers = [p for p in range(g.m) if p != dealer]
+    n, m = len(share), op.runtime.geometry.m
+    receivers = [p for p in range(m) if p != dealer]
     mask = random_sharing(op, b'check')
-    coefficients = await _coefficients(op, n, dealer)
-    if pid != dealer:
-        combined = await op.compute(4 * n, weighted, share.reshape(n, 1, 2), coefficients)
+    point = await _check_point(op, dealer)
+    if point is not None:
+        [combined] = await op.compute(n, field.evaluate, [share.reshape(n, 2)], point)
         own = field.add(combined, mask)
         await compare_on_polynomial(op, own, receivers, _CHECK, f'the sharing of party {dealer}')
     op.round()
@@ -207,15 +239,20 @@ async def coin(op, count: int) -> np.ndarray:
     return expand(seed.tobytes(), b'coefficients', count)
 
 
-async def _coefficients(op, n, dealer):
-    """Random coefficients, 2n raw words, known to the receivers after they have their shares."""
+async def _check_point(op, dealer):
+    """A random element (1, 2) that the receivers, not the dealer, know after they have their
+    shares."""
     rt, g = op.runtime, op.runtime.geometry
+    if g.t == 0:
+        words = np.ones(2, np.uint64)
+    elif g.t > 1:
+        words = await coin(op, 2)
+    if rt.pid == dealer:
+        return None
     if g.t == 1:
-        if rt.pid == dealer:
-            return None
         [known] = [k for k, s in enumerate(g.sets) if dealer not in s]
-        return op.of_set(known, b'coefficients', 2 * n)
-    return np.ones(2 * n, np.uint64) if g.t == 0 else await coin(op, 2 * n)
+        words = op.of_set(known, b'point', 2)
+    return field.uniform(words.reshape(1, 2))
 
 
 async def confirm(op, tag: int = _CONFIRM) -> None:

@@ -70,7 +70,7 @@ def select_rows_cost(r: int, k: int, rows: int, geometry) -> costs.Prediction:
         geometry.m,
         costs.Prediction(2, 2 * share(rows * k, geometry.m, geometry.t).total_bytes),
         coin_cost(geometry.m, geometry.t), joint_input_cost(r, geometry.m, True),
-        predict('multiply', k, geometry), predict('output', k, geometry))
+        predict('multiply', k, geometry), predict('open_inside', k, geometry))
 
 
 def _weighted(weights, table):
@@ -135,7 +135,7 @@ def _coefficients(mpc, picked, rows):
 def _unless(mpc, error, picked):
     """The selected rows, once the error has opened and is zero."""
     op = Operation(mpc, 'confirm_selection', picked.shape)
-    op.expected = predict('output', error.size, mpc.geometry)
+    op.expected = predict('open_inside', error.size, mpc.geometry)
 
     async def body(op, error, share):
         if (await open_inside(op, error)).any():

@@ -7,14 +7,14 @@ a wrong summand or by another order than the group's, adds errors to rows and ta
 without knowing r. So tags fit afterwards only if no row has an error:
 
 * the last group deals the rows, and all parties confirm that they have their shares;
-* a coin gives public random coefficients ρ_i. Every party combines its shares of the rows to
-  y_j = Σ_i ρ_i x_ij, every last holder its summands of the tags to w = Σ_i ρ_i z_i, and shows it
-  under a pad that all parties hold shares of;
+* a coin gives a public random ρ. Every party combines its shares of the rows to y_j = Σ_i ρ^i x_ij,
+  every last holder its summands of the tags to w = Σ_i ρ^i z_i, and shows it under a pad that all
+  parties hold shares of;
 * the y_j, combined and under a mask, must lie on a polynomial of degree t;
 * Σ w - Σ_j r_j y_j is opened with all shares checked, and must be 0.
 
-A table that is not a permutation of the rows passes with probability below 2^-124. The rows go on
-only after that. Nothing is revealed: what is opened is uniformly random, or 0 if nobody lied.
+A table that is not a permutation of its n rows passes with probability below n·2^-124. The rows go
+on only after that. Nothing is revealed: what is opened is uniformly random, or 0 if nobody lied.
 
 Beside the default mode's traffic: one element per row from each of t parties for the tags, one per
 row and old holder at each handing over, and a few hundred bytes; 6 rounds more than groups. For
@@ -35,7 +35,7 @@ from engine.array import SecureArray
 from engine.costs_verified import predict
 from engine.field import P
 from engine.operation import Operation
-from engine.permutation import inverse, move, random_order, tagged, tags, weighted
+from engine.permutation import inverse, move, random_order
 from engine.verified import (
     CheckedOpening,
     cheating,
@@ -102,22 +102,22 @@ async def _through(op, share, groups, orders):
     held = await _tagged_summand(op, table, keys, groups[0])
     for k, group in enumerate(groups[:-1]):
         def moved(held=held, order=orders[k]):
-            return move(held, order)
+            return _moved(held, order, columns)
         held = await pass_on(op, group, groups[k + 1], rows * (columns + 1), moved, k + 1)
-        held = None if held is None else held.reshape(rows, columns + 1, 2)
         op.round()
-    own = None
+    own = tags = None
     if pid in groups[-1]:
-        held = await op.compute(8 * held.size, move, held, orders[-1])
-        own = np.ascontiguousarray(held[:, :columns]).reshape(-1, 2)
+        held = await op.compute(8 * held.size, _moved, held, orders[-1], columns)
+        own, tags = held[:rows * columns], held[rows * columns:]
     out = (await deal_out(op, groups[-1], own, rows * columns, len(groups))).reshape(table.shape)
     op.round()
-    await _check(op, out, keys, groups[-1], None if held is None else held[:, columns:])
+    await _check(op, out, keys, groups[-1], tags)
     return out.reshape(share.shape)
 
 
 async def _tagged_summand(op, table, keys, group):
-    """At the first group: summands (rows, columns + 1, 2) of the rows and their tags; one round.
+    """At the first group: its summands of the rows, and behind them of their tags, flat
+    (rows·(columns + 1), 2); one round.
 
     The tags are products, so t parties outside of the group have summands of them too.
     """
@@ -127,18 +127,41 @@ async def _tagged_summand(op, table, keys, group):
     weights = g.recombination(senders)
     if pid in senders:
         keys = field.mul(keys, weights[senders.index(pid)])
+
+    def tags(out=None):
+        if len(keys) == 1:
+            return field.combine([table.reshape(rows, 2)], keys, out)
+        result = field.matmul(table, keys.reshape(-1, 1, 2)).reshape(rows, 2)
+        if out is not None:
+            out[:] = result
+        return result
+
+    def tagged(factor):
+        out = np.empty((rows * (len(keys) + 1), 2), np.uint64)
+        field.combine([table.reshape(-1, 2)], factor, out[:-rows])
+        tags(out[-rows:])
+        return out
     held = None
     if pid in group:
-        factor = g.recombination(group)[group.index(pid)]
-        held = await op.compute(8 * table.size, tagged, table, keys, factor)
-    more = await pass_on(op, others, group, rows, lambda: tags(table, keys))
+        place = group.index(pid)
+        held = await op.compute(8 * table.size, tagged, g.recombination(group)[place:place + 1])
+    more = await pass_on(op, others, group, rows, tags)
     op.round()
     if held is not None:
-        held[:, -1] = field.add(held[:, -1], more)
+        await op.compute(rows, field.add_to, held[-rows:], more)
     return held
 
 
-async def _check(op, out, keys, group, held):
+def _moved(held, order, columns):
+    """Rows and tags in another order."""
+    rows, out = len(order), np.empty_like(held)
+    body = rows * columns
+    move(held[:body].reshape(rows, columns, 2), order, out[:body])
+    move(held[body:], order, out[body:])
+    return out
+
+
+async def _check(op, out, keys, group, tags):
     """That the dealt rows are consistent, and that the tags fit; four rounds."""
     g, pid = op.runtime.geometry, op.runtime.pid
     rows, columns = out.shape[:2]
@@ -146,16 +169,15 @@ async def _check(op, out, keys, group, held):
     openings = {holder: CheckedOpening(op, g.t, [holder]) for holder in group}
     for holder, opening in openings.items():
         opening.send(pads[holder], _PAD + holder)
-    raw = await coin(op, 2 * (rows + columns))
-    rho, across = raw[:2 * rows], field.uniform(raw[2 * rows:].reshape(columns, 2))
-    sums = await op.compute(2 * out.size, weighted, out, rho)
+    point, *across = field.uniform((await coin(op, 2 * (1 + columns))).reshape(-1, 2))
+    sums = await op.compute(2 * out.size, field.evaluate_columns, out, point)
 
     # The combined rows are of degree t, and every last holder shows its part of the tags.
-    same = field.add(_inner(across, sums), random_sharing(op, b'same'))
+    same = field.add(_inner(np.stack(across), sums), random_sharing(op, b'same'))
     if pid in group:
         shares, points = await openings[pid].receive(pads[pid], _PAD + pid)
         pad = field.combine(shares, g.recombination(tuple(points)))
-        part = await op.compute(4 * rows, weighted, held, rho)
+        [part] = await op.compute(rows, field.evaluate, [tags], point.reshape(1, 2))
         shown = {pid: field.sub(part, pad)}
         for peer in range(g.m):
             if peer != pid:

@@ -35,7 +35,7 @@ def arrange(mpc: Any, table: SecureArray, place: SecureArray, keep: int | None =
     keep = n if keep is None else keep
     mixed = mpc.shuffle(mpc.concatenate([table, place.reshape(n, 1)], axis=1))
     op = Operation(mpc, 'arrange', (keep, k))
-    op.expected = predict('output', n, mpc.geometry)
+    op.expected = predict('open_inside', n, mpc.geometry)
 
     async def body(op, share):
         places = field.decode_int(await open_inside(op, share[:, k]))
@@ -50,7 +50,7 @@ def arrange(mpc: Any, table: SecureArray, place: SecureArray, keep: int | None =
 def arrange_cost(n: int, k: int, geometry: Any) -> Prediction:
     """`arrange` of n rows of k columns."""
     return sequence(geometry.m, _shuffle_cost(n, k + 1, geometry),
-                    predict('output', n, geometry))
+                    predict('open_inside', n, geometry))
 
 
 def _shuffle_cost(n, k, geometry):

@@ -1,0 +1,142 @@
+"""Outputs in verified mode: right whatever t parties send, cheap as long as nobody lies."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+from adversary import KINDS, Attack, attacked, frames_of
+from engine_kit import measured, secret
+
+from engine import costs, frames
+from engine.checked_output import _MORE, _WORD
+from engine.cluster import run_cluster
+from engine.costs_verified import SMALL_OUTPUT, predict
+from engine.errors import EngineError
+from engine.shamir import Geometry
+
+LARGE = SMALL_OUTPUT + 1
+DEPLOYMENTS = [(3, 0), (4, 1), (5, 1), (7, 1), (7, 2)]
+
+
+async def opens(mpc, n=LARGE, receivers=None):
+    x = secret(mpc, np.arange(n) / 4)
+    result = await mpc.output(x, receivers)
+    return None if result is None else result.tolist()
+
+
+def right(n=LARGE):
+    return (np.arange(n) / 4).tolist()
+
+
+@pytest.mark.parametrize("m, t", DEPLOYMENTS)
+@pytest.mark.parametrize("n", [0, 1, SMALL_OUTPUT, LARGE])
+def test_the_receivers_and_only_they_learn_the_value_at_the_predicted_cost(m, t, n):
+    program = functools.partial(opens, n=n, receivers=[0, 2])
+    for pid, result in enumerate(run_cluster(program, m, t, verified=True)):
+        assert result == (right(n) if pid in (0, 2) else None)
+    expected = predict("output", n, Geometry(m, t, verified=True), receivers=2)
+    assert measured(program, m, t, verified=True)["output"] == (1, *expected)
+
+
+def test_a_large_output_costs_the_bytes_of_the_default_mode():
+    ours = predict("output", 10**6, Geometry(4, 1, verified=True)).total_bytes
+    assert ours == costs.open_all(10**6, 4, 1).total_bytes + 4 * (2 * 16 + 1)
+
+
+def suspected(tap, m=4, t=None, cheaters=(), **options):
+    """(results, suspects) of the honest parties of `opens`."""
+    runtimes = {}
+
+    async def program(mpc):
+        runtimes[mpc.pid] = mpc
+        return await opens(mpc)
+    results = run_cluster(program, m, t, tap=tap, raw_errors=True, verified=True, **options)
+    honest = [pid for pid in range(m) if pid not in cheaters]
+    return [results[p] for p in honest], [sorted(runtimes[p].suspects) for p in honest]
+
+
+def lies(cheaters, shares=True, digests=True):
+    """A tap: what `cheaters` send of the output's shares is wrong, and more so to others."""
+    def tap(source, target, frame, payload):
+        share = len(payload) == 16 * LARGE and shares and frame.tag >> 16 in (0, _MORE)
+        digest = len(payload) == 16 and digests and frame.tag == 0xffff
+        if source in cheaters and frame.kind == frames.ARRAY and (share or digest):
+            payload = payload.copy()
+            payload[-16] ^= np.uint8(1 + target)
+        return [(frame, payload)]
+    return tap
+
+
+@pytest.mark.parametrize("cheater", range(1, 4))
+@pytest.mark.parametrize("which", ["shares", "digests", "both"])
+def test_one_liar_of_four_is_corrected_and_named(cheater, which):
+    # Party 0 deals the value, so all that the others send in this size belongs to the output.
+    tap = lies([cheater], shares=which != "digests", digests=which != "shares")
+    results, suspects = suspected(tap, cheaters=[cheater])
+    assert results == [right()] * 3
+    told = {"shares": [(cheater - 1) % 4], "digests": [(cheater - k) % 4 for k in (2, 3)],
+            "both": [0, 1, 2, 3]}[which]
+    honest = [pid for pid in range(4) if pid != cheater]
+    assert suspects == [[cheater] if pid in told else [] for pid in honest]
+
+
+@pytest.mark.parametrize("cheaters", [(1, 2), (3, 5), (2, 6), (4, 5)])
+def test_two_liars_of_seven_are_corrected_and_named(cheaters):
+    """Whether they send their shares at once, only when asked, or vouch for them."""
+    results, suspects = suspected(lies(cheaters), 7, 2, cheaters)
+    assert results == [right()] * 5
+    assert suspects == [list(cheaters)] * 5
+
+
+def test_who_asks_for_more_gets_no_more_than_its_own_output():
+    """Party 2, a receiver, asks without need, and party 3, which is none, cannot ask."""
+    sent = []
+
+    def tap(source, target, frame, payload):
+        if frame.kind == frames.ARRAY and frame.tag >> 16 == _WORD and source == 2:
+            payload = np.ones_like(payload)
+        if frame.kind == frames.ARRAY and frame.tag >> 16 == _MORE:
+            sent.append((source, target))
+        return [(frame, payload)]
+    results, suspects = suspected(tap, cheaters=[2])
+    assert results == [right()] * 3 and suspects == [[]] * 3
+    assert sent == [(0, 2)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_frame_of_a_large_output_can_be_attacked(kind):
+    """Confirmations, shares, digests and words: the value is right, or there is an error."""
+    cheater, last = 2, 7
+    sent = frames_of(opens, cheater, verified=True)
+    for at in range(sent - last, sent):
+        outcome = attacked(opens, Attack(kind, at), cheater, idle_deadline=0.5, verified=True)
+        for result in outcome:
+            assert isinstance(result, EngineError) or result == right(), (at - sent, kind)
+        if kind in ("wrong", "random", "equivocate", "repeat"):
+            # Nothing is missing or of another length, so nobody has a reason to stop, unless
+            # what should be an element is none, or one frame came twice.
+            codes = {r.code for r in outcome if isinstance(r, EngineError)}
+            assert codes <= {"bad-element", "repeated-frame", "peer-stopped"}, (at - sent, codes)
+
+
+def test_a_receiver_that_never_says_its_word_holds_nobody_up_for_long():
+    def tap(source, target, frame, payload):
+        dropped = source == 2 and frame.kind == frames.ARRAY and frame.tag >> 16 == _WORD
+        return [] if dropped else [(frame, payload)]
+    results, _ = suspected(tap, cheaters=[2], idle_deadline=0.5)
+    assert any(isinstance(r, EngineError) for r in results)
+    assert all(isinstance(r, EngineError) or r == right() for r in results)
+
+
+def test_a_share_that_is_asked_for_and_does_not_come():
+    lying = lies([1])
+
+    def tap(source, target, frame, payload):
+        if frame.kind == frames.ARRAY and frame.tag >> 16 == _MORE:
+            return []
+        return lying(source, target, frame, payload)
+    results, _ = suspected(tap, cheaters=[1], idle_deadline=0.5)
+    assert all(isinstance(r, EngineError) or r == right() for r in results)
+    assert any(isinstance(r, EngineError) for r in results)
