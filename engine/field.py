@@ -17,13 +17,13 @@ from engine.encoding import P, decode_float, decode_int, encode, limbs, table, t
 from engine.matmul import matmul
 
 __all__ = ['P', 'add', 'add_masks', 'add_to', 'affine', 'broadcast', 'broadcast_to', 'canonical',
-           'combine', 'cumsum', 'decode_float', 'decode_int', 'encode', 'evaluate',
-           'evaluate_columns', 'limbs', 'matmul', 'mul', 'neg', 'powers', 'sub', 'table', 'to_ints',
-           'total', 'uniform']
+           'columns', 'combine', 'combine_columns', 'cumsum', 'decode_float', 'decode_int',
+           'encode', 'evaluate', 'evaluate_columns', 'limbs', 'matmul', 'mul', 'neg', 'sub',
+           'table', 'to_ints', 'total', 'uniform']
 
 
-_ROWS = 1 << 15
-"""Rows of a table whose weights stay near."""
+_PIECE = 1 << 17
+"""Elements of a table that are turned round at once."""
 
 
 @functools.lru_cache(1024)
@@ -112,27 +112,32 @@ def add_to(x, y) -> np.ndarray:
     return x
 
 
-def powers(point, count: int) -> np.ndarray:
-    """1, r, r^2, ... of an element (2,), shape (count, 2)."""
-    base, out, done = int(to_ints(point)), np.empty((count, 2), np.uint64), 1
-    out[:1] = limbs(1)
-    while done < count:
-        more = min(done, count - done)
-        out[done:done + more] = affine(out[:more], pow(base, done, P))
-        done += more
+def columns(x):
+    """(first row, columns (k, rows, 2)) of pieces of a contiguous table (n, k, 2); each column is
+    contiguous and still near when it is used."""
+    k = x.shape[1]
+    rows = max(1, _PIECE // max(1, k))
+    for start in range(0, len(x) if k else 0, rows):
+        part = x[start:start + rows]
+        # An element is copied as one item of 16 bytes.
+        turned = np.ascontiguousarray(part.view(np.complex128)[..., 0].T)
+        yield start, turned.view(np.uint64).reshape(k, len(part), 2)
+
+
+def combine_columns(x, coefs, out=None):
+    """Σ_j coefs[j]·x[:, j] of a table (n, k, 2), shape (n, 2); into `out` if given."""
+    out = np.empty((len(x), 2), np.uint64) if out is None else out
+    for start, parts in columns(x):
+        combine(parts, coefs, out[start:start + parts.shape[1]])
     return out
 
 
-def evaluate_columns(x, point) -> np.ndarray:
-    """Σ_i r^(n-1-i) x[i, j] for each column of elements x (n, k, 2) at r (2,), shape (k, 2)."""
-    if x.shape[1] == 1:
-        return evaluate([x.reshape(-1, 2)], point.reshape(1, 2))[0]
-    total = np.zeros((x.shape[1], 2), np.uint64)
-    weights = powers(point, min(len(x), _ROWS) + 1)
-    for start in range(0, len(x), _ROWS):
-        part = x[start:start + _ROWS]
-        falling = np.ascontiguousarray(weights[:len(part)][::-1])[None]
-        total = add(mul(total, weights[len(part)]), matmul(falling, part)[0])
+def evaluate_columns(x, point):
+    """Σ_i r^(n-1-i)·x[i, j] for each column of a table (n, k, 2) at r (2,), shape (k, 2)."""
+    total, base = np.zeros((x.shape[1], 2), np.uint64), int(to_ints(point))
+    for _, parts in columns(x):
+        here = evaluate(parts, point.reshape(1, 2))[:, 0]
+        total = add(affine(total, pow(base, parts.shape[1], P)), here)
     return total
 
 

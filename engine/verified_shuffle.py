@@ -128,24 +128,16 @@ async def _tagged_summand(op, table, keys, group):
     if pid in senders:
         keys = field.mul(keys, weights[senders.index(pid)])
 
-    def tags(out=None):
-        if len(keys) == 1:
-            return field.combine([table.reshape(rows, 2)], keys, out)
-        result = field.matmul(table, keys.reshape(-1, 1, 2)).reshape(rows, 2)
-        if out is not None:
-            out[:] = result
-        return result
-
     def tagged(factor):
         out = np.empty((rows * (len(keys) + 1), 2), np.uint64)
         field.combine([table.reshape(-1, 2)], factor, out[:-rows])
-        tags(out[-rows:])
+        field.combine_columns(table, keys, out[-rows:])
         return out
     held = None
     if pid in group:
         place = group.index(pid)
         held = await op.compute(8 * table.size, tagged, g.recombination(group)[place:place + 1])
-    more = await pass_on(op, others, group, rows, tags)
+    more = await pass_on(op, others, group, rows, lambda: field.combine_columns(table, keys))
     op.round()
     if held is not None:
         await op.compute(rows, field.add_to, held[-rows:], more)

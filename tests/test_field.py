@@ -101,17 +101,15 @@ def _horner(values, point):
     return result
 
 
-def test_columns_of_more_rows_than_stay_near(monkeypatch):
-    monkeypatch.setattr(field, "_ROWS", 10)
-    x = field.table(EDGES[:16] * 4).reshape(32, 2, 2)
-    whole = [_horner(field.to_ints(x[:, j]).tolist(), 12345) for j in (0, 1)]
+@pytest.mark.parametrize("rows, k", [(64, 1), (32, 2), (21, 3), (2, 40), (0, 2)])
+@pytest.mark.parametrize("piece", [20, 1 << 17])
+def test_tables_piece_by_piece(monkeypatch, rows, k, piece):
+    monkeypatch.setattr(field, "_PIECE", piece)
+    x = field.table((EDGES * 5)[:rows * k]).reshape(rows, k, 2)
+    whole = [_horner(field.to_ints(x[:, j]).tolist(), 12345) for j in range(k)]
     same(field.evaluate_columns(x, field.limbs(12345)), field.table(whole))
-
-
-def test_powers():
-    for count in (1, 2, 3, 8, 21):
-        same(field.powers(field.limbs(P - 3), count),
-             field.table([pow(P - 3, k, P) for k in range(count)]))
+    coefs = field.table(EDGES[-k:] if k < 9 else range(k))
+    same(field.combine_columns(x, coefs), reference.total(reference.mul(x, coefs), 1))
 
 
 def test_sums_in_place():
