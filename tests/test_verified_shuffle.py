@@ -68,15 +68,15 @@ def other_order(monkeypatch, cheater):
     monkeypatch.setattr(verified_shuffle, "common_draws", draws)
 
 
-def other_summand(monkeypatch, cheater):
-    """The cheater adds 1 to an element of what it hands over or deals."""
+def other_summand(monkeypatch, cheater, place=0):
+    """The cheater changes an element of what it hands over or deals."""
     for name in ("pass_on", "deal_out"):
         real = getattr(verified_shuffle, name)
 
         async def changed(op, holders, *rest, real=real):
             def more(own):
                 array = own().copy().reshape(-1, 2)
-                array[0, 0] ^= np.uint64(1)
+                array[place, 0] ^= np.uint64(1)
                 return array
             if op.runtime.pid == cheater and cheater in holders:
                 k = next(i for i, part in enumerate(rest)
@@ -86,6 +86,11 @@ def other_summand(monkeypatch, cheater):
                 rest = (*rest[:k], new if callable(rest[k]) else new(), *rest[k + 1:])
             return await real(op, holders, *rest)
         monkeypatch.setattr(verified_shuffle, name, changed)
+
+
+def other_tag(monkeypatch, cheater):
+    """The same with the last element, which is the tag of a row wherever tags are handed over."""
+    other_summand(monkeypatch, cheater, place=-1)
 
 
 # Of 8 rows, the cheater's own order is the group's once in 40,320 runs.
@@ -98,7 +103,7 @@ def outcomes(cheater, m, t):
     return [r for pid, r in enumerate(results) if pid != cheater]
 
 
-@pytest.mark.parametrize("lie", [other_order, other_summand])
+@pytest.mark.parametrize("lie", [other_order, other_summand, other_tag])
 @pytest.mark.parametrize("m, t, cheater", [(4, 1, 0), (4, 1, 1), (4, 1, 2), (4, 1, 3), (7, 2, 0)])
 def test_a_holder_that_lies_is_found_by_everybody(monkeypatch, lie, m, t, cheater):
     lie(monkeypatch, cheater)
