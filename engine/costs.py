@@ -17,7 +17,11 @@ from engine.shamir import Geometry
 ELEMENT = 16
 """Bytes of a field element."""
 WORD = 8
-"""Bytes of a word of packed secret bits."""
+"""Bytes of a word of packed secret bits, and of half an element."""
+DIGEST = 16
+"""Bytes of a digest."""
+LONG_OUTPUT = 1 << 12
+"""Elements from which on the bytes that half a share saves are worth a digest and a word."""
 
 
 class Prediction(NamedTuple):
@@ -34,9 +38,24 @@ def share(n: int, m: int, t: int) -> Prediction:
     return _prediction(m, 1, ELEMENT * n * (m - 1 - t))
 
 
-def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction:
-    """An output: every receiver gets t shares."""
-    return _prediction(m, 1, ELEMENT * n * t * (m if receivers is None else receivers))
+def open_all(n: int, m: int, t: int, receivers: int | None = None,
+             raw: bool = False) -> Prediction:
+    """An output: every receiver gets t shares, or half a share and a digest, and says its word.
+
+    So it is while the numbers fit 64 bits.
+    """
+    size = WORD * n + DIGEST + 1 if takes_low_words(n, t, raw) else ELEMENT * n * t
+    return _prediction(m, 1, size * (m if receivers is None else receivers))
+
+
+def open_inside(n: int, m: int, t: int) -> Prediction:
+    """An opening of any elements to all parties, inside of an operation."""
+    return open_all(n, m, t, raw=True)
+
+
+def takes_low_words(n: int, t: int, raw: bool) -> bool:
+    """Whether an output sends half a share first (`engine.output`)."""
+    return t == 1 and n >= LONG_OUTPUT and not raw
 
 
 def product(n: int, m: int, t: int) -> Prediction:
@@ -143,7 +162,7 @@ def send_private(n: int, m: int, t: int) -> Prediction:
 
 
 COSTS: dict[str, Callable[[int, int, int], Prediction]] = {
-    'input': share, 'output': open_all, 'open_inside': open_all, 'multiply': product,
+    'input': share, 'output': open_all, 'open_inside': open_inside, 'multiply': product,
     'matmul': product, 'clip': product, 'encode': product, 'truncate': truncate,
     'less_than': less_than, 'open_negative': open_negative, 'equal': equal,
     'exponent': exponent, 'signed_exponent': signed_exponent, 'to_bits': to_bits,

@@ -10,11 +10,9 @@ import itertools
 import math
 
 from engine import costs
-from engine.costs import ELEMENT, WORD, Prediction
+from engine.costs import DIGEST, ELEMENT, WORD, Prediction
 from engine.shamir import Geometry
 
-DIGEST = 16
-"""Bytes of a digest."""
 PIECE = 1 << 17
 """Elements of a product that are opened, and vouched for, together."""
 SMALL_OUTPUT = 1 << 8
@@ -48,13 +46,17 @@ def coin(m: int, t: int) -> Prediction:
     return _sum(m, Prediction(1, _opening(1, m, t, m)))
 
 
-def open_all(n: int, m: int, t: int, receivers: int | None = None) -> Prediction:
-    """An output as long as nobody lies: the word of all parties, t shares and m - 1 - t digests for
-    every receiver, and its word that it has its value; of a small one all shares instead."""
+def open_all(n: int, m: int, t: int, receivers: int | None = None,
+             raw: bool = False) -> Prediction:
+    """An output as long as nobody lies and the numbers fit 64 bits: the word of all parties; t
+    shares, or half a share, and m - 1 - t digests for every receiver; and its word that it has its
+    value. Of a small one all shares instead."""
     receivers = m if receivers is None else receivers
-    shares, word = (m - 1, 0) if n <= SMALL_OUTPUT else (t, t)
-    return _sum(m, Prediction(
-        2, receivers * (ELEMENT * n * shares + DIGEST * (m - 1 - shares) + word)))
+    shares, words = (m - 1, 0) if n <= SMALL_OUTPUT else (t, t)
+    size = ELEMENT * n * shares
+    if costs.takes_low_words(n, t, raw):
+        size, words = WORD * n, 2
+    return _sum(m, Prediction(2, receivers * (size + DIGEST * (m - 1 - shares) + words)))
 
 
 def open_inside(n: int, m: int, t: int) -> Prediction:

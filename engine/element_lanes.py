@@ -23,6 +23,8 @@ _SUM = types.UniTuple(LANES, VECTORS)
 _HIGH_P = (1 << 63) - 1
 _PLACES = ir.VectorType(ir.IntType(32), WIDTH)
 _EVEN = [k + WIDTH * odd for k in range(0, WIDTH, 2) for odd in (0, 1)]
+_ORDER = [k // 2 + WIDTH // 2 * (k % 2) for k in range(WIDTH)]
+"""Which element is in which lane."""
 
 
 def _tuple(context, b, sig, values):
@@ -89,6 +91,61 @@ def store(typingctx, array, i, x):
             b.store(vector, at).align = 8
         return context.get_dummy_value()
     return types.void(array, types.intp, _PAIR), codegen
+
+
+def _words_at(context, b, array_type, array, i):
+    words = context.make_array(array_type)(context, b, array).data
+    return b.bitcast(b.gep(words, [i]), VECTOR.as_pointer())
+
+
+def _ordered(b, x, order):
+    return b.shuffle_vector(x, x, ir.Constant(_PLACES, order))
+
+
+@intrinsic
+def load_words(typingctx, array, i):
+    """The words array[i:i + WIDTH], in the order of elements' words."""
+    def codegen(context, b, sig, args):
+        vector = b.load(_words_at(context, b, sig.args[0], *args))
+        vector.align = 8
+        return _ordered(b, vector, _ORDER)
+    return LANES(array, types.intp), codegen
+
+
+@intrinsic
+def store_words(typingctx, array, i, words):
+    """The reverse of `load_words`."""
+    def codegen(context, b, sig, args):
+        array, i, words = args
+        words = _ordered(b, words, [_ORDER.index(k) for k in range(WIDTH)])
+        b.store(words, _words_at(context, b, sig.args[0], array, i)).align = 8
+        return context.get_dummy_value()
+    return types.void(array, types.intp, LANES), codegen
+
+
+@intrinsic
+def sum_of_words(typingctx, x, y):
+    """x + y modulo 2^64."""
+    def codegen(context, b, sig, args):
+        return b.add(*args)
+    return LANES(LANES, LANES), codegen
+
+
+@intrinsic
+def successor(typingctx, words):
+    """words + 1 modulo 2^64."""
+    def codegen(context, b, sig, args):
+        return b.add(args[0], splat(b, 1))
+    return LANES(LANES), codegen
+
+
+@intrinsic
+def signed(typingctx, words):
+    """The elements that words stand for as signed numbers."""
+    def codegen(context, b, sig, args):
+        sign = b.ashr(args[0], splat(b, 63))
+        return _tuple(context, b, sig, [b.add(args[0], sign), b.and_(sign, splat(b, _HIGH_P))])
+    return _PAIR(LANES), codegen
 
 
 @intrinsic

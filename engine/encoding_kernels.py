@@ -55,11 +55,11 @@ def to_floats(x, high, low, out):
 
 @kernel
 def to_int64(x, out):
-    """out = the signed x; whether all fit, with a magnitude below 2^63."""
+    """out = the signed x; whether all fit, from -2^63 on."""
     beyond = uint64(0)
     for i in range(x.shape[0]):
         negative = -(x[i, 1] >> uint64(62))
         lo, hi = x[i, 0] ^ negative, x[i, 1] ^ (negative & _HI_P)
-        beyond |= hi | (lo >> uint64(63))
+        beyond |= hi | ((lo + negative) >> uint64(63))
         out[i] = int64((lo ^ negative) - negative)
     return beyond == uint64(0)

@@ -19,6 +19,8 @@ _LIMB = uint64((1 << lanes.BITS) - 1)
 _SHIFTS = np.array(lanes.SHIFTS, np.uint64)
 _RUN = 16
 """Vectors of a polynomial that are added up before they are reduced."""
+STEP = _RUN * WIDTH
+"""Elements of these."""
 
 
 @kernel
@@ -151,44 +153,53 @@ def evaluate(places, n, points, out):
     Horner's rule, each lane for itself and `_RUN` vectors at a time; the points take turns while a
     part of x is near.
     """
-    step = _RUN * WIDTH
-    whole = n - n % step
-    powers = np.empty((points.shape[0], _RUN, 2), np.uint64)
-    for k in range(points.shape[0]):
-        lo, hi = uint64(1), _ZERO
-        for i in range(step):
-            lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
-            powers[k, i // WIDTH, 0], powers[k, i // WIDTH, 1] = lo, hi
-    table = constant_limbs(powers.reshape(-1, 2))
+    table, whole, part = powers(points), n - n % STEP, 8 * STEP
     for j in range(places.shape[0]):
-        sums = _sums(places[j], whole, step, table, points.shape[0])
-        for k in range(points.shape[0]):
-            lo = hi = _ZERO
-            for i in range(k * WIDTH, (k + 1) * WIDTH):
-                lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
-                lo, hi = f_add(lo, hi, sums[i, 0], sums[i, 1])
-            for i in range(2 * whole, 2 * n, 2):
-                lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
-                lo, hi = f_add(lo, hi, lanes.word_at(places[j], i),
-                               lanes.word_at(places[j], i + 1))
-            out[j, k, 0], out[j, k, 1] = lo, hi
+        sums = np.zeros((points.shape[0] * WIDTH, 2), np.uint64)
+        for first in range(0, whole, part):
+            add_steps(sums, places[j], first, min(first + part, whole), table)
+        add_last(sums, places[j], whole, n, points, out[j])
 
 
 @kernel
-def _sums(place, whole, step, table, points):
-    """What is in the lanes after the first `whole` elements, those of a point behind another's."""
-    sums, part = np.zeros((points * WIDTH, 2), np.uint64), 8 * step
-    for first in range(0, whole, part):
-        for k in range(points):
-            total = lanes.load(sums, k * WIDTH)
-            for i in range(first, min(first + part, whole), step):
-                z = lanes.summand(lanes.load_at(place, i + step - WIDTH))
-                for j in range(_RUN - 1):
-                    x = lanes.load_at(place, i + step - (j + 2) * WIDTH)
-                    z = lanes.plus_multiple(z, x, table, k * _RUN + j)
-                total = lanes.reduced(lanes.plus_multiple(z, total, table, k * _RUN + _RUN - 1))
-            lanes.store(sums, k * WIDTH, total)
-    return sums
+def powers(points):
+    """What `add_steps` needs of the points of some polynomials."""
+    found = np.empty((points.shape[0], _RUN, 2), np.uint64)
+    for k in range(points.shape[0]):
+        lo, hi = uint64(1), _ZERO
+        for i in range(STEP):
+            lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
+            found[k, i // WIDTH, 0], found[k, i // WIDTH, 1] = lo, hi
+    return constant_limbs(found.reshape(-1, 2))
+
+
+@kernel
+def add_steps(sums, place, first, end, table):
+    """Go on with polynomials of which `sums` has the lanes, those of a point behind another's, by
+    the elements from `first` to `end`, a multiple of `STEP`, of what lies at the address."""
+    for k in range(sums.shape[0] // WIDTH):
+        total = lanes.load(sums, k * WIDTH)
+        for i in range(first, end, STEP):
+            z = lanes.summand(lanes.load_at(place, i + STEP - WIDTH))
+            for j in range(_RUN - 1):
+                x = lanes.load_at(place, i + STEP - (j + 2) * WIDTH)
+                z = lanes.plus_multiple(z, x, table, k * _RUN + j)
+            total = lanes.reduced(lanes.plus_multiple(z, total, table, k * _RUN + _RUN - 1))
+        lanes.store(sums, k * WIDTH, total)
+
+
+@kernel
+def add_last(sums, place, first, end, points, out):
+    """out[k] = the polynomials, with the elements from `first` to `end` as the last ones."""
+    for k in range(points.shape[0]):
+        lo = hi = _ZERO
+        for i in range(k * WIDTH, (k + 1) * WIDTH):
+            lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
+            lo, hi = f_add(lo, hi, sums[i, 0], sums[i, 1])
+        for i in range(2 * first, 2 * end, 2):
+            lo, hi = f_mul(lo, hi, points[k, 0], points[k, 1])
+            lo, hi = f_add(lo, hi, lanes.word_at(place, i), lanes.word_at(place, i + 1))
+        out[k, 0], out[k, 1] = lo, hi
 
 
 @kernel

@@ -14,7 +14,7 @@ from engine import without_blas
 
 SOURCES = ('i128.py', 'lanes.py', 'limbs.py', 'element_lanes.py', 'field_kernels.py',
            'encoding_kernels.py', 'products.py', 'multi_modular.py', 'matmul.py', 'compare.py',
-           'permutation.py', 'waves.py')
+           'permutation.py', 'waves.py', 'low_words.py')
 """Files with kernels, and with what they inline."""
 
 

@@ -82,20 +82,29 @@ class Meter:
     def record(self, path, rounds, bytes_sent, messages, multiplications, seconds, depth,
                cpu_seconds=0.0, predicted=None):
         """Account for one finished operation."""
-        cost = self.paths.get(path)
-        if cost is None:
-            cost = self.paths[path] = Cost()
+        cost = self._of(path)
+        self.add(path, rounds, bytes_sent, messages, multiplications)
         cost.calls += 1
-        cost.rounds += rounds
-        cost.bytes_sent += bytes_sent
-        cost.messages += messages
-        cost.multiplications += multiplications
         cost.seconds += seconds
         cost.cpu_seconds += cpu_seconds
         if predicted is not None:
             cost.predicted_rounds += predicted[0]
             cost.predicted_total_bytes += predicted[1]
         self.depth = max(self.depth, depth)
+
+    def add(self, path, rounds, bytes_sent, messages, multiplications):
+        """Account for what an operation has done besides."""
+        cost = self._of(path)
+        cost.rounds += rounds
+        cost.bytes_sent += bytes_sent
+        cost.messages += messages
+        cost.multiplications += multiplications
+
+    def _of(self, path):
+        cost = self.paths.get(path)
+        if cost is None:
+            cost = self.paths[path] = Cost()
+        return cost
 
     @contextlib.contextmanager
     def measure(self):

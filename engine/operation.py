@@ -32,7 +32,8 @@ class Operation:
     """A numbered operation; see the module docstring."""
 
     __slots__ = ('bytes_sent', 'context', 'cpu', 'depth', 'expected', 'floor', 'id', 'messages',
-                 'multiplications', 'name', 'path', 'pieces', 'rounds', 'runtime', 'started')
+                 'multiplications', 'name', 'path', 'pieces', 'reported', 'rounds', 'runtime',
+                 'started')
 
     def __init__(self, runtime, name: str, shape=(), local: bool = False):
         self.runtime, self.name = runtime, name
@@ -43,7 +44,7 @@ class Operation:
         self.floor = runtime.floor
         self.context = 0 if local else context_of(name, tuple(shape)) | call_site()
         self.depth = self.rounds = self.bytes_sent = self.messages = self.multiplications = 0
-        self.pieces, self.cpu = 0, 0.0
+        self.pieces, self.cpu, self.reported = 0, 0.0, False
         self.expected: Prediction | None = predict(name, math.prod(shape), runtime.geometry)
         self.started = time.perf_counter()
 
@@ -172,18 +173,29 @@ class Operation:
         Two different arrays agree with probability below n·2^-126. The digest of a linear
         combination is that of the digests, so whoever checks it need not compute the combination.
         """
-        points = self._digest_points([(self.runtime.pid, peer) for peer in peers], tag)
-        for peer, digest in zip(peers, field.evaluate([elements], points)[0], strict=True):
+        self.vouch(peers, field.evaluate([elements], self.points_to(peers, tag))[0], tag)
+
+    def vouch(self, peers, digests: np.ndarray, tag: int = 0) -> None:
+        """Send linear digests (k, 2), those at `points_to` the k peers."""
+        for peer, digest in zip(peers, digests, strict=True):
             self._vouch(peer, digest.tobytes(), tag)
 
     def linear_digests(self, senders, arrays, tag: int = 0) -> np.ndarray:
         """Digests (j, k, 2) of j arrays of elements, under the keys for what k senders vouch for
         here."""
-        return field.evaluate(arrays, self._digest_points([(p, p) for p in senders], tag))
+        return field.evaluate(arrays, self.points_from(senders, tag))
+
+    def points_from(self, senders, tag: int = 0) -> np.ndarray:
+        """The points (k, 2) of the linear digests that k senders vouch by here."""
+        return self._digest_points([(p, p) for p in senders], tag)
+
+    def points_to(self, peers, tag: int = 0) -> np.ndarray:
+        """The points (k, 2) of those that this party vouches by to k peers."""
+        return self._digest_points([(self.runtime.pid, peer) for peer in peers], tag)
 
     def _digest_points(self, keys, tag):
         words = [self.of_pair(peer, b'digest%d' % sender, 2, tag) for sender, peer in keys]
-        return field.uniform(np.array(words))
+        return field.uniform(np.array(words, np.uint64).reshape(-1, 2))
 
     async def exchange(self, outgoing: dict[int, np.ndarray], sources, n: int,
                        tag: int = 0) -> list[np.ndarray]:
@@ -220,8 +232,13 @@ class Operation:
         return result
 
     def finish(self) -> None:
-        """Report the cost to the meter."""
+        """Report the cost to the meter, or what has come since it was reported."""
         self.depth += self.rounds
-        self.runtime.meter.record(
-            self.path, self.rounds, self.bytes_sent, self.messages, self.multiplications,
-            time.perf_counter() - self.started, self.depth, self.cpu, self.expected)
+        spent = (self.rounds, self.bytes_sent, self.messages, self.multiplications,
+                 time.perf_counter() - self.started, self.depth, self.cpu, self.expected)
+        if not self.reported:
+            self.runtime.meter.record(self.path, *spent)
+        elif self.messages:
+            self.runtime.meter.add(self.path, *spent[:4])
+        self.rounds = self.bytes_sent = self.messages = self.multiplications = 0
+        self.reported = True

@@ -232,12 +232,14 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
     def issue_early(self, op: Operation, inputs, body) -> asyncio.Future:
         """Like `issue_value`, for an operation that goes on after its value is known.
 
-        It is called as `body(op, deliver, *shares)` and calls `deliver(value)` once.
+        It is called as `body(op, deliver, *shares)` and calls `deliver(value)` once. Its cost is
+        metered then, so that a program which has the value finds the cost, too.
         """
         value = self._loop.create_future()
 
         def deliver(result):
             self._seen(op)
+            op.finish()
             value.set_result(result)
 
         def ended(done):

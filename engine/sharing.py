@@ -12,11 +12,11 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray
 from engine.base import RuntimeBase
-from engine.checked_output import CheckedOutput
 from engine.costs_verified import predict
 from engine.dealing import DEAL, deal_roles, deal_shares
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
+from engine.output import CheckedOutput, Output
 from engine.verified import check_dealing, confirm
 
 
@@ -59,44 +59,32 @@ class Sharing(RuntimeBase):
     def open_array(self, x: SecureArray, receivers=None, raw=False):
         """Future of the opened value at the receivers, of None elsewhere.
 
-        Every receiver gets t shares: one round, 16 t n bytes per receiver. In verified mode a round
-        before it in which all parties confirm that they have got here, and digests of the other
-        shares: wrong ones of up to t parties are corrected, at the cost of two rounds and as many
-        bytes again where that is necessary, and their senders named in `Runtime.suspects`. Raises
-        ValueError for receivers that are no parties.
+        Every receiver gets t shares: one round, 16 t n bytes per receiver; with t = 1 from 4,096
+        numbers on 8 n + 17, and two rounds and 16 n bytes more, which tells those who send them,
+        where a number does not fit 64 bits (`engine.output`). With `raw` they may be any elements,
+        and 16 t n bytes are sent. In verified mode a round before it in which all parties confirm
+        that they have got here, and digests of the other shares: wrong ones of up to t parties are
+        corrected, at the cost of two rounds and 32 t n bytes where that is necessary, and their
+        senders named in `Runtime.suspects`. Raises ValueError for receivers that are no parties.
         """
-        m, t = self.geometry.m, self.geometry.t
-        receivers = {*party_numbers(receivers, m, 'receivers')}
+        receivers = {*party_numbers(receivers, self.geometry.m, 'receivers')}
+        verified = self.geometry.verified
         op = Operation(self, 'output', x.shape)
-        op.expected = predict('output', x.size, self.geometry, receivers=len(receivers))
+        op.expected = predict('output', x.size, self.geometry, receivers=len(receivers), raw=raw)
 
-        async def body(op, share):
-            flat = np.ascontiguousarray(share).reshape(x.size, 2)
-            targets = [(self.pid + k) % m for k in range(1, t + 1)]
-            sources = [(self.pid - k) % m for k in range(1, t + 1)]
-            mine = self.pid in receivers
-            others = await op.exchange({p: flat for p in targets if p in receivers},
-                                       sources if mine else [], x.size)
-            return await decode(op, [flat, *others], (self.pid, *sources)) if mine else None
-
-        async def checked(op, deliver, share):
-            flat = np.ascontiguousarray(share).reshape(x.size, 2)
-            await confirm(op)
-            opening = CheckedOutput(op, receivers, x.size)
+        async def body(op, deliver, share):
+            flat = np.require(share, requirements='CW').reshape(x.size, 2)
+            if verified:
+                await confirm(op)
+            opening = (CheckedOutput if verified else Output)(op, receivers, x.size,
+                                                              x.frac, raw)
             opening.send(flat)
             attending = opening.attend(flat)
-            found = await opening.receive(flat) if self.pid in receivers else None
+            opened = await opening.receive(flat) if self.pid in receivers else None
             op.round()
-            deliver(await decode(op, *found) if found else None)
+            deliver(None if opened is None else _decoded(opened, x.shape, x.frac, raw))
             await attending
-
-        async def decode(op, shares, points):
-            weights = self.geometry.recombination(tuple(points))
-            opened = await op.compute(4 * x.size, field.combine, shares, weights)
-            return _decoded(opened.reshape(*x.shape, 2), x.frac, raw)
-        if self.geometry.verified:
-            return self.issue_early(op, [x], checked)
-        return self.issue_value(op, [x], body)
+        return self.issue_early(op, [x], body)
 
 
 def party_numbers(which, m: int, what: str) -> list[int]:
@@ -110,7 +98,10 @@ def party_numbers(which, m: int, what: str) -> list[int]:
     return [int(party) for party in found]
 
 
-def _decoded(x, frac, raw):
+def _decoded(x, shape, frac, raw):
+    if x.ndim == 1:
+        return x.reshape(shape)
+    x = x.reshape(*shape, 2)
     if raw:
         signed = field.to_ints(x)
         return np.where(signed > field.P // 2, signed - field.P, signed)

@@ -79,7 +79,7 @@ class CheckedOpening:
         self.op, self.degree, self.geometry = op, degree, op.runtime.geometry
         self.full = degree if full is None else full
         self.tolerated = self.geometry.t if correct and degree <= self.geometry.t else 0
-        self.receivers = sorted(receivers)
+        self.receivers: list[int] = sorted(receivers)
         self.senders = tuple(range(self.geometry.m))
         self.pid = op.runtime.pid
 
@@ -172,9 +172,13 @@ class CheckedOpening:
         """Parties whose digest is not that of the share that those of `points` imply."""
         if not digests:
             return set()
-
         known = await self.op.compute(len(fixing) * len(digests) * len(fixing[0]),
                                       self.op.linear_digests, digests, fixing, tag)
+        return self._mismatched(known, points, digests)
+
+    def _mismatched(self, known, points, digests):
+        """Parties whose digest is not what the digests (degree + 1, k, 2) of the shares of `points`
+        imply, under the keys of these k parties."""
         implied = {p: field.combine(known[:, j:j + 1], self.geometry.recombination(points, p + 1))
                    for j, p in enumerate(digests)}
         return {p for p, digest in digests.items() if not bytes_eq(digest, implied[p].tobytes())}

@@ -70,7 +70,7 @@ def _dealt_cost(g, rows, width):
 def _open_cost(g, n):
     """n products that open to the asker."""
     if g.verified:
-        return [_cost(g, 'multiply', n), _cost(g, 'output', n, receivers=1)]
+        return [_cost(g, 'multiply', n), _cost(g, 'output', n, receivers=1, raw=True)]
     return [open_expression_cost(n, g.m, 2 * g.t)]
 
 

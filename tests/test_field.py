@@ -356,7 +356,7 @@ def test_only_numbers_are_encoded(values):
         field.encode(values, 20)
 
 
-@pytest.mark.parametrize("value", [2**63, -(2**63), 2**100, P // 2])
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 2**100, P // 2])
 @pytest.mark.parametrize("place", [0, 7, 39])
 def test_large_integers_do_not_wrap_when_opened(value, place):
     values = [-1] * 40

@@ -10,10 +10,11 @@ from adversary import KINDS, Attack, attacked, frames_of
 from engine_kit import measured, secret
 
 from engine import costs, frames
-from engine.checked_output import _MORE, _WORD
 from engine.cluster import run_cluster
+from engine.costs import LONG_OUTPUT
 from engine.costs_verified import SMALL_OUTPUT, predict
 from engine.errors import EngineError
+from engine.output import _MORE, _WORD
 from engine.shamir import Geometry
 
 LARGE = SMALL_OUTPUT + 1
@@ -42,25 +43,25 @@ def test_the_receivers_and_only_they_learn_the_value_at_the_predicted_cost(m, t,
 
 def test_a_large_output_costs_the_bytes_of_the_default_mode():
     ours = predict("output", 10**6, Geometry(4, 1, verified=True)).total_bytes
-    assert ours == costs.open_all(10**6, 4, 1).total_bytes + 4 * (2 * 16 + 1)
+    assert ours == costs.open_all(10**6, 4, 1).total_bytes + 4 * (16 + 1)
 
 
-def suspected(tap, m=4, t=None, cheaters=(), **options):
+def suspected(tap, m=4, t=None, cheaters=(), n=LARGE, **options):
     """(results, suspects) of the honest parties of `opens`."""
     runtimes = {}
 
     async def program(mpc):
         runtimes[mpc.pid] = mpc
-        return await opens(mpc)
+        return await opens(mpc, n)
     results = run_cluster(program, m, t, tap=tap, raw_errors=True, verified=True, **options)
     honest = [pid for pid in range(m) if pid not in cheaters]
     return [results[p] for p in honest], [sorted(runtimes[p].suspects) for p in honest]
 
 
-def lies(cheaters, shares=True, digests=True):
+def lies(cheaters, shares=True, digests=True, n=LARGE, tags=(0, _MORE)):
     """A tap: what `cheaters` send of the output's shares is wrong, and more so to others."""
     def tap(source, target, frame, payload):
-        share = len(payload) == 16 * LARGE and shares and frame.tag >> 16 in (0, _MORE)
+        share = len(payload) in (8 * n, 16 * n) and shares and frame.tag >> 16 in tags
         digest = len(payload) == 16 and digests and frame.tag == 0xffff
         if source in cheaters and frame.kind == frames.ARRAY and (share or digest):
             payload = payload.copy()
@@ -82,6 +83,38 @@ def test_one_liar_of_four_is_corrected_and_named(cheater, which):
     assert suspects == [[cheater] if pid in told else [] for pid in honest]
 
 
+@pytest.mark.parametrize("cheater", range(1, 4))
+@pytest.mark.parametrize("which", ["words", "shares", "digests", "all"])
+def test_a_liar_in_a_long_output_is_corrected_and_named(cheater, which):
+    """Words are half a share, of the party before; shares are asked for where these are wrong."""
+    tags = {"words": [0], "shares": [_MORE]}.get(which, [0, _MORE])
+    tap = lies([cheater], which != "digests", which in ("digests", "all"), LONG_OUTPUT, tags)
+    results, suspects = suspected(tap, cheaters=[cheater], n=LONG_OUTPUT)
+    assert results == [right(LONG_OUTPUT)] * 3
+    told = {"words": [(cheater - 1) % 4], "shares": [],
+            "digests": [(cheater - k) % 4 for k in (2, 3)], "all": [0, 1, 2, 3]}[which]
+    honest = [pid for pid in range(4) if pid != cheater]
+    assert suspects == [[cheater] if pid in told else [] for pid in honest]
+
+
+@pytest.mark.parametrize("cheater", range(1, 4))
+@pytest.mark.parametrize("digests", [False, True])
+def test_a_liar_among_numbers_that_do_not_fit_is_corrected_and_named(cheater, digests):
+    """Everybody asks for whole shares, and those of the liar are wrong at two receivers."""
+    runtimes = {}
+
+    async def program(mpc):
+        runtimes[mpc.pid] = mpc
+        x = secret(mpc, np.arange(LONG_OUTPUT) / 4) * 2**50
+        return (await mpc.output(x)).tolist()
+    tap = lies([cheater], True, digests, LONG_OUTPUT, [_MORE])
+    results = run_cluster(program, 4, tap=tap, raw_errors=True, verified=True)
+    for pid in {0, 1, 2, 3} - {cheater}:
+        assert results[pid] == [k * 2.0**48 for k in range(LONG_OUTPUT)]
+        asked = (cheater - pid) % 4 in (1, 2)
+        assert sorted(runtimes[pid].suspects) == ([cheater] if asked or digests else [])
+
+
 @pytest.mark.parametrize("cheaters", [(1, 2), (3, 5), (2, 6), (4, 5)])
 def test_two_liars_of_seven_are_corrected_and_named(cheaters):
     """Whether they send their shares at once, only when asked, or vouch for them."""
@@ -90,8 +123,9 @@ def test_two_liars_of_seven_are_corrected_and_named(cheaters):
     assert suspects == [list(cheaters)] * 5
 
 
-def test_who_asks_for_more_gets_no_more_than_its_own_output():
-    """Party 2, a receiver, asks without need, and party 3, which is none, cannot ask."""
+@pytest.mark.parametrize("n, givers", [(LARGE, [0]), (LONG_OUTPUT, [0, 3])])
+def test_who_asks_for_more_gets_no_more_than_its_own_output(n, givers):
+    """Party 2 asks without need."""
     sent = []
 
     def tap(source, target, frame, payload):
@@ -100,20 +134,21 @@ def test_who_asks_for_more_gets_no_more_than_its_own_output():
         if frame.kind == frames.ARRAY and frame.tag >> 16 == _MORE:
             sent.append((source, target))
         return [(frame, payload)]
-    results, suspects = suspected(tap, cheaters=[2])
-    assert results == [right()] * 3 and suspects == [[]] * 3
-    assert sent == [(0, 2)]
+    results, suspects = suspected(tap, cheaters=[2], n=n)
+    assert results == [right(n)] * 3 and suspects == [[]] * 3
+    assert sorted(sent) == [(giver, 2) for giver in givers]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_frame_of_a_large_output_can_be_attacked(kind):
+@pytest.mark.parametrize("n, last", [(LARGE, 7), (LONG_OUTPUT, 8)])
+def test_every_frame_of_a_large_output_can_be_attacked(kind, n, last):
     """Confirmations, shares, digests and words: the value is right, or there is an error."""
-    cheater, last = 2, 7
-    sent = frames_of(opens, cheater, verified=True)
+    cheater, program = 2, functools.partial(opens, n=n)
+    sent = frames_of(program, cheater, verified=True)
     for at in range(sent - last, sent):
-        outcome = attacked(opens, Attack(kind, at), cheater, idle_deadline=0.5, verified=True)
+        outcome = attacked(program, Attack(kind, at), cheater, idle_deadline=0.5, verified=True)
         for result in outcome:
-            assert isinstance(result, EngineError) or result == right(), (at - sent, kind)
+            assert isinstance(result, EngineError) or result == right(n), (at - sent, kind)
         if kind in ("wrong", "random", "equivocate", "repeat"):
             # Nothing is missing or of another length, so nobody has a reason to stop, unless
             # what should be an element is none, or one frame came twice.

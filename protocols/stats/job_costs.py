@@ -204,7 +204,7 @@ def opened_cost(spec: TableSpec, m: int, t: int, figures: int,
     cells = math.prod(spec.extended)
     if outside:
         return costs.product((1 + figures) * cells, m, t)
-    both = [costs.open_all(n * cells, m, t, 1) for n in (1, figures)]
+    both = [costs.open_all(n * cells, m, t, 1, raw=True) for n in (1, figures)]
     return Prediction(both[0].rounds, sum(c.total_bytes for c in both))
 
 

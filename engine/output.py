@@ -1,0 +1,219 @@
+"""The opening of an output: cheap while its numbers are small and nobody lies, right in any case.
+
+A receiver needs t shares of others to know the value. In verified mode it needs 2t in order to know
+it without those of t liars; digests of the others tell it whether it does. And where t = 1, half of
+a share is enough for numbers that fit 64 bits (`engine.low_words`); again a digest tells.
+
+So it gets what is mostly enough, and asks for more if it was not. Every receiver says by one byte
+whether it does to the parties that would send more, which keep their shares until then; nobody else
+waits for that, nor does the program, which has its value. What a receiver may ask for is its own
+output, which all parties have agreed to open. One that asks without need only has others send more.
+That it asks tells them, in default mode, that a number does not fit 64 bits: an integer that does
+not is an error, and a fixed-point number has left the range in which it may be compared.
+
+Small arrays are opened with whole shares at once, in verified mode those of all parties: there the
+bytes saved would cost more than they are worth.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+
+from engine import field
+from engine.costs import takes_low_words
+from engine.costs_verified import SMALL_OUTPUT
+from engine.low_words import from_low_words, low_words
+from engine.operation import Operation
+from engine.shamir import Geometry, lagrange
+from engine.verified import CheckedOpening
+
+_WORD, _MORE = 0xffb0, 0xffb1
+
+
+class _OutputBase:
+    """What the outputs of both modes have in common."""
+
+    op: Operation
+    geometry: Geometry
+    pid: int
+    receivers: list[int]
+    frac: int
+    low: bool
+    """Whether sources send the lower words of their shares first."""
+    _sources: Callable[[int], list[int]]
+    """Those whose shares are enough for a receiver, with its own."""
+    _reserve: Callable[[int], list[int]]
+    """Those who send a receiver their shares only if it asks."""
+
+    def _send_low(self, own, receiver, vouched):
+        """The lower words to a receiver, and digests to some."""
+        coefs = self.geometry.recombination((receiver, self.pid))
+        words, digests = low_words(own, coefs[1:], self.op.points_to(vouched))
+        self.op.send(receiver, words)
+        self.op.vouch(vouched, digests)
+
+    def attend(self, own: np.ndarray) -> asyncio.Future:
+        """From now on answer receivers that ask; a future of the time when none can any more.
+
+        All are attended to at once, and while this party waits for its own value: two that ask
+        each other would wait for ever.
+        """
+        attending = asyncio.gather(*[
+            self._attend(receiver, own) for receiver in self.receivers
+            if receiver != self.pid and self.pid in self._reserve(receiver)])
+        # When the run ends it may be that nobody has come to wait for this.
+        attending.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return attending
+
+    async def _attend(self, receiver, own):
+        """Wait for a receiver's word, and send it this party's share if it asks."""
+        [asks] = await self.op.receive(receiver, (1,), np.uint8, _WORD)
+        if asks:
+            self.op.send(receiver, own, _MORE)
+
+    def _say(self, asks):
+        for p in self._reserve(self.pid):
+            self.op.send(p, np.array([asks], np.uint8), _WORD)
+
+    async def _from_words(self, words, own, vouchers):
+        """Numbers, and the digests of the source's share at the points of some that vouch."""
+        coefs = self.geometry.recombination((self.pid, *self._sources(self.pid)))
+        return await self.op.compute(4 * len(own), from_low_words, words, own, coefs,
+                                     self.op.points_from(vouchers), self.frac)
+
+    async def _combined(self, shares, points):
+        return await self.op.compute(4 * len(shares[0]), field.combine, shares,
+                                     self.geometry.recombination(tuple(points)))
+
+
+class Output(_OutputBase):
+    """An output of n numbers with `frac` fractional bits, in default mode. With `raw` they may be
+    any elements.
+
+        opening = Output(op, receivers, n, frac, raw)
+        opening.send(own)
+        attending = opening.attend(own)
+        opened = await opening.receive(own)  # at a receiver; the value is known from here on
+        await attending                      # at all parties: until every receiver has its value
+    """
+
+    def __init__(self, op, receivers, n: int, frac: int, raw: bool):
+        self.op, self.geometry, self.pid = op, op.runtime.geometry, op.runtime.pid
+        self.receivers, self.frac = sorted(receivers), frac
+        self.low = takes_low_words(n, self.geometry.t, raw)
+
+    def _sources(self, receiver):
+        return [(receiver - k) % self.geometry.m for k in range(1, self.geometry.t + 1)]
+
+    def _reserve(self, receiver):
+        return self._sources(receiver) if self.low else []
+
+    def send(self, own: np.ndarray) -> None:
+        """Send what the receivers need of this party's share (n, 2)."""
+        for receiver in self.receivers:
+            if self.pid in self._sources(receiver):
+                if self.low:
+                    self._send_low(own, receiver, [receiver])
+                else:
+                    self.op.send(receiver, own)
+
+    async def receive(self, own: np.ndarray) -> np.ndarray:
+        """The opened values: numbers (n,), int64 or float64, or elements (n, 2)."""
+        sources = self._sources(self.pid)
+        if self.low:
+            [source] = sources
+            words = await self.op.receive(source, (len(own),))
+            numbers, implied = await self._from_words(words, own, sources)
+            fits = bytes_eq(await self.op.receive_digest(source), implied.tobytes())
+            self._say(not fits)
+            if fits:
+                return numbers
+            self.op.round()
+            self.op.round()
+        shares = [await self.op.receive_elements(p, len(own), _MORE if self.low else 0)
+                  for p in sources]
+        return await self._combined([own, *shares], [self.pid, *sources])
+
+
+class CheckedOutput(_OutputBase, CheckedOpening):
+    """The same in verified mode: finds its value, and names those who lied, whatever t parties do.
+
+    What t parties do raises nothing but errors of their messages.
+    """
+
+    def __init__(self, op, receivers, n: int, frac: int, raw: bool):
+        m, t = op.runtime.geometry.m, op.runtime.geometry.t
+        self.frac, self.small, self.low = frac, n <= SMALL_OUTPUT, takes_low_words(n, t, raw)
+        CheckedOpening.__init__(self, op, t, receivers, m - 1 if self.small else t, True)
+
+    def _sources(self, receiver):
+        return self._senders(receiver)[0]
+
+    def _reserve(self, receiver):
+        if self.small:
+            return []
+        sources, others = self._senders(receiver)
+        return (sources if self.low else []) + others[:self.geometry.t]
+
+    def send(self, own: np.ndarray, tag: int = 0) -> None:
+        """As in the default mode."""
+        sinks = [p for p in self.receivers if self.pid in self._sources(p)] if self.low else []
+        for receiver in sinks:
+            self._send_low(own, receiver, [p for p in self.receivers
+                                           if p not in (self.pid, receiver)])
+        if not sinks:
+            super().send(own, tag)
+
+    async def receive(self, own: np.ndarray, tag: int = 0, n: int | None = None) -> np.ndarray:
+        """As in the default mode; raises RemoteProtocolError of wrong messages only."""
+        if self.low:
+            [source] = self._sources(self.pid)
+            words = await self.op.receive(source, (len(own),))
+            numbers, digests = await self._small(words, own)
+            held, found = {self.pid: own}, None
+        else:
+            numbers, (held, digests) = None, await self._arrived(own, 0)
+            found, wrong = await self._agreed(held, digests, 0)
+        asks = numbers is None and found is None
+        self._say(asks)
+        if numbers is not None:
+            return numbers
+        if asks and not self.small:
+            await self._more(held, digests)
+            found, wrong = await self._agreed(held, digests, 0)
+        if found is None:
+            raise self._unclear(held, wrong)
+        opened = await self._combined(*found)
+        if self.low and not np.array_equal(words, self._right_words(opened, own)):
+            self.op.runtime.suspect(self.op, self._sources(self.pid))
+        return opened
+
+    def _right_words(self, opened, own):
+        [source] = self._sources(self.pid)
+        share = field.combine([opened, own], field.table(
+            lagrange([0, self.pid + 1], source + 1)))
+        coefs = self.geometry.recombination((self.pid, source))
+        return low_words(share, coefs[1:], self.op.points_from([]))[0]
+
+    async def _small(self, words, own):
+        """The numbers, or None if too many digests do not agree with them; and the digests."""
+        sources, vouchers = self._senders(self.pid)
+        numbers, implied = await self._from_words(words, own, vouchers)
+        digests = {p: await self.op.receive_digest(p) for p in vouchers}
+        known = np.stack([self.op.linear_digests(vouchers, [own])[0], implied])
+        wrong = self._mismatched(known, (self.pid, *sources), digests)
+        if len(wrong) > self.tolerated:
+            return None, digests
+        if wrong:
+            self.op.runtime.suspect(self.op, wrong)
+        return numbers, digests
+
+    async def _more(self, held, digests):
+        """What there is to be asked for, in place of digests."""
+        for p in self._reserve(self.pid):
+            held[p] = await self._elements(p, len(held[self.pid]), _MORE)
+            digests.pop(p, None)
+        self.op.round()
+        self.op.round()
