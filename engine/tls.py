@@ -17,6 +17,8 @@ from engine.errors import EngineError, LocalProtocolError, RemoteProtocolError
 
 VERSION = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode()
 """The library and its version."""
+_RECORD = 1 << 14
+"""Bytes of data in a full record."""
 _new = _ffi.new_allocator(should_clear_after_alloc=False)
 
 
@@ -91,11 +93,13 @@ class Tls:
         while got < size:
             count = _lib.SSL_read(self._ssl, target + got, size - got)
             if count <= 0:
-                self._check(count)
+                if _lib.SSL_get_error(self._ssl, count) != _lib.SSL_ERROR_WANT_READ:
+                    self._check(count)
                 break
             got += count
-            # To be told that there is no more takes longer than to look.
-            if not _lib.SSL_pending(self._ssl) and \
+            # After the last record of a message: to be told that there is no more takes longer
+            # than to look.
+            if count < _RECORD and not _lib.SSL_pending(self._ssl) and \
                     not _lib.BIO_get_mem_data(self._in, self._place):
                 break
         return got
