@@ -1,13 +1,12 @@
 """`connect`: a runtime for one party of a job, on connections to all the others."""
 
-import ipaddress
-
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from engine import frames
 from engine.credentials import Credentials
 from engine.errors import LocalProtocolError
 from engine.handshake import Session
+from engine.rendezvous import is_loopback
 from engine.runtime import Runtime
 from engine.shamir import Geometry, largest_threshold
 
@@ -69,11 +68,3 @@ def check_protection(addresses, credentials: Credentials | None, plain: bool) ->
         raise LocalProtocolError(
             f'{kind}-not-loopback', f'connections with {outside[0]} would be {what}',
             remedy='give every party a certificate (python -m engine.credentials) and use --ssl')
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its very address (no name but localhost is looked up)."""
-    try:
-        return host == 'localhost' or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,6 +7,7 @@ hold nothing up.
 
 import asyncio
 import contextlib
+import ipaddress
 
 from engine import frames
 from engine.credentials import Credentials
@@ -190,3 +191,17 @@ async def connect_all(session: Session, addresses, deadline: float,
     if watch is not None:
         meeting.watch(watch)
     return await meeting.run(deadline, everywhere)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its very address (no name but localhost is looked up)."""
+    try:
+        return host == 'localhost' or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def sharing_machine(addresses, pid: int) -> int:
+    """How many parties, this one included, run on its machine, as far as addresses tell."""
+    own = addresses[pid][0]
+    return sum(host == own or (is_loopback(host) and is_loopback(own)) for host, _ in addresses)

@@ -40,7 +40,7 @@ from engine.operation import Operation
 from engine.prss import Randomness, derive
 from engine.public_values import PublicValues
 from engine.ranges import RangeOperations, refuse_outside
-from engine.rendezvous import connect_all
+from engine.rendezvous import connect_all, sharing_machine
 from engine.shamir import Geometry
 from engine.sharing import Sharing, party_numbers
 from engine.sorting import SortOperations
@@ -120,8 +120,7 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
                    credentials: Credentials | None = None, *, everywhere: bool = False,
                    job_deadline: float | None = None, watch=None) -> None:
         """Connect with the other parties and agree on keys; the job's deadline begins now."""
-        hosts = [host for host, _ in addresses]
-        divide_cores(hosts.count(hosts[session.pid]))
+        divide_cores(sharing_machine(addresses, session.pid))
         links = await connect_all(session, addresses, deadline, credentials, everywhere, watch)
         self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
         if job_deadline is not None:

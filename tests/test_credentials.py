@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from tls_kit import meet, pinned, sessions
 
-from engine.connect import connect, is_loopback
+from engine.connect import connect
 from engine.credentials import (
     Credentials,
     job_key,
@@ -24,6 +24,7 @@ from engine.credentials import (
     write_authority,
 )
 from engine.errors import LocalProtocolError, RemoteProtocolError
+from engine.rendezvous import is_loopback
 
 SESSION, PROGRAM = b"s" * 32, b"p" * 32
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engine import field, multi_modular, threads
 from engine.connect import connect
+from engine.rendezvous import sharing_machine
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +97,15 @@ def test_parties_of_one_machine_divide_its_cores(monkeypatch, cores, parties, co
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
     threads.divide_cores(parties)
     assert threads.count() == count
+
+
+@pytest.mark.parametrize(("hosts", "counts"), [
+    (["127.0.0.1"] * 3, [3, 3, 3]), (["localhost", "127.0.0.2", "::1"], [3, 3, 3]),
+    (["bank.example", "127.0.0.1", "bank.example"], [2, 1, 2]),
+    (["10.0.0.1", "10.0.0.2"], [1, 1])])
+def test_parties_on_one_machine_are_known_by_their_addresses(hosts, counts):
+    addresses = [(host, 9000 + k) for k, host in enumerate(hosts)]
+    assert [sharing_machine(addresses, pid) for pid in range(len(hosts))] == counts
 
 
 def test_a_party_alone_uses_all_cores(monkeypatch):
