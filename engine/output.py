@@ -47,10 +47,11 @@ class _OutputBase:
     _reserve: Callable[[int], list[int]]
     """Those who send a receiver their shares only if it asks."""
 
-    def _send_low(self, own, receiver, vouched):
+    async def _give_low(self, own, receiver, vouched):
         """The lower words to a receiver, and digests to some."""
         coefs = self.geometry.recombination((receiver, self.pid))
-        words, digests = low_words(own, coefs[1:], self.op.points_to(vouched))
+        words, digests = await self.op.compute(2 * len(own), low_words, own, coefs[1:],
+                                               self.op.points_to(vouched))
         self.op.send(receiver, words)
         self.op.vouch(vouched, digests)
 
@@ -93,7 +94,7 @@ class Output(_OutputBase):
     any elements.
 
         opening = Output(op, receivers, n, frac, raw)
-        opening.send(own)
+        await opening.give(own)
         attending = opening.attend(own)
         opened = await opening.receive(own)  # at a receiver; the value is known from here on
         await attending                      # at all parties: until every receiver has its value
@@ -110,12 +111,12 @@ class Output(_OutputBase):
     def _reserve(self, receiver):
         return self._sources(receiver) if self.low else []
 
-    def send(self, own: np.ndarray) -> None:
+    async def give(self, own: np.ndarray) -> None:
         """Send what the receivers need of this party's share (n, 2)."""
         for receiver in self.receivers:
             if self.pid in self._sources(receiver):
                 if self.low:
-                    self._send_low(own, receiver, [receiver])
+                    await self._give_low(own, receiver, [receiver])
                 else:
                     self.op.send(receiver, own)
 
@@ -157,14 +158,14 @@ class CheckedOutput(_OutputBase, CheckedOpening):
         sources, others = self._senders(receiver)
         return (sources if self.low else []) + others[:self.geometry.t]
 
-    def send(self, own: np.ndarray, tag: int = 0) -> None:
+    async def give(self, own: np.ndarray) -> None:
         """As in the default mode."""
         sinks = [p for p in self.receivers if self.pid in self._sources(p)] if self.low else []
         for receiver in sinks:
-            self._send_low(own, receiver, [p for p in self.receivers
-                                           if p not in (self.pid, receiver)])
+            await self._give_low(own, receiver, [p for p in self.receivers
+                                                 if p not in (self.pid, receiver)])
         if not sinks:
-            super().send(own, tag)
+            self.send(own)
 
     async def receive(self, own: np.ndarray, tag: int = 0, n: int | None = None) -> np.ndarray:
         """As in the default mode; raises RemoteProtocolError of wrong messages only."""
@@ -172,48 +173,54 @@ class CheckedOutput(_OutputBase, CheckedOpening):
             [source] = self._sources(self.pid)
             words = await self.op.receive(source, (len(own),))
             numbers, digests = await self._small(words, own)
-            held, found = {self.pid: own}, None
+            self._say(numbers is None)
+            if numbers is not None:
+                return numbers
+            held: dict = {self.pid: own}
         else:
-            numbers, (held, digests) = None, await self._arrived(own, 0)
+            held, digests = await self._arrived(own, 0)
             found, wrong = await self._agreed(held, digests, 0)
-        asks = numbers is None and found is None
-        self._say(asks)
-        if numbers is not None:
-            return numbers
-        if asks and not self.small:
-            await self._more(held, digests)
-            found, wrong = await self._agreed(held, digests, 0)
-        if found is None:
-            raise self._unclear(held, wrong)
-        opened = await self._combined(*found)
+            self._say(found is None)
+            if found is not None:
+                return await self._combined(*found)
+            if self.small:
+                raise self._unclear(held, wrong)
+        opened = await self._more(held, digests)
         if self.low and not np.array_equal(words, self._right_words(opened, own)):
-            self.op.runtime.suspect(self.op, self._sources(self.pid))
+            self.op.runtime.suspect(self.op, [source])
         return opened
 
-    def _right_words(self, opened, own):
-        [source] = self._sources(self.pid)
-        share = field.combine([opened, own], field.table(
-            lagrange([0, self.pid + 1], source + 1)))
-        coefs = self.geometry.recombination((self.pid, source))
-        return low_words(share, coefs[1:], self.op.points_from([]))[0]
-
     async def _small(self, words, own):
-        """The numbers, or None if too many digests do not agree with them; and the digests."""
+        """The numbers, or None unless all digests agree with them; and the digests.
+
+        Not all but one: a liar that knows a number which does not fit can make its digest agree.
+        """
         sources, vouchers = self._senders(self.pid)
         numbers, implied = await self._from_words(words, own, vouchers)
         digests = {p: await self.op.receive_digest(p) for p in vouchers}
         known = np.stack([self.op.linear_digests(vouchers, [own])[0], implied])
         wrong = self._mismatched(known, (self.pid, *sources), digests)
-        if len(wrong) > self.tolerated:
-            return None, digests
-        if wrong:
-            self.op.runtime.suspect(self.op, wrong)
-        return numbers, digests
+        return (None if wrong else numbers), digests
 
     async def _more(self, held, digests):
-        """What there is to be asked for, in place of digests."""
-        for p in self._reserve(self.pid):
+        """The opened elements, with what there is to be asked for beside what is held."""
+        reserve = self._reserve(self.pid)
+        for p in reserve:
             held[p] = await self._elements(p, len(held[self.pid]), _MORE)
-            digests.pop(p, None)
         self.op.round()
         self.op.round()
+        found, wrong = await self._agreed(
+            held, {p: digest for p, digest in digests.items() if p not in reserve}, 0)
+        if found is None:
+            raise self._unclear(held, wrong)
+        # Those who have sent a right share now may have vouched for another one before.
+        self.op.runtime.suspect(self.op, await self._contradicting(*found, digests, 0))
+        return await self._combined(*found)
+
+    def _right_words(self, opened, own):
+        """The words that the source should have sent."""
+        [source] = self._sources(self.pid)
+        share = field.combine([opened, own], field.table(
+            lagrange([0, self.pid + 1], source + 1)))
+        coefs = self.geometry.recombination((self.pid, source))
+        return low_words(share, coefs[1:], self.op.points_from([]))[0]

@@ -78,7 +78,7 @@ class Sharing(RuntimeBase):
                 await confirm(op)
             opening = (CheckedOutput if verified else Output)(op, receivers, x.size,
                                                               x.frac, raw)
-            opening.send(flat)
+            await opening.give(flat)
             attending = opening.attend(flat)
             opened = await opening.receive(flat) if self.pid in receivers else None
             op.round()

@@ -9,13 +9,15 @@ import pytest
 from adversary import KINDS, Attack, attacked, frames_of
 from engine_kit import measured, secret
 
-from engine import costs, frames
+from engine import costs, field, frames
 from engine.cluster import run_cluster
 from engine.costs import LONG_OUTPUT
 from engine.costs_verified import SMALL_OUTPUT, predict
 from engine.errors import EngineError
+from engine.field import P
+from engine.operation import _LABEL
 from engine.output import _MORE, _WORD
-from engine.shamir import Geometry
+from engine.shamir import Geometry, lagrange
 
 LARGE = SMALL_OUTPUT + 1
 DEPLOYMENTS = [(3, 0), (4, 1), (5, 1), (7, 1), (7, 2)]
@@ -113,6 +115,38 @@ def test_a_liar_among_numbers_that_do_not_fit_is_corrected_and_named(cheater, di
         assert results[pid] == [k * 2.0**48 for k in range(LONG_OUTPUT)]
         asked = (cheater - pid) % 4 in (1, 2)
         assert sorted(runtimes[pid].suspects) == ([cheater] if asked or digests else [])
+
+
+def test_who_knows_a_number_that_does_not_fit_cannot_have_the_lower_half_taken_for_it():
+    """Party 3 vouches for the share that follows if receiver 0 believes the words of party 1.
+
+    It can: the words tell 0 a number that is less by 2^64, so what 3 must add to its digest does
+    not depend on anything that it does not know.
+    """
+    runtimes, cheater, receiver, source = {}, 3, 0, 1
+
+    async def program(mpc):
+        runtimes[mpc.pid] = mpc
+        return await mpc.output(secret(mpc, np.arange(LONG_OUTPUT) + 2**62) * 2, receiver)
+
+    def tap(sender, target, frame, payload):
+        if (sender, target) == (cheater, receiver) and frame.kind == frames.ARRAY and \
+                len(payload) == 16 and frame.tag == 0xffff:
+            drawn = runtimes[cheater].randomness.of_pair(
+                receiver, _LABEL.pack(frame.operation, b"digest%d" % cheater, 0), 2)
+            point = int(field.to_ints(field.uniform(drawn.reshape(1, 2)))[0])
+            error = -(2**64) * pow(lagrange([receiver + 1, source + 1], 0)[1], -1, P)
+            error *= lagrange([receiver + 1, source + 1], cheater + 1)[1]
+            powers = (pow(point, LONG_OUTPUT, P) - 1) * pow(point - 1, -1, P)
+            digest = int(field.to_ints(payload.view(np.uint64))) + error * powers
+            payload = field.limbs(digest).view(np.uint8)
+            told.append(payload)
+        return [(frame, payload)]
+    told = []
+    results = run_cluster(program, 4, tap=tap, raw_errors=True, verified=True)
+    assert len(told) == 1 and isinstance(results[receiver], EngineError)
+    assert "OverflowError" in str(results[receiver])
+    assert sorted(runtimes[receiver].suspects) == [cheater]
 
 
 @pytest.mark.parametrize("cheaters", [(1, 2), (3, 5), (2, 6), (4, 5)])
