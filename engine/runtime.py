@@ -31,6 +31,7 @@ from engine.functions import ArrayFunctions
 from engine.handshake import Session
 from engine.kept_order import KeptOrders
 from engine.linear_algebra import LinearAlgebra
+from engine.memory import keep_freed
 from engine.meter import Meter
 from engine.mpyc_arrays import MpycArrays
 from engine.mpyc_checked import MpycChecked
@@ -121,6 +122,7 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
                    job_deadline: float | None = None, watch=None) -> None:
         """Connect with the other parties and agree on keys; the job's deadline begins now."""
         divide_cores(sharing_machine(addresses, session.pid))
+        keep_freed()
         links = await connect_all(session, addresses, deadline, credentials, everywhere, watch)
         self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
         if job_deadline is not None:

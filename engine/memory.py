@@ -1,0 +1,24 @@
+"""Memory that the allocator keeps, so that large arrays need not be fetched from the system anew.
+
+An operation makes and drops arrays of megabytes. glibc gives what lies free at the end of its heap
+back to the system at once, beyond a limit that depends on what was freed before, and the system
+clears every page again when the next array touches it: a third of the time of an input of 10^5
+numbers. Other allocators are left as they are.
+"""
+
+import contextlib
+import ctypes
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
+_KEPT = 1 << 28
+"""Bytes that may lie free at the end of the heap."""
+_OUTSIDE = 1 << 25
+"""Bytes from which on an array is memory of its own, the most that glibc itself would choose."""
+
+
+def keep_freed() -> None:
+    """Let this process keep up to 256 MiB of freed memory, whatever it frees later."""
+    with contextlib.suppress(OSError, TypeError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, _OUTSIDE)
+        mallopt(_TRIM_THRESHOLD, _KEPT)
