@@ -44,6 +44,15 @@ def splat(b, value):
     return b.shuffle_vector(first, first, every)
 
 
+def fetch(b, pointer):
+    """Ask for what lies there, or anywhere, to be brought near."""
+    call = cgutils.get_or_insert_function(
+        b.module, ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), *[_I32] * 3]),
+        'llvm.prefetch.p0i8')
+    pointer = b.bitcast(pointer, _I8.as_pointer())
+    b.call(call, [pointer, *[ir.Constant(_I32, v) for v in (0, 3, 1)]])  # read, keep, data
+
+
 @intrinsic
 def prefetch(typingctx, array, i, j):
     """Ask for array[i, j] of a C-contiguous matrix of words to be brought near.
@@ -54,10 +63,6 @@ def prefetch(typingctx, array, i, j):
         array, i, j = args
         view = context.make_array(sig.args[0])(context, b, array)
         columns = cgutils.unpack_tuple(b, view.shape, 2)[1]
-        at = b.bitcast(b.gep(view.data, [b.add(b.mul(i, columns), j)]), _I8.as_pointer())
-        fetch = cgutils.get_or_insert_function(
-            b.module, ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), *[_I32] * 3]),
-            'llvm.prefetch.p0i8')
-        b.call(fetch, [at, *[ir.Constant(_I32, v) for v in (0, 3, 1)]])  # read, keep, data
+        fetch(b, b.gep(view.data, [b.add(b.mul(i, columns), j)]))
         return context.get_dummy_value()
     return types.void(array, types.intp, types.intp), codegen
