@@ -15,7 +15,7 @@ from engine import field
 from engine._mpyc import asyncoro
 from engine.array import SecureArray
 from engine.base import RuntimeBase
-from engine.dealing import deal_roles, deal_shares
+from engine.dealing import Dealing
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
 from engine.permutation import absorb, move, random_order
@@ -251,19 +251,13 @@ async def pass_on(op, old, new, size: int, own, step: int = 0) -> np.ndarray | N
 
 async def deal_out(op, holders, own: np.ndarray | None, size: int, step: int = 0) -> np.ndarray:
     """Shamir shares (size, 2) of the sum of the holders' summands `own`; one round."""
-    rt, pid, parts = op.runtime, op.runtime.pid, []
-    roles = [deal_roles(rt.geometry, dealer, op.rotation + j) for j, dealer in enumerate(holders)]
-    if pid in holders:
-        j = holders.index(pid)
-        dealt = await op.compute(4 * size, deal_shares, op, rt, own, *roles[j], b'shared%d' % j)
-        for peer in roles[j][1]:
-            op.send(peer, dealt[peer], step << 4 | j)
-        parts.append(dealt[pid])
-    for j, (dealer, (seeded, _)) in enumerate(zip(holders, roles, strict=True)):
-        if pid in seeded:
-            parts.append(await op.compute(size, _draw, op, dealer, b'shared%d' % j, size))
-        elif pid != dealer:
-            parts.append(await op.receive_elements(dealer, size, step << 4 | j))
+    dealings = [Dealing(op, dealer, size, b'shared%d' % j, step << 4 | j, turn=j)
+                for j, dealer in enumerate(holders)]
+    parts = []
+    if own is not None:
+        [dealing] = [dealing for dealing in dealings if dealing.dealer == op.runtime.pid]
+        parts.append(await dealing.give(own))
+    parts += [await dealing.take() for dealing in dealings if dealing.dealer != op.runtime.pid]
     return await op.compute(size, functools.reduce, field.add, parts)
 
 

@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from engine import field
-from engine.dealing import deal_roles, deal_shares
+from engine.dealing import Dealing
 from engine.opening import Opening
 
 _OPENING = 0xfff0
@@ -278,25 +278,16 @@ class BitNetwork:
 
     async def _deal_contributions(self, bits, n):
         """Shamir shares (n, 2) of what each part contributes; one round."""
-        step, g, lay = self._next(), self.rt.geometry, self.layout
-        incoming = []
-        for j, (dealer,) in enumerate(lay.parts):
-            seeded, sent = deal_roles(g, dealer, self.op.rotation + j)
-            purpose, tag = b'to_field%d' % j, (step << 2 | j) & 0xffff
-            if dealer == self.pid:
+        step = self._next()
+        dealings = [Dealing(self.op, dealer, n, b'to_field%d' % j, (step << 2 | j) & 0xffff, turn=j)
+                    for j, (dealer,) in enumerate(self.layout.parts)]
+        given = {}
+        for j, dealing in enumerate(dealings):
+            if dealing.dealer == self.pid:
                 values = np.zeros((n, 2), np.uint64)
                 values[:, 0] = self._contribution(bits, j).reshape(-1)
-                shares = await self.op.compute(4 * n, deal_shares, self.op, self.rt, values,
-                                               seeded, sent, purpose)
-                for peer in sent:
-                    self.op.send(peer, shares[peer], tag)
-                incoming.append(shares[self.pid])
-            elif self.pid in seeded:
-                incoming.append(field.uniform(
-                    self.op.of_pair(dealer, purpose, 2 * n).reshape(n, 2)))
-            else:
-                incoming.append((dealer, tag))
-        parts = [p if isinstance(p, np.ndarray) else await self.op.receive_elements(p[0], n, p[1])
-                 for p in incoming]
+                given[j] = await dealing.give(values)
+        parts = [given[j] if j in given else await dealing.take()
+                 for j, dealing in enumerate(dealings)]
         self.op.round()
         return parts

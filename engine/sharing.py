@@ -13,7 +13,7 @@ from engine import field
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.costs_verified import predict
-from engine.dealing import DEAL, deal_roles, deal_shares
+from engine.dealing import Dealing
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
 from engine.output import CheckedOutput, Output
@@ -37,20 +37,15 @@ class Sharing(RuntimeBase):
 
         async def body(op):
             n = math.prod(shape)
-            seeded, sent = deal_roles(self.geometry, owner, op.rotation)
+            dealing = Dealing(op, owner, n)
             if self.pid == owner:
                 if values.shape[:-1] != shape:
                     raise LocalProtocolError(
                         'wrong-shape', f'input of shape {values.shape[:-1]}, expected {shape}')
-                own = await op.compute(4 * n, deal_shares, op, self, values.reshape(-1, 2),
-                                       seeded, sent)
-                await op.exchange({peer: own[peer] for peer in sent}, [], n)
-                share = own[owner]
-            elif self.pid in seeded:
-                share = field.uniform(op.of_pair(owner, DEAL, 2 * n).reshape(n, 2))
-                op.round()
+                share = await dealing.give(values.reshape(-1, 2))
             else:
-                [share] = await op.exchange({}, [owner], n)
+                share = await dealing.take()
+            op.round()
             if self.geometry.verified:
                 await check_dealing(op, share, owner)
             return share.reshape(*shape, 2)

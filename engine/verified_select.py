@@ -24,7 +24,7 @@ from engine import costs, field
 from engine.array import SecureArray
 from engine.costs_verified import coin as coin_cost
 from engine.costs_verified import predict, share
-from engine.dealing import deal_roles, deal_shares
+from engine.dealing import Dealing
 from engine.errors import LocalProtocolError
 from engine.joint import joint_input, joint_input_cost
 from engine.open_inside import open_inside
@@ -86,7 +86,7 @@ def _taken(mpc, x, holders, k, index, rows):
     op = Operation(mpc, 'redeal', shape)
     n = math.prod(shape)
     op.expected = predict('input', n, g)
-    seeded, sent = deal_roles(g, holder, op.rotation)
+    dealing = Dealing(op, holder, n, _PURPOSE)
 
     def pick(share):
         if len(index) != rows:
@@ -95,19 +95,14 @@ def _taken(mpc, x, holders, k, index, rows):
         weight = int(field.to_ints(g.recombination(tuple(holders))[k]))
         chosen = share[index] if len(share) else np.zeros((rows, *share.shape[1:]), np.uint64)
         chosen[index < 0] = 0
-        return deal_shares(op, mpc, field.affine(chosen, weight).reshape(n, 2), seeded, sent,
-                           _PURPOSE)
+        return field.affine(chosen, weight).reshape(n, 2)
 
     async def body(op, share):
         if mpc.pid == holder:
-            dealt = await op.compute(6 * n, pick, share)
-            await op.exchange({peer: dealt[peer] for peer in sent}, [], n)
-            own = dealt[holder]
-        elif mpc.pid in seeded:
-            own = field.uniform(op.of_pair(holder, _PURPOSE, 2 * n).reshape(n, 2))
-            op.round()
+            own = await dealing.give(await op.compute(2 * n, pick, share))
         else:
-            [own] = await op.exchange({}, [holder], n)
+            own = await dealing.take()
+        op.round()
         await check_dealing(op, own, holder)
         return own.reshape(*shape, 2)
     return mpc.issue(op, [x], body, SecureArray(mpc, shape, 0))

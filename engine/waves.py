@@ -24,7 +24,7 @@ import numpy as np
 
 from engine import costs, field
 from engine.array import SecureArray
-from engine.dealing import deal_roles, deal_shares
+from engine.dealing import Dealing
 from engine.i128 import f_mul, mac_small, reduce3
 from engine.kernel import kernel
 from engine.opening import Opening
@@ -69,7 +69,7 @@ def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
     op.expected = waves_cost(n, terms, g.m, g.t)
     dealer = op.group[0]
     opening = Opening(op, 2 * g.t, op.group, receivers=(dealer,))
-    roles = deal_roles(g, dealer, op.rotation)
+    dealing = Dealing(op, dealer, 2 * terms * n, b'factors', 1)
 
     async def body(op, *shares):
         op.multiplications = n
@@ -77,10 +77,12 @@ def waves(mpc, inputs, fn, shape, places: int, coefficients: dict[int, float],
         mine = await op.compute(8 * terms * n, _factors, word, coefficients, places,
                                 mpc.pid == dealer)
         if mpc.pid == dealer:
-            await _deal(op, dealer, roles, mine, 2 * terms * n)
+            await dealing.give(mine)
+            op.round()
             # The others' sharing vanishes here.
             return np.zeros((*shape, 2), np.uint64)
-        dealt = await _deal(op, dealer, roles, None, 2 * terms * n)
+        dealt = await dealing.take()
+        op.round()
         [others] = [k for k, s in enumerate(g.sets) if dealer not in s]
         out = np.empty((n, 2), np.uint64)
         await op.compute(4 * terms * n, _inner, dealt.reshape(n, 2 * terms, 2), mine,
@@ -117,22 +119,6 @@ async def _word(op, opening, expression, n, work):
         word = np.uint64(0) - masks[others]
     op.round()
     return word
-
-
-async def _deal(op, dealer, roles, values, count):
-    """Shares (count, 2) of the dealer's values; one round."""
-    mpc, (seeded, sent), purpose = op.runtime, roles, b'factors'
-    if mpc.pid == dealer:
-        shares = await op.compute(4 * count, deal_shares, op, mpc, values, seeded, sent, purpose)
-        for peer in sent:
-            op.send(peer, shares[peer], 1)
-        out = shares[dealer]
-    elif mpc.pid in seeded:
-        out = field.uniform(op.of_pair(dealer, purpose, 2 * count).reshape(count, 2))
-    else:
-        out = await op.receive_elements(dealer, count, 1)
-    op.round()
-    return out
 
 
 def _factors(word, coefficients, places, dealer):

@@ -10,6 +10,7 @@ from join_kit import Case, names, ordered
 import engine.verified_select
 from engine import field
 from engine.cluster import run_cluster
+from engine.dealing import Dealing
 from engine.errors import EngineError
 from protocols.join import SecureJoin, helpers
 
@@ -96,24 +97,22 @@ def test_a_helper_that_changes_the_positions_is_found(cheat, cheater):
     lambda x: np.zeros_like(x),
     lambda x: field.affine(x, 2)], ids=["more", "one", "zero", "double"])
 def test_a_helper_that_changes_what_it_deals_is_found(monkeypatch, cheater, change):
-    deal = engine.verified_select.deal_shares
-
-    def changed(op, rt, values, *rest):
-        return deal(op, rt, change(values) if rt.pid == cheater else values, *rest)
-    monkeypatch.setattr(engine.verified_select, "deal_shares", changed)
+    class Changed(Dealing):
+        async def give(self, values):
+            return await super().give(change(values) if self.dealer == cheater else values)
+    monkeypatch.setattr(engine.verified_select, "Dealing", Changed)
     assert_stopped(outcome_of(cheater, lambda pair: None))
 
 
 @pytest.mark.parametrize("cheater", [H, Q])
 def test_a_helper_that_makes_a_match_vanish_consistently_is_found(monkeypatch, cheater):
     """It knows that the column of ones has a 1 there, and takes away exactly that."""
-    deal = engine.verified_select.deal_shares
-
-    def changed(op, rt, values, *rest):
-        if rt.pid == cheater:
-            values = field.sub(values, field.encode(np.array([30, 31] + [0] * 6), 0))
-        return deal(op, rt, values, *rest)
-    monkeypatch.setattr(engine.verified_select, "deal_shares", changed)
+    class Changed(Dealing):
+        async def give(self, values):
+            if self.dealer == cheater:
+                values = field.sub(values, field.encode(np.array([30, 31] + [0] * 6), 0))
+            return await super().give(values)
+    monkeypatch.setattr(engine.verified_select, "Dealing", Changed)
     assert_stopped(outcome_of(cheater, lambda pair: None))
 
 
