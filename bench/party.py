@@ -32,11 +32,7 @@ async def _main(job: dict[str, Any]) -> None:
                 continue
             if job['sizes'] and str(benchmark.n) not in job['sizes']:
                 continue
-            result = await run(mpc, benchmark)
-            if benchmark.repeat > 1:
-                result['beside'] = {kind: (await run(other, benchmark))['runs']
-                                    for kind, other in beside.items()}
-            _say(result)
+            _say(await run(mpc, benchmark, beside))
 
 
 async def _connected(job, kind, place):

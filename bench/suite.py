@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,22 +51,39 @@ async def _together(mpc: Any) -> None:
     await mpc.output(mpc.input(mpc.array(np.zeros(1)), 0))
 
 
-async def run(mpc: Any, benchmark: Benchmark) -> dict[str, Any]:
-    """Time a benchmark at this party: seconds, bytes and rounds of every counted run."""
-    operands = await _settled(benchmark.prepare(mpc))
+async def run(mpc: Any, benchmark: Benchmark, beside: Mapping[str, Any] | None = None
+              ) -> dict[str, Any]:
+    """Time a benchmark at this party: seconds, bytes and rounds of every counted run.
+
+    One that is repeated runs on the runtimes `beside`, too, by turns, so that what the machine
+    does besides, and what earlier benchmarks have left of the memory, meets all of them alike.
+    """
+    runtimes = {'main': mpc, **(beside if beside and benchmark.repeat > 1 else {})}
+    operands = {kind: await _settled(benchmark.prepare(rt)) for kind, rt in runtimes.items()}
     if benchmark.repeat > 1:
-        await _settled(benchmark.body(mpc, operands))
-    runs = []
+        for kind, rt in runtimes.items():
+            await _settled(benchmark.body(rt, operands[kind]))
+    runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in runtimes}
+    results = {}
     for _ in range(benchmark.repeat):
-        await _together(mpc)
-        mpc.floor = mpc.meter.depth
-        cpu = time.process_time()
-        with mpc.meter.measure() as cost:
-            result = await _settled(benchmark.body(mpc, operands))
-        runs.append({'seconds': cost.seconds, 'cpu_seconds': time.process_time() - cpu,
-                     'rounds': cost.rounds, 'bytes': cost.bytes_sent,
-                     'multiplications': cost.multiplications})
+        for kind, rt in runtimes.items():
+            results[kind], cost = await _timed(rt, benchmark, operands[kind])
+            runs[kind].append(cost)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if benchmark.check:
-        await benchmark.check(mpc, operands, result)
-    return {'name': benchmark.name, 'n': benchmark.n, 'runs': runs, 'peak_rss_mb': peak}
+        for kind, rt in runtimes.items():
+            await benchmark.check(rt, operands[kind], results[kind])
+    return {'name': benchmark.name, 'n': benchmark.n, 'runs': runs.pop('main'),
+            'peak_rss_mb': peak, 'beside': runs}
+
+
+async def _timed(mpc, benchmark, operands):
+    """A result, and what it cost."""
+    await _together(mpc)
+    mpc.floor = mpc.meter.depth
+    cpu = time.process_time()
+    with mpc.meter.measure() as cost:
+        result = await _settled(benchmark.body(mpc, operands))
+    return result, {'seconds': cost.seconds, 'cpu_seconds': time.process_time() - cpu,
+                    'rounds': cost.rounds, 'bytes': cost.bytes_sent,
+                    'multiplications': cost.multiplications}
