@@ -11,6 +11,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from engine import field
 from engine._mpyc import install
 from engine.cluster import run_cluster
 
@@ -58,3 +61,9 @@ def opened(program: Callable[..., Any], *arrays: Any, stype: Callable[[Any], Any
     for other in others:
         assert repr(other) == repr(first), "the parties opened different values"
     return first
+
+
+def plain(x: Any) -> np.ndarray:
+    """The integers behind a ShareArray or an element, signed."""
+    values = np.asarray(x.value, dtype=object)
+    return np.where(values > field.P // 2, values - field.P, values)

@@ -1,4 +1,4 @@
-"""MPyC's secure arrays on the engine: values, shapes and types as MPyC's, costs as the engine's."""
+"""MPyC's secure arrays on the engine: values, shapes and types as MPyC's."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from mpyc_kit import opened, run_mpyc
+from mpyc_kit import opened, plain, run_mpyc
 
-from engine import costs, field, frames
-from engine._mpyc import finfields, sectypes
-from engine.array import SecureArray
-from engine.errors import LocalProtocolError
-from engine.field import P
+from engine import field
 from engine.mpyc_arrays import accelerated
-from engine.mpyc_field import FIELD, ShareArray, shares_of
-from engine.shamir import lagrange
+from engine.mpyc_field import FIELD, ShareArray
 
 SIZES = [(1, 0), (3, 1), (4, 1), (5, 2)]
 
@@ -29,102 +22,6 @@ def secint(bits: int) -> Any:
 
 def secfxp(bits: int, frac: int | None = None) -> Any:
     return lambda mpc: mpc.SecFxp(bits, frac)
-
-
-# --- the arrays of shares, without any parties ---
-
-A = np.arange(-6, 18).reshape(2, 3, 4)
-
-
-def plain(x: Any) -> np.ndarray:
-    """The integers behind a ShareArray or an element, signed."""
-    values = np.asarray(x.value, dtype=object)
-    return np.where(values > field.P // 2, values - field.P, values)
-
-
-@pytest.mark.parametrize("fn", [
-    lambda a: a + a, lambda a: a - 3, lambda a: 3 - a, lambda a: -a, lambda a: a * a,
-    lambda a: a * np.arange(4), lambda a: np.arange(4) + a, lambda a: a << 5, lambda a: a[1],
-    lambda a: a[..., 0], lambda a: a[:, [0, 2]], lambda a: a[A > 3], lambda a: a[0, 1, 2],
-    lambda a: a[None, ::-1], lambda a: a.reshape(4, 6), lambda a: a.flatten("F"),
-    lambda a: a.transpose(2, 0, 1), lambda a: a.T, lambda a: a.swapaxes(0, 2), lambda a: a.copy(),
-    lambda a: np.concatenate((a, a), axis=1), lambda a: np.stack((a, a), axis=-1),
-    lambda a: np.block([[a[0, 0, 0]]]), lambda a: np.block([a[0], a[1, :, :1]]),
-    lambda a: np.vstack((a[0], a[1])), lambda a: np.hstack((a[0], np.ones((3, 1), int))),
-    lambda a: np.roll(a, 2, axis=2), lambda a: np.flip(a, axis=0), lambda a: np.rot90(a),
-    lambda a: np.expand_dims(a, 1), lambda a: np.squeeze(a[:, :1]), lambda a: np.diag(a[0, :, :3]),
-    lambda a: np.diag(a[0, 0]), lambda a: np.diagflat(a[0, 0], 1), lambda a: np.append(a, a[0]),
-    lambda a: np.diagonal(a, axis1=0, axis2=1), lambda a: np.sum(a), lambda a: np.sum(a, axis=1),
-    lambda a: np.sum(a, axis=(0, 2), keepdims=True), lambda a: np.cumsum(a),
-    lambda a: np.cumsum(a, axis=2), lambda a: np.trace(a[0]), lambda a: a[0] @ a[1].T,
-    lambda a: a[0, 0] @ a[1].T, lambda a: a @ np.arange(4), lambda a: A @ a[0].T,
-    lambda a: a[0, 0] @ a[0, 1], lambda a: a[0] @ np.swapaxes(a, 1, 2),
-    lambda a: np.convolve(a[0, 0], a[0, 1]), lambda a: np.outer(a[0, 0], a[0, 1]),
-])
-@pytest.mark.parametrize("form", ["limbs", "integers"])
-def test_share_arrays_do_as_numpy_does(fn, form):
-    share = ShareArray(A)
-    if form == "integers":
-        share.value  # noqa: B018 (reading it changes the form)
-    expected = np.asarray(fn(A), dtype=object)
-    result = fn(share)
-    assert isinstance(result, (ShareArray, FIELD))
-    assert np.shape(result.value) == expected.shape and (plain(result) == expected).all()
-    # The operand is as it was.
-    assert (plain(share) == A).all()
-
-
-@pytest.mark.parametrize("key, value", [
-    (0, 5), ((1, 2, 3), -7), ((slice(None), 0), A[:, 1]), ((..., [0, 2]), 9), (A > 3, 0),
-    (0, ShareArray(A[1])), ((0, 0, 0), FIELD(-1))])
-def test_updates_change_the_array_and_nothing_else(key, value):
-    share, expected = ShareArray(A), A.copy()
-    view, before = share[0], share.limbs
-    kept = before.copy()
-    share[key] = value
-    expected[key] = plain(value) if isinstance(value, (ShareArray, FIELD)) else value
-    assert (plain(share) == expected).all()
-    assert (plain(view) == A[0]).all() and (before == kept).all()
-
-
-def test_operators_in_place_work_on_either_form():
-    share = ShareArray(A)
-    share += 3
-    share *= 4
-    share -= A
-    share <<= 2
-    assert (plain(share) == ((A + 3) * 4 - A) * 4).all()
-    share >>= 2
-    assert (plain(share) == (A + 3) * 4 - A).all() and (plain(share**2) == (3 * A + 12)**2).all()
-    assert ((share == 0) == (A == -4)).all() and share.tolist()[0][0][0] == FIELD(-6)
-
-
-def test_updates_of_the_wrong_shape_are_refused():
-    share = ShareArray(A)
-    with pytest.raises(ValueError, match="broadcast"):
-        share[0] = np.arange(5)
-    with pytest.raises(IndexError):
-        share[9] = 1
-    assert (plain(share) == A).all()
-
-
-@given(st.lists(st.integers(0, field.P - 1), min_size=1, max_size=20))
-def test_both_forms_of_shares_hold_the_same_elements(values):
-    share = ShareArray(np.array(values, dtype=object))
-    limbs = share.limbs
-    assert (field.to_ints(limbs) == np.array(values, dtype=object)).all()
-    assert share.value.tolist() == values and (shares_of(share) == limbs).all()
-    # Python code may write to what it reads; the limbs must not stay behind.
-    share.value[0] = 12345
-    assert int(field.to_ints(share.limbs)[0]) == 12345
-
-
-def test_arrays_over_the_field_meet_no_others():
-    with pytest.raises(TypeError):
-        ShareArray(A) + 0.5
-    with pytest.raises(TypeError):
-        ShareArray(A) * "x"
-    assert finfields.GF(field.P) is not FIELD and FIELD.is_signed
 
 
 # --- which types are accelerated ---
@@ -288,121 +185,3 @@ def test_what_comes_out_has_mpycs_types():
     for types, first, second in run_mpyc(program):
         assert types == [np.ndarray, np.ndarray, int, float, float, np.ndarray]
         assert (first, second) == (object, float)
-
-
-# --- the engine does the work ---
-
-def measured_by_the_engine(program, m=4):
-    """Per operation name: rounds, and bytes over all parties."""
-    meters = []
-
-    async def run(mpc):
-        meters.append(mpc.meter)
-        await program(mpc)
-
-    run_mpyc(run, m)
-    total: dict[str, list[int]] = {}
-    for meter in meters:
-        for path, cost in meter.paths.items():
-            entry = total.setdefault(path[-1], [0, 0])
-            entry[0], entry[1] = entry[0] + cost.rounds, entry[1] + cost.bytes_sent
-    return {name: (rounds // m, sent) for name, (rounds, sent) in total.items() if rounds}
-
-
-@pytest.mark.parametrize("m, t", [(3, 1), (4, 1), (5, 2)])
-@pytest.mark.parametrize("name, fn, size", [
-    ("multiply", lambda mpc, a: a * a, 60), ("matmul", lambda mpc, a: a @ a.T, 36),
-    ("less_than", lambda mpc, a: a < 1, 60), ("equal", lambda mpc, a: a == 1, 60),
-    ("truncate", lambda mpc, a: a * 0.3, 60),
-    ("random_bits", lambda mpc, a: mpc.np_random_bits(mpc.SecFxp(48), 60), 60)])
-def test_operations_cost_what_the_engines_cost(name, fn, size, m, t):
-    async def program(mpc):
-        a = mpc.input(mpc.SecFxp(48).array(np.arange(60).reshape(6, 10) / 4), senders=0)
-        await mpc.output(fn(mpc, a))
-
-    measured = measured_by_the_engine(program, m)
-    assert measured[name] == tuple(costs.COSTS[name](size, m, t))
-    assert measured["input"] == tuple(costs.share(60, m, t))
-    assert measured["output"] == tuple(costs.open_all(size, m, t))
-    assert set(measured) == {name, "input", "output"}
-
-
-def test_nothing_is_sent_as_mpyc_sends_it(monkeypatch):
-    async def program(mpc):
-        monkeypatch.setattr(type(mpc), "_send_message", None)
-        a = mpc.input(mpc.SecFxp(64).array(Y / 2), senders=0)
-        b = (a * a < 3) * a + a @ np.eye(3)
-        return await mpc.output(np.amax(b, axis=1) / (1 + np.sum(a * a, keepdims=True)[0]))
-
-    for result in run_mpyc(program):
-        a = Y / 2
-        b = (a * a < 3) * a + a
-        np.testing.assert_allclose(result, b.max(1) / (1 + (a * a).sum()), atol=1e-6)
-
-
-def test_both_kinds_of_arrays_live_side_by_side():
-    async def program(mpc):
-        theirs = mpc.input(mpc.SecInt(32).array(X), senders=0)
-        ours = mpc.input(mpc.array(X), senders=0)
-        assert isinstance(ours, SecureArray) and accelerated(theirs)
-        return [await mpc.output(v) for v in (theirs * theirs, ours * ours)]
-
-    for theirs, ours in run_mpyc(program):
-        assert (theirs == ours).all() and (ours == X * X).all()
-
-
-def test_verified_mode_covers_accelerated_arrays():
-    async def program(mpc):
-        a = mpc.input(mpc.SecFxp(64).array(np.array([1.5, -2.25, 1e9])), senders=0)
-        return [await mpc.output(v) for v in (a * 2.5, a < 0, a[:2] * a[:2])]
-
-    for scaled, negative, square in run_mpyc(program, 4, 1, verified=True):
-        np.testing.assert_allclose(scaled, [3.75, -5.625, 2.5e9], atol=1e-8)
-        assert negative.tolist() == [0, 1, 0]
-        np.testing.assert_allclose(square, [2.25, 5.0625], atol=1e-8)
-
-
-def test_the_threshold_is_set_before_the_start():
-    async def program(mpc):
-        with pytest.raises(LocalProtocolError, match="late-threshold"):
-            mpc.threshold = 0
-        mpc.threshold = mpc.geometry.t
-        assert mpc.threshold == 1
-
-    run_mpyc(program, 3)
-    assert sectypes.runtime is not None
-
-
-def test_what_opens_of_a_product_does_not_tell_its_factors():
-    """An inverse opens r·x. Without a sharing of zero the polynomial's roots would be those of the
-    factors' lines, and a party that knows a point of x's line could work out x."""
-    shares, own = {}, {}
-
-    def tap(source, target, frame, payload):
-        if started and frame.kind == frames.SCALAR and len(payload) == 16:
-            shares[source] = int.from_bytes(payload.tobytes(), "little")
-        return [(frame, payload)]
-    started = []
-
-    async def inverse(mpc):
-        x = mpc.input(mpc.SecInt(32)(20), senders=2)
-        own[mpc.pid] = int((await mpc.gather(x)).value)
-        await mpc.transfer(0)
-        started.append(mpc.pid)
-        await mpc.gather(mpc.reciprocal(x))
-    run_mpyc(inverse, 4, tap=tap)
-    points = {p + 1: s for p, s in list(shares.items())[:3]}
-    # g = a X² + b X + c through three of the shares.
-    c, *_ = interpolated = [combined(points, at) for at in (0, 1, P - 1)]
-    a = ((interpolated[1] + interpolated[2]) * pow(2, -1, P) - c) % P
-    b = (interpolated[1] - a - c) % P
-    root = pow((b * b - 4 * a * c) % P, (P + 1) // 4, P)
-    places = [(-b + sign * root) * pow(2 * a, -1, P) % P for sign in (1, -1)]
-    guesses = [own[0] * -r * pow(1 - r, -1, P) % P for r in places]
-    assert 20 not in guesses
-
-
-def combined(points, at):
-    """The value of the polynomial through the points."""
-    weights = lagrange(list(points), at % P)
-    return sum(w * s for w, s in zip(weights, points.values(), strict=True)) % P
