@@ -78,16 +78,20 @@ def profile(
 
 def _print(document: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table()
-    for name in ('name', 'n', 'seconds', 'plain s', 'CPU s/party', 'MB/party', 'rounds', 'peak MB'):
-        table.add_column(name, justify='left' if name == 'name' else 'right')
-    for r in document['results']:
-        table.add_row(r['name'], str(r['n']), f'{r["seconds"]:.3f}',
-                      _seconds(r.get('seconds_plain')), f'{r["cpu_seconds_per_party"]:.3f}',
-                      f'{r["bytes_per_party"] / 1e6:.2f}', str(r['rounds']),
-                      f'{r["peak_rss_mb"]:.0f}')
+    from bench.tables import table_of
+
+    results = document['results']
+    beside = [kind for kind in ('plain', 'verified')
+              if any(f'seconds_{kind}' in r for r in results)]
+    table = table_of(['name', 'n'], ['seconds', *beside, 'CPU s /party', 'MB /party', 'rounds',
+                                     'peak MB'])
+    for r in results:
+        table.add_row(r['name'], str(r['n']), _seconds(r['seconds']),
+                      *[_seconds(r.get(f'seconds_{kind}')) for kind in beside],
+                      _seconds(r['cpu_seconds_per_party']),
+                      f'{r["bytes_per_party"] / 1e6:.{1 if r["bytes_per_party"] > 1e8 else 2}f}',
+                      str(r['rounds']), f'{r["peak_rss_mb"]:.0f}')
     console = Console()
     console.print(table)
     for row in document.get('comparison', []):
@@ -97,7 +101,7 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _seconds(value: float | None) -> str:
-    return '-' if value is None else f'{value:.3f}'
+    return '-' if value is None else f'{value:.4f}' if value < 0.1 else f'{value:.3f}'
 
 
 def _fail(message: str, as_json: bool, **more: Any) -> None:

@@ -122,13 +122,12 @@ def project(document: dict[str, Any], network: Network) -> float:
 def print_profile(document: dict[str, Any]) -> None:
     """The profile as a tree on the terminal."""
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(title=f'{document["parties"]} parties, threshold {document["threshold"]}')
-    for name in ('operation', 'calls', 'rounds', 'predicted', 'bytes, all', 'predicted',
-                 'products', 'CPU s', 'wall s'):
-        table.add_column(name, justify='left' if name == 'operation' else 'right',
-                         no_wrap=name == 'operation')
+    from bench.tables import table_of
+
+    table = table_of(['operation'], [
+        'calls', 'rounds', 'predicted', 'bytes, all', 'predicted', 'products', 'CPU s', 'wall s'],
+        f'{document["parties"]} parties, threshold {document["threshold"]}')
     open_sections: tuple[str, ...] = ()
     for row in document['operations']:
         *sections, name = row['path']

@@ -8,8 +8,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench.harness import BenchError, run_suite
+from bench.tables import table_of
 from engine import costs
 
 FIELDS = {'name', 'n', 'seconds', 'cpu_seconds_per_party', 'bytes_per_party', 'rounds',
@@ -76,3 +78,18 @@ def test_a_run_that_fails_keeps_what_was_measured(tmp_path, monkeypatch):
     with pytest.raises(BenchError, match='failed') as caught:
         run_suite('engine', deadline=200)
     assert [r['name'] for r in caught.value.results] == ['startup', 'input']
+
+
+def test_no_number_is_cut_in_eighty_columns():
+    rows = [['matvec_transposed', '1000x1000x1000', '1234.567', '0.0001', '0.1234', '0.5000',
+             '1023.5', '12345', '26758'], ['sort', '10', *['1.000'] * 7]]
+    table = table_of(['name', 'n'], ['seconds', 'plain', 'verified', 'CPU s /party', 'MB /party',
+                                     'rounds', 'peak MB'])
+    for row in rows:
+        table.add_row(*row)
+    with open(os.devnull, 'w') as nowhere:
+        console = Console(width=80, file=nowhere, record=True)
+        console.print(table)
+    shown = console.export_text()
+    assert all(number in shown for row in rows for number in row[2:])
+    assert '…' not in shown and max(map(len, shown.splitlines())) <= 80
