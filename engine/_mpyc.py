@@ -21,13 +21,22 @@ _before = os.environ.get('READTHEDOCS')
 os.environ['READTHEDOCS'] = 'True'
 try:
     import mpyc
-    import mpyc.mpctools
     import mpyc.random
     import mpyc.runtime as mpyc_runtime
     import mpyc.seclists
     import mpyc.secpols
     import mpyc.statistics
-    from mpyc import asyncoro, finfields, fingroups, gfpx, secgroups, sectypes, thresha
+    from mpyc import (
+        asyncoro,
+        finfields,
+        fingroups,
+        gfpx,
+        gmpy,
+        mpctools,
+        secgroups,
+        sectypes,
+        thresha,
+    )
 finally:
     if _before is None:
         del os.environ['READTHEDOCS']
@@ -35,8 +44,8 @@ finally:
         os.environ['READTHEDOCS'] = _before
 os.environ.setdefault('MPYC_MAXWORKERS', '0')
 
-__all__ = ['argument_parser', 'asyncoro', 'finfields', 'fingroups', 'gfpx', 'install',
-           'make_options', 'mpyc_runtime', 'secgroups', 'sectypes']
+__all__ = ['argument_parser', 'asyncoro', 'finfields', 'fingroups', 'gfpx', 'gmpy', 'install',
+           'make_options', 'mpctools', 'mpyc_runtime', 'secgroups', 'sectypes']
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -70,7 +79,7 @@ def install(runtime) -> None:
     A runtime that MPyC made before the engine was imported becomes another name of it. A single
     party can compute from here on, as in MPyC; several need `start`.
     """
-    for module in (sectypes, asyncoro, mpyc.mpctools, mpyc.seclists, mpyc.secpols,
+    for module in (sectypes, asyncoro, mpctools, mpyc.seclists, mpyc.secpols,
                    secgroups, mpyc.random, mpyc.statistics):
         module.runtime = runtime
     asyncoro.SecureObject.set_share = _set_share

@@ -30,9 +30,10 @@ _DIFFERENCE, _SAME = 1, 2
 _thresha = mpyc_runtime.thresha
 
 
-def output_cost(n: int, width: int, m: int, t: int, receivers: int) -> Prediction:
+def output_cost(n: int, width: int, m: int, t: int, receivers: int,
+                masked: bool = False) -> Prediction:
     """`opened`: n elements of `width` bytes."""
-    return costs.sequence(m, Prediction(2, _opening(n, width, m, t, receivers)))
+    return costs.sequence(m, Prediction(1 if masked else 2, _opening(n, width, m, t, receivers)))
 
 
 def multiply_cost(n: int, width: int, m: int, t: int) -> Prediction:
@@ -107,22 +108,24 @@ async def _received(op, field, party, n, tag):
     return words
 
 
-def opened(rt, field, values: list, receivers) -> asyncoro.Future:
+def opened(rt, field, values: list, receivers, masked: bool = False) -> asyncoro.Future:
     """Future of the values of which `values` are this party's shares of degree t; None where
     this party is no receiver.
 
     Two rounds, `output_cost`: all parties confirm first that they have come so far with every check
-    passed. Wrong shares of up to t parties are corrected, and their senders named in
-    `Runtime.suspects`. Opens to the receivers.
+    passed. What is `masked`, so that it says nothing about any secret, opens in one. Wrong shares
+    of up to t parties are corrected, and their senders named in `Runtime.suspects`. Opens to the
+    receivers.
     """
     g, n = rt.geometry, len(values)
     receivers = sorted(receivers)
-    op = Operation(rt, 'field_output', (n, field.byte_length))
-    op.expected = output_cost(n, field.byte_length, g.m, g.t, len(receivers))
+    op = Operation(rt, 'field_open_masked' if masked else 'field_output', (n, field.byte_length))
+    op.expected = output_cost(n, field.byte_length, g.m, g.t, len(receivers), masked)
     own = _words(field, values)
 
     async def body(op):
-        await confirm(op)
+        if not masked:
+            await confirm(op)
         result = await FieldOpening(op, field, g.t, receivers).opened(own)
         op.round()
         return result

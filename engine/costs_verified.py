@@ -59,6 +59,13 @@ def open_all(n: int, m: int, t: int, receivers: int | None = None,
     return _sum(m, Prediction(2, receivers * (size + DIGEST * (m - 1 - shares) + words)))
 
 
+def open_masked(n: int, m: int, t: int, receivers: int | None = None,
+                raw: bool = False) -> Prediction:
+    """The same without the word of all parties: what opens says nothing about a secret."""
+    rounds, total = open_all(n, m, t, receivers, raw)
+    return Prediction(max(0, rounds - 1), total)
+
+
 def open_inside(n: int, m: int, t: int) -> Prediction:
     """An opening to all parties inside of an operation: the word of all, shares and digests."""
     return _sum(m, Prediction(2, m * (ELEMENT * n * t + DIGEST * (m - 1 - t))))
@@ -150,9 +157,9 @@ def agree_on_keys(n: int, m: int, t: int) -> Prediction:
 
 COSTS = {
     'agree_on_keys': agree_on_keys,
-    'input': share, 'output': open_all, 'open_inside': open_inside, 'multiply': product,
-    'matmul': product, 'clip': product, 'encode': product, 'truncate': truncate,
-    'less_than': less_than, 'open_negative': open_negative, 'equal': equal,
+    'input': share, 'output': open_all, 'open_masked': open_masked, 'open_inside': open_inside,
+    'multiply': product, 'matmul': product, 'clip': product, 'encode': product,
+    'truncate': truncate, 'less_than': less_than, 'open_negative': open_negative, 'equal': equal,
     'exponent': exponent, 'signed_exponent': signed_exponent, 'to_bits': to_bits,
     'random_bits': random_bits, 'check_range': check_range, 'shuffle': shuffle,
 }

@@ -8,27 +8,39 @@ follows. Arrays over other fields, and numbers too long for a protocol, keep MPy
 Results are those of MPyC but for the rounding of truncated products, which is the engine's: see
 `docs/mpyc.md`. Costs are those of the engine's operations `multiply`, `matmul`, `truncate`,
 `less_than`, `equal`, `to_bits`, `random_bits`, `input` and `output`, under whose names they are
-metered; what each reveals is said there as well.
+metered; what each reveals is said there as well. Comparisons are in `engine.mpyc_bits`.
 """
 
 import numpy as np
 
 from engine import field
 from engine._mpyc import asyncoro, mpyc_runtime, sectypes
-from engine.array import SecureArray, constant
+from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.errors import LocalProtocolError
-from engine.mpyc_field import FIELD, ShareArray, matrix_product, scalar_or_array, shares_of
+from engine.mpyc_bits import WORD_BITS, numbers
+from engine.mpyc_field import (
+    FIELD,
+    ShareArray,
+    matrix_product,
+    on_engine,
+    scalar_or_array,
+    shares_of,
+)
 from engine.ranges import refuse_outside
 from engine.shamir import Geometry
 
-_COMPARED_BITS = 64
 _NUMBERS = (sectypes.SecureIntegerArray, sectypes.SecureFixedPointArray)
 
 
 def accelerated(x) -> bool:
     """Whether x is an array of MPyC's secure integers or fixed-point numbers over our field."""
-    return isinstance(x, _NUMBERS) and x.sectype.field is FIELD
+    return isinstance(x, _NUMBERS) and on_engine(x.sectype.field)
+
+
+def _shares(x) -> bool:
+    """Whether x is an array of shares that the engine's operations take."""
+    return isinstance(x, ShareArray) and on_engine(FIELD)
 
 
 class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
@@ -116,7 +128,7 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
         bits = l or (stype.sectype.bit_length if accelerated(a) else 0)
         if isinstance(a, sectypes.SecureFixedPointArray):
             bits += shift
-        ours = accelerated(a) or isinstance(a, ShareArray)
+        ours = accelerated(a) or _shares(a)
         if not ours or not 0 < shift < 64 or bits + self.options.sec_param > 126:
             return super().np_trunc(a, f, l)
         return self._fast_truncate(a, shift, bits)
@@ -131,7 +143,7 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
     def _reshare(self, x):
         """Fresh shares of degree t of products of shares; one round."""
         first = x[0] if isinstance(x, list) and x else x
-        if self.threshold == 0 or not (accelerated(first) or isinstance(first, ShareArray)):
+        if self.threshold == 0 or not (accelerated(first) or _shares(first)):
             return super()._reshare(x)
         if isinstance(x, list):
             return self._reshare_all(x)
@@ -177,79 +189,11 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
         share = await out.ready()
         return field.affine(share, 1, -(lift >> shift)) if lift else share
 
-    # --- comparisons: the bits 0 and 1, as numbers of the type ---
-
-    def np_sgn(self, a, l=None, LT=False, EQ=False):  # noqa: E741
-        """The sign -1, 0, 1; with LT the bits [a < 0], with EQ the bits [a = 0]."""
-        if accelerated(a) and (l or a.sectype.bit_length) <= _COMPARED_BITS:
-            return self._fast_sign(a, LT, EQ)
-        return super().np_sgn(a, l, LT, EQ)
-
-    def np_equal(self, a, b):
-        """Bits [a = b]."""
-        d = a - b
-        if accelerated(d) and d.sectype.bit_length <= _COMPARED_BITS:
-            return self._fast_sign(d, False, True)
-        return super().np_equal(a, b)
-
-    @asyncoro.mpc_coro
-    async def _fast_sign(self, a, LT, EQ):
-        await self.returnType((type(a), True, a.shape))
-        [limbs] = await self._limbs_of(a)
-        x, nothing = SecureArray(self, a.shape, 0, limbs), constant(self, np.zeros((), np.int64))
-        if EQ:
-            out = self.equal(x, nothing)
-        elif LT:
-            out = self.negative(x)
-        else:
-            out = 1 - 2 * self.negative(x) - self.equal(x, nothing)
-        return await self._as_numbers(out, type(a))
-
-    def np_less(self, a, b):
-        """Bits [a < b]."""
-        known = a if accelerated(a) else b
-        if not accelerated(known) or known.sectype.bit_length != _COMPARED_BITS:
-            return super().np_less(a, b)
-        difference = a - b
-        nothing = difference - difference
-        return self._fast_less(nothing + a, nothing + b, difference)
-
-    @asyncoro.mpc_coro
-    async def _fast_less(self, a, b, difference):
-        """[a < b] where a - b may need one bit more than the sign of a word tells."""
-        await self.returnType((type(a), True, a.shape))
-        words = [SecureArray(self, a.shape, 0, x) for x in await self._limbs_of(a, b, difference)]
-        # The difference mod 2^64 has the right sign where a and b have the same; elsewhere a's
-        # sign decides. Both is the majority of [a < 0], [b >= 0] and that sign.
-        signs = self.negative(self.stack(words))
-        x, y, z = signs[0], 1 - signs[1], signs[2]
-        both = x * y
-        return await self._as_numbers(both + z * (x + y - 2 * both), type(a))
-
-    async def _as_numbers(self, bits: SecureArray, stype) -> ShareArray:
-        share = await bits.ready()
-        return ShareArray.of(field.affine(share, 1 << stype.frac_length) if stype.frac_length
-                             else share)
-
-    # --- bits, sorting ---
-
-    def np_to_bits(self, a, l=None):  # noqa: E741
-        """The low l bits (default: all), lowest first, along a new last axis."""
-        count = l or (a.sectype.bit_length if accelerated(a) else 0)
-        if not accelerated(a) or max(count, a.sectype.bit_length) > _COMPARED_BITS or l == 0:
-            return super().np_to_bits(a, l)
-        return self._fast_to_bits(a, count)
-
-    @asyncoro.mpc_coro
-    async def _fast_to_bits(self, a, count):
-        await self.returnType((type(a), True, (*a.shape, count)))
-        [limbs] = await self._limbs_of(a)
-        return await self._as_numbers(self.to_bits(SecureArray(self, a.shape, 0, limbs), count),
-                                      type(a))
+    # --- random bits, sorting ---
 
     def np_random_bits(self, sftype, n, signed=False):
         """n uniformly random bits, or with `signed` numbers 1 and -1, that no t parties know."""
-        ours = sftype is FIELD or getattr(sftype, 'field', None) is FIELD
+        ours = on_engine(sftype) or on_engine(getattr(sftype, 'field', None))
         return (self._fast_random_bits if ours and n else super().np_random_bits)(sftype, n, signed)
 
     @asyncoro.mpc_coro
@@ -257,15 +201,14 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
         number = issubclass(sftype, asyncoro.SecureObject)
         await self.returnType((sftype.array, True, (n,)) if number else asyncoro.Future)
         bits = self.random_bits((n,))
-        return await self._as_numbers(2 * bits - 1 if signed else bits,
-                                      sftype if number else _Units)
+        return await numbers(2 * bits - 1 if signed else bits, sftype if number else _Units)
 
     def np_sort(self, a, axis=-1, key=None):
         """Sorted copy along an axis (of the flattened array for None); a secret shuffle and opened
         comparisons of distinct keys, which tell nothing about the values."""
         rows = 1 if axis is None else a.size // max(1, a.shape[axis])
         if key is not None or not accelerated(a) or a.size < 2 or rows > 8 \
-                or a.sectype.bit_length >= _COMPARED_BITS:
+                or a.sectype.bit_length >= WORD_BITS:
             return super().np_sort(a, axis, key)
         if axis is None:
             return self._fast_sort(a.flatten())
@@ -308,7 +251,7 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
     def output(self, x, receivers=None, threshold=None, raw=False):
         """Open arrays as MPyC does: integers as objects, fixed point as floats."""
         first = x[0] if isinstance(x, list) and x else x
-        if not (accelerated(first) or isinstance(first, ShareArray)):
+        if not (accelerated(first) or _shares(first)):
             return super().output(x, receivers, threshold, raw)
         return self._fast_output(x, receivers, threshold, raw)
 

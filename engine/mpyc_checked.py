@@ -7,8 +7,15 @@ replaced in verified mode: over the engine's field by the engine's operations, o
 by those of `engine.checked_fields`. What MPyC opens of degree 2t is brought to degree t first,
 under a fresh mask. `engine.mpyc_private` replaces the few functions of MPyC in which a party is
 believed what it computes from its share.
+
+Before an output all parties say that every check has passed so far. What MPyC's comparisons, bits
+and truncations open on their way is masked and says nothing about any secret, so nobody waits
+there, as in the engine's own operations (`masked_openings`).
 """
 
+import contextlib
+import contextvars
+import functools
 import math
 from collections.abc import Callable
 
@@ -24,6 +31,19 @@ from engine.ranges import refuse_outside
 
 _NUMBERS = (sectypes.SecureInteger, sectypes.SecureFixedPoint, sectypes.SecureIntegerArray,
             sectypes.SecureFixedPointArray)
+
+_MASKED = contextvars.ContextVar('masked', default=False)
+
+
+@contextlib.contextmanager
+def masked_openings():
+    """What is opened inside, also later by coroutines that begin inside, says nothing about any
+    secret, whatever it was computed from."""
+    token = _MASKED.set(True)
+    try:
+        yield
+    finally:
+        _MASKED.reset(token)
 
 
 class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
@@ -130,7 +150,7 @@ class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
         if isinstance(x, list) and not x:
             return super().output(x, receivers, threshold, raw)
         if self._checks:
-            return self._checked_output(x, receivers, threshold, raw)
+            return self._checked_output(x, receivers, threshold, raw, _MASKED.get())
         if threshold is not None and threshold > self.threshold:
             x = self._with_zero(x)
         return super().output(x, receivers, threshold, raw)
@@ -148,7 +168,7 @@ class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
         return out if isinstance(x, list) else out[0]
 
     @asyncoro.mpc_coro
-    async def _checked_output(self, x, receivers, threshold, raw) -> asyncoro.Future:
+    async def _checked_output(self, x, receivers, threshold, raw, masked) -> asyncoro.Future:
         many = isinstance(x, list)
         items = list(x) if many else [x]
         receivers = range(self.geometry.m) if receivers is None else \
@@ -165,9 +185,9 @@ class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
             values = await self._reduced(over, values)
         if over is FIELD:
             opened = await self.open_array(SecureArray(self, (len(values),), 0, _limbs(values)),
-                                           receivers, raw=True)
+                                           receivers, raw=True, masked=masked)
         else:
-            opened = await checked_fields.opened(self, over, values, receivers)
+            opened = await checked_fields.opened(self, over, values, receivers, masked)
         if opened is None:
             out = [None] * len(items)
         else:
@@ -176,6 +196,24 @@ class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
             if not raw and convert is not None:
                 out = [convert(a) for a in out]
         return out if many else out[0]
+
+
+def _with_masked_openings(name):
+    method = getattr(mpyc_runtime.Runtime, name)
+
+    @functools.wraps(method)
+    def wrapped(self, *args, **kwargs):
+        with masked_openings():
+            return method(self, *args, **kwargs)
+    return wrapped
+
+
+# Of what MPyC's runtime opens, the results of `is_zero_public` and `eq_public` are meant to be
+# known, and `reciprocal` and `np_det` show whether the number is zero: those are outputs.
+for _name in ('_convert', 'trunc', 'np_trunc', '_is_zero', '_np_is_zero', 'sgn', 'np_sgn', 'lsb',
+              'np_lsb', '_mod', 'trailing_zeros', 'random_bits', 'np_random_bits', 'to_bits',
+              'np_to_bits', 'np_unit_vector'):
+    setattr(MpycChecked, _name, _with_masked_openings(_name))
 
 
 def _field(stype):

@@ -16,7 +16,7 @@ from engine import field
 from engine._mpyc import asyncoro, finfields, sectypes
 from engine.field import P
 
-__all__ = ['FIELD', 'ShareArray', 'shares_of']
+__all__ = ['FIELD', 'ShareArray', 'on_engine', 'shares_of']
 
 # A class of its own, not MPyC's cached GF(p): SecFld(p) makes the elements of that one unsigned.
 FIELD = finfields.pGF.__wrapped__(P, 2, P - 1)
@@ -216,6 +216,15 @@ class ShareArray(finfields.PrimeFieldArray):
 
 
 FIELD.array = ShareArray
+
+
+def on_engine(over) -> bool:
+    """Whether the engine's operations take values over a field: those over its own.
+
+    They are asynchronous. Where a program of one party sets `mpc.options.no_async`, as MPyC's own
+    tests do, MPyC's protocols take them.
+    """
+    return over is FIELD and not sectypes.runtime.options.no_async
 
 
 def scalar_or_array(limbs: np.ndarray):

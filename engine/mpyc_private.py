@@ -7,7 +7,10 @@ only is masked by one of these. In verified mode:
 * a public power: every party publishes g^(x_i) to all, and these must lie on one polynomial of
   degree t in the exponent (Feldman, FOCS 1987), where the group's order is the field's; elsewhere
   the shared power is computed and opened;
-* a shared power: square and multiply over the shared bits of the exponent, one step for each;
+* a shared power g^x: of a random r = Σ r_A from PRSS the parties know [r] and, since each r_A is
+  known to all of a set A, also shares of every g^(r_A), without a message. x - r opens, and g^(x-r)
+  times these is the power. Where the group's order is no prime that is known, or the exponent in no
+  field of that order: square and multiply over the shared bits of the exponent, one step for each;
 * a float: its exponent, times the shared bit whether the significand is not zero.
 
 In the default mode all of them are MPyC's.
@@ -15,10 +18,12 @@ In the default mode all of them are MPyC's.
 
 import functools
 
-from engine._mpyc import asyncoro, mpyc_runtime, secgroups, sectypes
+from engine._mpyc import asyncoro, gmpy, mpctools, mpyc_runtime, secgroups, sectypes
 from engine.errors import RemoteProtocolError
+from engine.mpyc_checked import masked_openings
 
 _thresha = mpyc_runtime.thresha
+_NUMBERS = (sectypes.SecureFiniteField, sectypes.SecureInteger)
 _secret_output = secgroups.repeat_public_base_secret_output
 _public_output = secgroups.repeat_public_base_public_output
 _float_output = sectypes.SecureFloat._output.__func__
@@ -31,14 +36,69 @@ def _checks():
 
 def _repeat_secret(a, x, secgrp):
     """a^x for a public base, shared."""
-    return _by_bits(a, x, secgrp) if _checks() else _secret_output(a, x, secgrp)
+    if not _checks():
+        return _secret_output(a, x, secgrp)
+    exponent = _modulo_order(x, secgrp.group)
+    if exponent is None or not all(isinstance(part, _NUMBERS)
+                                   for part in _parts(secgrp(secgrp.group.identity))):
+        return _by_bits(a, x, secgrp)
+    return _by_random_power(a, exponent, secgrp)
+
+
+def _modulo_order(x, group):
+    """x in the field of as many elements as the group has, None where it cannot be brought there.
+
+    A public base has the order of the group or none, as the order is a prime.
+    """
+    order = 0 if group.order is None else int(group.order)
+    if (getattr(x, 'subfield', None) or x.field).order == order:
+        return x
+    if isinstance(x, sectypes.SecureInteger) and x.bit_length < order.bit_length() \
+            and gmpy.is_prime(order):
+        runtime = secgroups.runtime
+        return runtime.convert(x, runtime.SecFld(modulus=order))
+    return None
+
+
+def _parts(element):
+    """The secure numbers that a secure group element consists of."""
+    return element.share if isinstance(element.share, tuple) else (element.share,)
+
+
+@asyncoro.mpc_coro
+async def _by_random_power(a, x, secgrp):
+    await secgroups.runtime.returnType(secgrp)
+    runtime, group, field = secgroups.runtime, secgrp.group, x.field
+    m, pid = len(runtime.parties), runtime.pid
+    prfs, label = runtime.prfs(field.characteristic), runtime._prss_uci()
+    mask = _thresha.pseudorandom_share(field, m, pid, prfs, label, 1)[0]
+    powers = []
+    for members in runtime.geometry.sets:
+        # Who is no member has zeros: the members' polynomial vanishes there.
+        known = group.repeat(a, prfs[members](label, 1)[0]) if members in prfs else group.identity
+        parts = [type(part)(_share_of_set(part.share, m, pid, members))
+                 for part in _parts(secgrp(known))]
+        powers.append(secgrp(parts if len(parts) > 1 else parts[0]))
+    with masked_openings():
+        shown = await runtime.output(await runtime.gather(x) - mask)
+    powers.append(secgrp(group.repeat(a, int(shown))))
+    return mpctools.reduce(secgrp.operation, powers)
+
+
+def _share_of_set(element, m, pid, members):
+    """Share of degree t of a field element that all members of a PRSS set know."""
+    field = type(element)
+    return element * field(_thresha._f_S_i(field, m, pid, members))
 
 
 def _by_bits(a, x, secgrp):
     power, result = a, secgrp(secgrp.group.identity)
-    for k, bit in enumerate(secgroups.runtime.to_bits(x)):
+    bits = secgroups.runtime.to_bits(x)
+    for k, bit in enumerate(bits):
         if k:
             power = power @ power
+        if k == len(bits) - 1 and isinstance(x, sectypes.SecureInteger):
+            power = ~power  # the sign of two's complement
         result = secgrp.if_else(bit, result @ secgrp(power) if k else secgrp(power), result)
     return result
 
@@ -48,11 +108,12 @@ def _repeat_public(a, x):
     if not _checks():
         return _public_output(a, x)
     bases, exponents = (a, x) if isinstance(a, list) else ([a], [x])
-    group, field = type(bases[0]), exponents[0].field
-    if field.ext_deg == 1 and group.order is not None and int(group.order) == field.order:
-        return _published(bases, exponents)
+    group = type(bases[0])
+    reduced = [_modulo_order(e, group) for e in exponents]
+    if all(e is not None and e.field.ext_deg == 1 for e in reduced):
+        return _published(bases, reduced)
     secgrp = secgroups.runtime.SecGrp(group)
-    powers = [_by_bits(b, e, secgrp) for b, e in zip(bases, exponents, strict=True)]
+    powers = [_repeat_secret(b, e, secgrp) for b, e in zip(bases, exponents, strict=True)]
     return secgroups.runtime.output(functools.reduce(secgrp.operation, powers))
 
 

@@ -34,6 +34,7 @@ from engine.linear_algebra import LinearAlgebra
 from engine.memory import keep_freed
 from engine.meter import Meter
 from engine.mpyc_arrays import MpycArrays
+from engine.mpyc_bits import MpycBits
 from engine.mpyc_checked import MpycChecked
 from engine.mpyc_scalars import MpycScalars
 from engine.numeric import NumericOperations
@@ -50,10 +51,10 @@ from engine.throttle import Throttle
 from engine.verified import agree_on_keys
 
 
-class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOperations,
-              BitOperations, NumericOperations, LinearAlgebra, AdditiveOperations, SortOperations,
-              KeptOrders, RangeOperations, PublicValues, MpycArrays, MpycChecked,
-              mpyc_runtime.Runtime):
+class Runtime(MpycScalars, Sharing, ArrayOperations,  # type: ignore[misc]  # see `_for_both`
+              ArrayFunctions, CompareOperations, BitOperations, NumericOperations, LinearAlgebra,
+              AdditiveOperations, SortOperations, KeptOrders, RangeOperations, PublicValues,
+              MpycBits, MpycArrays, MpycChecked, mpyc_runtime.Runtime):
     """One party's view of a running computation.
 
     Attributes: `pid`, `geometry` (constants of m and t), `meter` (costs), `randomness` (keys).
@@ -355,7 +356,9 @@ class Runtime(MpycScalars, Sharing, ArrayOperations, ArrayFunctions, CompareOper
 
 def _for_both(name):
     """Our function for secure arrays, MPyC's of the same name for its own types."""
-    ours, theirs = getattr(Runtime, name), getattr(mpyc_runtime.Runtime, name)
+    ours = getattr(Runtime, name)
+    theirs = next(vars(c)[name] for c in (MpycBits, MpycArrays, MpycChecked, mpyc_runtime.Runtime)
+                  if name in vars(c))
 
     @functools.wraps(ours)
     def function(self, x, *args, **kwargs):

@@ -51,7 +51,7 @@ class Sharing(RuntimeBase):
             return share.reshape(*shape, 2)
         return self.issue(op, [], body, SecureArray(self, shape, frac))
 
-    def open_array(self, x: SecureArray, receivers=None, raw=False):
+    def open_array(self, x: SecureArray, receivers=None, raw=False, masked=False):
         """Future of the opened value at the receivers, of None elsewhere.
 
         Every receiver gets t shares: one round, 16 t n bytes per receiver; with t = 1 from 4,096
@@ -60,16 +60,18 @@ class Sharing(RuntimeBase):
         and 16 t n bytes are sent. In verified mode a round before it in which all parties confirm
         that they have got here, and digests of the other shares: wrong ones of up to t parties are
         corrected, at the cost of two rounds and 32 t n bytes where that is necessary, and their
-        senders named in `Runtime.suspects`. Raises ValueError for receivers that are no parties.
+        senders named in `Runtime.suspects`. What is `masked`, so that it says nothing about any
+        secret, opens without that first round. Raises ValueError for receivers that are no parties.
         """
         receivers = {*party_numbers(receivers, self.geometry.m, 'receivers')}
         verified = self.geometry.verified
-        op = Operation(self, 'output', x.shape)
-        op.expected = predict('output', x.size, self.geometry, receivers=len(receivers), raw=raw)
+        name = 'open_masked' if masked and verified else 'output'
+        op = Operation(self, name, x.shape)
+        op.expected = predict(name, x.size, self.geometry, receivers=len(receivers), raw=raw)
 
         async def body(op, deliver, share):
             flat = np.require(share, requirements='CW').reshape(x.size, 2)
-            if verified:
+            if verified and not masked:
                 await confirm(op)
             opening = (CheckedOutput if verified else Output)(op, receivers, x.size,
                                                               x.frac, raw)

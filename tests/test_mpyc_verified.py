@@ -96,6 +96,22 @@ async def groups(mpc):
             await secgrp.repeat_public(g, mpc.SecInt(4)(5)) == g^5]
 
 
+async def powers(mpc):
+    """Points of a curve; an exponent in a small field; a group whose order is no prime."""
+    curve, cycles = fingroups.EllipticCurve("Ed25519", "extended"), fingroups.SymmetricGroup(5)
+    small, cycle = fingroups.QuadraticResidues(p=7), cycles((1, 2, 3, 4, 0))
+    k = mpc.input(mpc.SecInt(8)(-3), senders=3)
+    found = []
+    for group, g, exponent, value in (
+            (curve, curve.generator, mpc.SecFld(int(curve.order))(2**200 + 5), 2**200 + 5),
+            (curve, curve.generator, k, -3), (cycles, cycle, k, -3),
+            (small, small.generator, mpc.SecFld(3)(2), 2)):
+        secgrp = mpc.SecGrp(group)
+        found += [await mpc.output(secgrp.repeat(g, exponent)) == group.repeat(g, value),
+                  await secgrp.repeat_public(g, exponent) == group.repeat(g, value)]
+    return found
+
+
 async def told(mpc):
     return await mpc.transfer({"from": mpc.pid}), await mpc.transfer(mpc.pid, senders=2)
 
@@ -110,6 +126,7 @@ EXPECTED = {
     conversions: [61, 9, 9.0, 18.0],
     floats: [True, 5.0],
     groups: [True] * 4,
+    powers: [True] * 8,
     told: ([{"from": p} for p in range(4)], 2),
 }
 NAMED = pytest.mark.parametrize("program", EXPECTED, ids=lambda p: p.__name__)
@@ -177,6 +194,31 @@ def test_scalars_over_the_engines_field_are_the_engines_operations():
         assert sum(c.bytes_sent for c in costs) == cost.total_bytes
 
 
+def test_what_is_masked_opens_without_the_word_of_all():
+    """A remainder opens masked numbers, over the engine's field and another; so do random bits."""
+    seen = []
+
+    async def program(mpc):
+        seen.append(mpc.meter)
+        x, y = mpc.SecInt(32)(77), mpc.SecInt(128)(77)
+        values = [x % 2, y % 2, *mpc.random_bits(mpc.SecInt(32), 2)]
+        opened = await mpc.output(values[0]), await mpc.output(values[1:2])
+        assert await mpc.eq_public(x, 77), "meant to be known, so no masked opening"
+        return [int(opened[0]), int(opened[1][0])]
+
+    assert run_mpyc(program, 4, verified=True) == [[1, 1]] * 4
+    g = Geometry(4, 1, verified=True)
+    per_opening = {"open_masked": predict("open_masked", 1, g), "output": predict("output", 1, g),
+                   "field_open_masked": checked_fields.output_cost(1, 21, 4, 1, 4, masked=True),
+                   "field_output": checked_fields.output_cost(1, 21, 4, 1, 4)}
+    assert [per_opening[n].rounds for n in per_opening] == [1, 2, 1, 2]
+    for name, formula in per_opening.items():
+        costs = [cost for meter in seen for path, cost in meter.paths.items() if path[-1] == name]
+        assert len(costs) == 4 and costs[0].calls >= 1, name
+        assert {c.rounds for c in costs} == {formula.rounds * costs[0].calls}
+        assert sum(c.bytes_sent for c in costs) == costs[0].predicted_total_bytes
+
+
 # --- cheaters ---
 
 async def products(mpc):
@@ -189,12 +231,26 @@ async def wide_products(mpc):
     return await mpc.output([x[0] * x[1], x[1] + 1])
 
 
+async def remainders(mpc):
+    """Masked openings of MPyC's own protocols."""
+    x = mpc.input([mpc.SecInt(32)(k) for k in (6, -7)], senders=1)
+    return await mpc.output([x[0] % 4, x[1] % 2])
+
+
+async def shared_power(mpc):
+    group = fingroups.QuadraticResidues(l=14)
+    x = mpc.input(mpc.SecFld(modulus=int(group.order))(11), senders=1)
+    power = await mpc.output(mpc.SecGrp(group).repeat(group.generator, x))
+    return [power == group.generator^11]
+
+
 async def bits(mpc):
     x = mpc.input([mpc.SecFld(2)(k) for k in (1, 1)], senders=1)
     return [int(v) for v in await mpc.output([x[0] * x[1], x[0] + x[1]])]
 
 
-ATTACKED = {products: [-42, 0], wide_products: [-42, -6], bits: [1, 0]}
+ATTACKED = {products: [-42, 0], wide_products: [-42, -6], bits: [1, 0], remainders: [2, 1],
+            shared_power: [True]}
 
 
 @pytest.mark.parametrize("kind", ["wrong", "random", "equivocate", "drop", "replay", "truncate"])

@@ -237,7 +237,8 @@ def test_the_cost_of_a_product_with_four_parties():
     assert predict("multiply", 1000, g) == (1, 3 * (2 * 16 * 1000 + 16))
     default = Geometry(4, 1)
     for name in COSTS:
-        if name not in ("shuffle", "agree_on_keys"):  # one step instead of several; no such step
+        # One step instead of several; no such steps.
+        if name not in ("shuffle", "agree_on_keys", "open_masked"):
             ratio = predict(name, 10**5, g).total_bytes / predict(name, 10**5, default).total_bytes
             assert ratio <= 2.001, name
 

@@ -1,0 +1,108 @@
+"""Single numbers of MPyC's types on the engine's comparisons and bits: values and costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mpyc_kit import run_mpyc
+
+from engine.costs_verified import predict
+from engine.shamir import Geometry
+
+SIZES = [(1, 0, False), (3, 1, False), (4, 1, False), (4, 1, True), (7, 2, True)]
+LONG = st.integers(-2**63, 2**63 - 1)
+
+
+async def shared(mpc, stype, *values):
+    return mpc.input([stype(v) for v in values], senders=0)
+
+
+@pytest.mark.parametrize("m, t, verified", SIZES)
+def test_comparisons_and_bits_are_those_of_integers(m, t, verified):
+    async def program(mpc):
+        secint = mpc.SecInt(16)
+        a, b = await shared(mpc, secint, -7, 5)
+        found = [a < b, b <= a, a == b, a == -7, a != b, mpc.sgn(a), mpc.sgn(a - a), abs(a),
+                 mpc.is_zero(a + 7), b > 3, mpc.max([a, b]), *mpc.sorted([b, a, b + 1])]
+        bits = mpc.to_bits(a) + mpc.to_bits(b, 3)
+        assert all(isinstance(x, secint) for x in found + bits) and len(bits) == 19
+        return [int(v) for v in await mpc.output(found + bits)]
+
+    expected = [1, 0, 0, 1, 1, -1, 0, 7, 1, 1, 5, -7, 5, 6,
+                *[(-7 >> k) & 1 for k in range(16)], 1, 0, 1]
+    assert run_mpyc(program, m, t, verified=verified) == [expected] * m
+
+
+@pytest.mark.parametrize("verified", [False, True], ids=["default", "verified"])
+def test_of_fractions_too(verified):
+    async def program(mpc):
+        a, b, whole = await shared(mpc, mpc.SecFxp(32, 16), -0.25, 1.5, 6)
+        assert whole.integral is False
+        found = [a < b, a >= b, mpc.sgn(a), a == -0.25, abs(a), mpc.min([a, b]), b - (a < b)]
+        assert all(x.integral for x in found[:4])
+        return await mpc.output([*found, *mpc.to_bits(b, 18)])
+
+    values = [1, 0, -1, 1, 0.25, -0.25, 0.5, *[(0x18000 >> k) & 1 for k in range(18)]]
+    assert run_mpyc(program, 4, verified=verified) == [values] * 4
+
+
+@given(LONG, LONG)
+@settings(max_examples=25, deadline=None)
+def test_the_longest_numbers_compare_rightly(x, y):
+    """Differences of 64-bit numbers have 65 bits."""
+    async def program(mpc):
+        a, b = await shared(mpc, mpc.SecInt(64), x, y)
+        return await mpc.output([a < b, b < a, a == b, a <= y, x > b])
+
+    assert run_mpyc(program, 3) == [[x < y, y < x, x == y, x <= y, x > y]] * 3
+
+
+@pytest.mark.parametrize("x, y", [(-2**63, 2**63 - 1), (2**63 - 1, -2**63), (0, -2**63), (5, 5)])
+def test_extremes(x, y):
+    async def program(mpc):
+        a, b = await shared(mpc, mpc.SecInt(64), x, y)
+        bits = await mpc.output(mpc.to_bits(b))
+        assert sum(int(v) << k for k, v in enumerate(bits)) == y % 2**64
+        return await mpc.output([a < b, a == b])
+
+    assert run_mpyc(program, 4) == [[x < y, x == y]] * 4
+
+
+def test_they_are_the_engines_operations():
+    meters = []
+
+    async def program(mpc):
+        a, b = await shared(mpc, mpc.SecInt(32), 3, 4)
+        meters.append(mpc.meter)
+        await mpc.output([a < b, a == b, *mpc.to_bits(a, 8)])
+
+    run_mpyc(program, 4)
+    for name, more in (("less_than", {}), ("equal", {}), ("to_bits", {"bits": 8})):
+        costs = [cost for meter in meters for path, cost in meter.paths.items() if path[-1] == name]
+        formula = predict(name, 1, Geometry(4, 1), **more)
+        assert len(costs) == 4 and {c.rounds for c in costs} == {formula.rounds}
+        assert sum(c.bytes_sent for c in costs) == formula.total_bytes
+
+
+def test_numbers_without_room_keep_mpycs_protocols():
+    async def program(mpc):
+        a, b = await shared(mpc, mpc.SecInt(80), -2**70, 5)
+        assert {"less_than"}.isdisjoint(path[-1] for path in mpc.meter.paths)
+        return await mpc.output([a < b, mpc.sgn(a), mpc.sgn(b, l=8)])
+
+    assert run_mpyc(program, 3) == [[1, -1, 1]] * 3
+
+
+def test_synchronous_evaluation_of_one_party_is_mpycs():
+    async def program(mpc):
+        mpc.options.no_async = True
+        secint = mpc.SecInt(16)
+        a, c = secint(-7), secint.array(np.array([1, -2]))
+        found = [a < 3, *mpc.to_bits(a, 2), mpc.sgn(a)]
+        assert all(getattr(v.share, "done", lambda: True)() for v in found), "computed at once"
+        mpc.options.no_async = False
+        return await mpc.output(found), (await mpc.output(c * c)).tolist()
+
+    assert run_mpyc(program, 1) == [([1, 1, 0, -1], [1, 4])]
