@@ -194,8 +194,12 @@ class BitNetwork:
             x[self.mine.index(0)] ^= x.dtype.type(value)
         return x
 
-    async def and_(self, x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
-        """x & y of component arrays of one shape, of which the low `bits` count; one round."""
+    async def and_(self, x: np.ndarray, y: np.ndarray, bits: int = 64,
+                   last: bool = False) -> np.ndarray:
+        """x & y of component arrays of one shape, of which the low `bits` count; one round.
+
+        `last` says that an opening comes next, which makes a difference in verified mode only.
+        """
         step = self._next()
         lay, pid, dtype, shape = self.layout, self.pid, x.dtype, x.shape[1:]
         work = math.prod(shape)

@@ -108,20 +108,20 @@ async def _sign_bit(op, share):
 async def _open_sign(op, share):
     """The opened bits [x < 0]."""
     net = bit_network(op, len(share))
-    return await net.open(await _sign_components(net, share))
+    return await net.open(await _sign_components(net, share, last=True))
 
 
-async def _sign_components(net, share):
-    """Component array of the bits [x < 0]."""
+async def _sign_components(net, share, last=False):
+    """Component array of the bits [x < 0], for an opening if it is the `last` step."""
     words = await summands(net, share, 1 << 63)
     top = words[0] >> np.uint64(63)
     if len(words) == 2:
         u, v = words
-        top = ((u ^ v) >> np.uint64(63)) ^ await carry_into_top(net, u, v)
+        top = ((u ^ v) >> np.uint64(63)) ^ await carry_into_top(net, u, v, last)
     return net.xor_public(top.astype(np.uint8), 1)
 
 
-async def carry_into_top(net, u, v):
+async def carry_into_top(net, u, v, last=False):
     """Component array of the carry of u + v into bit 63.
 
     Generate and propagate pairs of neighbouring bit ranges are merged level by level: 63 to 1 in
@@ -136,7 +136,7 @@ async def carry_into_top(net, u, v):
         left, right = np.empty(u.shape, dtype), np.empty(u.shape, dtype)
         above = np.empty(u.shape, _WIDTHS[max(1, half // 2)])
         split(*[w.reshape(-1) for w in (*words, left, right, above)], half)
-        both = await net.and_(left, right, 2 * half if half > 1 else 1)
+        both = await net.and_(left, right, 2 * half if half > 1 else 1, last and half == 1)
         words, split = (above, both), _next_level
     return (above ^ both).astype(np.uint64)
 

@@ -1,8 +1,9 @@
 """What every primitive costs in verified mode; `predict` for either mode.
 
 As in `engine.costs`, with 16 bytes more for every digest: an opening of degree d reaches each
-receiver as d shares and m - 1 - d digests, and what a group of parties knows is sent once and
-vouched for t times. A dealt sharing takes one more round, in which it is checked.
+receiver as d shares and m - 1 - d digests, and what a group of parties knows is sent once, and all
+of it in one operation vouched for t times. A dealt sharing takes one more round, in which it is
+checked.
 """
 
 import functools
@@ -84,7 +85,7 @@ def truncate(n: int, m: int, t: int) -> Prediction:
 def less_than(n: int, m: int, t: int) -> Prediction:
     """A sign bit, as in the default mode."""
     return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else costs.CARRY),
-                _to_field(n, m, t))
+                _to_field(n, m, t), _vouched(m, t))
 
 
 def open_negative(n: int, m: int, t: int) -> Prediction:
@@ -92,20 +93,20 @@ def open_negative(n: int, m: int, t: int) -> Prediction:
     components that it lacks."""
     sets = len(Geometry(m, t).sets)
     return _sum(m, _summands(n, m, t), _and(n, m, t, () if t == 0 else costs.CARRY),
-                Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
+                _vouched(m, t), Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
 
 
 def equal(n: int, m: int, t: int) -> Prediction:
     """A test for zero."""
     opening = _open_to_group(n, m, t) if t < 2 else _summands(n, m, t)
     widths = costs.ZERO if t < 2 else (WORD, *costs.ZERO)
-    return _sum(m, opening, _and(n, m, t, widths), _to_field(n, m, t))
+    return _sum(m, opening, _and(n, m, t, widths), _to_field(n, m, t), _vouched(m, t))
 
 
 def exponent(n: int, m: int, t: int, planes: int = 7) -> Prediction:
     """The position of the leading one and whether it is in the domain; n input elements."""
     return _sum(m, _summands(n, m, t), _and(n, m, t, (*costs.all_carries(t), *(WORD,) * 6)),
-                _to_field(planes * n, m, t))
+                _to_field(planes * n, m, t), _vouched(m, t))
 
 
 def signed_exponent(n: int, m: int, t: int) -> Prediction:
@@ -116,12 +117,12 @@ def signed_exponent(n: int, m: int, t: int) -> Prediction:
 def to_bits(n: int, m: int, t: int, bits: int = 64) -> Prediction:
     """The low bits of n numbers, as shared bits."""
     return _sum(m, _summands(n, m, t), _and(n, m, t, costs.all_carries(t)),
-                _to_field(n * bits, m, t))
+                _to_field(n * bits, m, t), _vouched(m, t))
 
 
 def random_bits(n: int, m: int, t: int) -> Prediction:
     """Random bits are drawn from keys; bringing them to the field costs."""
-    return _sum(m, _to_field(n, m, t))
+    return _sum(m, _to_field(n, m, t), _vouched(m, t, ands=False))
 
 
 def check_range(n: int, m: int, t: int) -> Prediction:
@@ -129,7 +130,7 @@ def check_range(n: int, m: int, t: int) -> Prediction:
     words, sets = 1 if t == 0 else 2, len(Geometry(m, t).sets)
     start = Prediction(2, _opening(n, m, t, t + 1) + _deal(words * WORD * n, m, t))
     adders = (2 * WORD,) * max(0, _groups(m, t) - 2)
-    return _sum(m, start, _and(n, m, t, adders + costs.range_ands(t)),
+    return _sum(m, start, _and(n, m, t, adders + costs.range_ands(t)), _vouched(m, t),
                 Prediction(2, sets * t * (-(-n // 8) + DIGEST * t)))
 
 
@@ -182,14 +183,17 @@ def _reduction(n, m, t, degree):
     return _opening(n, m, degree, Geometry(m, t, True).holders)
 
 
-def _jointly(size, t, receivers):
-    """Bytes of words of that size from a group to some receivers."""
-    return receivers * (size + DIGEST * t)
-
-
 def _deal(size, m, t):
     """Bytes of the words that each of the joint groups deals to one set's others."""
-    return _groups(m, t) * _jointly(size, t, m - 2 * t - 1)
+    return _groups(m, t) * (m - 2 * t - 1) * size
+
+
+def _vouched(m, t, ands=True):
+    """The digests of all that one operation deals so, and of its ANDs if there are any."""
+    receivers = _groups(m, t) * (m - 2 * t - 1)
+    if ands:
+        receivers += sum(m - t - size for size in _intersections(m, t))
+    return Prediction(0, DIGEST * t * receivers)
 
 
 @functools.cache
@@ -210,7 +214,7 @@ def _summands(n, m, t):
 def _and(n, m, t, widths):
     """ANDs one after the other; every intersection of two sets tells a set's others."""
     return Prediction(len(widths), sum(
-        _jointly(w * n, t, m - t - size) for w in widths for size in _intersections(m, t)))
+        w * n * (m - t - size) for w in widths for size in _intersections(m, t)))
 
 
 @functools.cache

@@ -28,6 +28,32 @@ _DIGEST = 0xffff
 _LABEL = struct.Struct('<q16sI')
 
 
+class LongDigest:
+    """A one-time authenticator of arrays whose sizes both ends know (`Operation.send_digest`)."""
+
+    __slots__ = ('_poly',)
+
+    def __init__(self, poly: Poly1305):
+        self._poly = poly
+
+    def add(self, words: np.ndarray) -> None:
+        """The next array."""
+        self._poly.update(_content(words))
+
+    @property
+    def value(self) -> bytes:
+        """Of all arrays; nothing can be added any more."""
+        return self._poly.finalize()
+
+    def equals(self, digest: bytes) -> bool:
+        """Whether a digest that has arrived is of the same arrays; to be asked once."""
+        return bytes_eq(digest, self.value)
+
+
+def _content(words):
+    return np.ascontiguousarray(words).reshape(-1).view(np.uint8).data
+
+
 class Operation:
     """A numbered operation; see the module docstring."""
 
@@ -161,9 +187,19 @@ class Operation:
         return bytes_eq(digest, self._digest(peer, peer, words, tag))
 
     def _digest(self, sender, peer, words, tag):
-        key = self.of_pair(peer, b'digest%d' % sender, 4, tag).tobytes()
-        data = np.ascontiguousarray(words).reshape(-1).view(np.uint8).data
-        return Poly1305.generate_tag(key, data)
+        return Poly1305.generate_tag(self._digest_key(sender, peer, tag), _content(words))
+
+    def _digest_key(self, sender, peer, tag):
+        return self.of_pair(peer, b'digest%d' % sender, 4, tag).tobytes()
+
+    def long_digest(self, sender: int, peer: int, tag: int) -> 'LongDigest':
+        """The digest of several arrays one after the other, for `peer` or from it, as `sender`
+        vouches for them; the tag is that of no other digest."""
+        return LongDigest(Poly1305(self._digest_key(sender, peer, tag)))
+
+    def send_long_digest(self, peer: int, digest: 'LongDigest', tag: int) -> None:
+        """Vouch for what other parties have sent to `peer`; it compares by `LongDigest.equals`."""
+        self._vouch(peer, digest.value, tag)
 
     def send_linear_digests(self, peers, elements: np.ndarray, tag: int = 0) -> None:
         """Vouch for field elements (n, 2) that other parties send to the peers, or that follow from

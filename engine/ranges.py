@@ -122,10 +122,11 @@ async def _in_range(op, share):
 
 
 async def _all_ones(net, z):
-    """Component array, uint8, of whether all 64 bits of each word are ones."""
+    """Component array, uint8, of whether all 64 bits of each word are ones, for an opening."""
     half = 32
     for dtype in (np.uint32, np.uint16, np.uint8, np.uint8, np.uint8, np.uint8):
         z = await net.and_((z >> z.dtype.type(half)).astype(dtype),
-                           (z & z.dtype.type((1 << half) - 1)).astype(dtype), half)
+                           (z & z.dtype.type((1 << half) - 1)).astype(dtype), half,
+                           last=half == 1)
         half //= 2
     return z

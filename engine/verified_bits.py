@@ -4,9 +4,14 @@ With m >= 3t + 1 the intersection K of two sets of m - t parties has t + 1 membe
 product of two components is known to a group with an honest member. The group shares it anew among
 the components of the sets that contain K: all but one of the new summands come from those sets'
 keys, and the last one is sent to the parties of its set outside K by one member of K and vouched
-for by t others (`engine.verified.send_jointly`). Nobody computes anything alone, so nobody can be
-wrong unnoticed. For m = 4 and t = 1 an AND is six words and six digests in all. Source: the joint
-messages of Dalskov, Escudero, Keller, "Fantastic Four", USENIX Security 2021, for any m and t.
+for by t others, as in `engine.verified.send_jointly`. Nobody computes anything alone, so nobody can
+be wrong unnoticed. For m = 4 and t = 1 an AND is six words in all.
+
+They vouch once for all words of a group, in the last step before anything opens to all or leaves
+the Boolean world. What is sent in between is masked by keys that its receivers lack, so it says
+nothing, be it right or wrong; and whether a lie is found does not depend on what the words are.
+Source: the joint messages of Dalskov, Escudero, Keller, "Fantastic Four", USENIX Security 2021, and
+their batched check, for any m and t.
 """
 
 import functools
@@ -17,17 +22,26 @@ import numpy as np
 
 from engine import field
 from engine.bits import BitNetwork
-from engine.verified import CheckedOpening, confirm, receive_jointly, send_jointly, speakers
+from engine.verified import (
+    CheckedOpening,
+    cheating,
+    confirm,
+    receive_jointly,
+    send_jointly,
+    speakers,
+)
 
 
 class Common:
     """What a group K of parties knows together, and how it becomes a sharing.
 
     `drawn` are the indices of the sets (containing K) whose summand comes from their key, `target`
-    that of the set whose summand is sent to its members outside K, the `receivers`.
+    that of the set whose summand is sent to its members outside K, the `receivers`. `kind` and
+    `number` tell it from all others of a layout.
     """
 
-    def __init__(self, layout, group, number: int):
+    def __init__(self, layout, group, kind: int, number: int):
+        self.kind, self.number = kind, number
         # The number spreads the work over the parties.
         self.group = tuple(group)
         over = [k for k, s in enumerate(layout.sets) if set(group) <= s]
@@ -43,41 +57,52 @@ class Common:
 @functools.cache
 def _intersections(layout) -> list[Common]:
     groups = {tuple(sorted(a & b)) for a, b in itertools.combinations(layout.sets, 2)}
-    return [Common(layout, group, j) for j, group in enumerate(sorted(groups))]
+    return [Common(layout, group, 0, j) for j, group in enumerate(sorted(groups))]
 
 
 @functools.cache
 def _parts(layout) -> list[Common]:
-    return [Common(layout, group, j) for j, group in enumerate(layout.parts)]
+    return [Common(layout, group, 1, j) for j, group in enumerate(layout.parts)]
 
 
 class CheckedBitNetwork(BitNetwork):
     """The Boolean steps of one operation in verified mode."""
 
-    async def _share_anew(self, groups, own, draw, minus, add, shape, dtype):
+    def __init__(self, op, n: int):
+        super().__init__(op, n)
+        self._vouching: _Vouching | None = None
+
+    async def _share_anew(self, groups, own, draw, minus, add, shape, dtype, last=False):
         """What groups know, as sharings that no t other parties can read; one round.
 
         `own[j]` is what this party knows as a member of groups[j]. `draw(key, label)` gives a
         summand from a set's key, `minus(a, b)` takes it off, and `add(j, k, summand)` adds to
-        component k of the j-th result.
+        component k of the j-th result. In the `last` step all that was sent so far is checked.
         """
-        step, waiting = self._next(), []
+        if self._vouching is None:
+            self._vouching = _Vouching(self.op, _tag(self._next()), _tag(self._next()))
+        vouching, step, waiting = self._vouching, self._next(), []
         for j, common in enumerate(groups):
-            tag = 0x8000 | step << 7 | j
+            tag = _tag(step) | j
             draws = {k: draw(self.layout.keys[k], (step << 8) | j)
                      for k in common.drawn if k in self.mine}
             for k, drawn in draws.items():
                 add(j, k, drawn)
             if j in own:
-                last = functools.reduce(minus, draws.values(), own[j])
-                add(j, common.target, last)
+                summand = functools.reduce(minus, draws.values(), own[j])
+                add(j, common.target, summand)
                 if self.pid in common.speakers:
-                    send_jointly(self.op, common.speakers, common.receivers, last, tag)
+                    vouching.send(common, summand, tag)
             elif self.pid in common.receivers:
                 waiting.append((j, common, tag))
+        if last:
+            vouching.vouch()
         for j, common, tag in waiting:
-            add(j, common.target, await receive_jointly(
-                self.op, common.speakers, shape, dtype, tag, elements=minus is field.sub))
+            add(j, common.target, await vouching.receive(common, shape, dtype, tag,
+                                                         elements=minus is field.sub))
+        if last:
+            await vouching.check()
+            self._vouching = None
         self.op.round()
 
     def _draw_words(self, shape, dtype):
@@ -108,8 +133,11 @@ class CheckedBitNetwork(BitNetwork):
                                shape, dtype)
         return results
 
-    async def and_(self, x, y, bits: int = 64):
-        """x & y of component arrays of one shape, of which the low `bits` count; one round."""
+    async def and_(self, x, y, bits: int = 64, last: bool = False):
+        """x & y of component arrays of one shape, of which the low `bits` count; one round.
+
+        What comes next may be an opening only if this is said to be the `last` step before it.
+        """
         shape, work = x.shape[1:], math.prod(x.shape[1:])
         self.op.multiplications += work
         place = {k: j for j, k in enumerate(self.mine)}
@@ -125,7 +153,7 @@ class CheckedBitNetwork(BitNetwork):
         def add(j, k, summand):
             out[place[k]] ^= summand
         await self._share_anew(groups, own, self._draw_words(shape, x.dtype), np.bitwise_xor, add,
-                               shape, x.dtype)
+                               shape, x.dtype, last)
         if bits < 8 * out.dtype.itemsize:
             out &= out.dtype.type((1 << bits) - 1)
         return out
@@ -136,12 +164,13 @@ class CheckedBitNetwork(BitNetwork):
         All parties confirm that they have come here; then every party is told the components that
         it does not hold.
         """
-        await confirm(self.op)
         step, lay, t = self._next(), self.layout, self.rt.geometry.t
+        assert self._vouching is None or not t, 'the step before an opening is the last one'
+        await confirm(self.op)
         total = np.packbits(functools.reduce(np.bitwise_xor, bits) & np.uint8(1))
         waiting = []
         for k, holders in enumerate(lay.holders):
-            tag = 0x8000 | step << 7 | k
+            tag = _tag(step) | k
             group = speakers(holders, t, k)
             outside = [p for p in lay.group if p not in lay.sets[k]]
             if self.pid in group:
@@ -171,8 +200,65 @@ class CheckedBitNetwork(BitNetwork):
         def add(j, k, summand):
             factor = g.set_value(self.layout.keys[k], self.pid)
             parts[j] = field.add(parts[j], field.affine(summand, factor))
-        await self._share_anew(groups, own, draw, field.sub, add, (n, 2), np.uint64)
+        await self._share_anew(groups, own, draw, field.sub, add, (n, 2), np.uint64, last=True)
         return parts
+
+
+class _Vouching:
+    """What t members of each group vouch for together: all that one sends until `vouch`.
+
+    `tags` are those of the two kinds of groups.
+    """
+
+    def __init__(self, op, *tags: int):
+        self.op, self.tags, self.pid = op, tags, op.runtime.pid
+        self._given: dict = {}
+        self._taken: dict = {}
+
+    def send(self, common, words, tag):
+        """At a speaker of a group: its words to the receivers, or to what is vouched for."""
+        sender, *_ = common.speakers
+        for receiver in common.receivers:
+            if self.pid == sender:
+                self.op.send(receiver, words, tag)
+            else:
+                self._digest(self._given, common, self.pid, receiver).add(words)
+
+    async def receive(self, common, shape, dtype, tag, elements):
+        """At a receiver: the words of a group's sender, to be checked later."""
+        sender, *vouchers = common.speakers
+        words = await self.op.receive(sender, shape, dtype, tag)
+        if elements:
+            self.op.check_elements(sender, words)
+        for voucher in vouchers:
+            self._digest(self._taken, common, voucher, voucher).add(words)
+        return words
+
+    def _digest(self, digests, common, voucher, peer):
+        found = digests.get((common, peer))
+        if found is None:
+            found = digests[common, peer] = self.op.long_digest(voucher, peer, self._tag(common))
+        return found
+
+    def _tag(self, common):
+        return self.tags[common.kind] | common.number
+
+    def vouch(self):
+        """Send the digests; nothing can be sent afterwards."""
+        for (common, receiver), digest in self._given.items():
+            self.op.send_long_digest(receiver, digest, self._tag(common))
+
+    async def check(self):
+        """Compare the digests of all that was received."""
+        for (common, voucher), digest in self._taken.items():
+            if not digest.equals(await self.op.receive_digest(voucher, self._tag(common))):
+                raise cheating(self.op, 'two parties that know the same words sent different ones',
+                               {common.speakers[0], voucher})
+
+
+def _tag(step):
+    """Tag of the first message of a step; up to 128 have one."""
+    return 0x8000 | step << 7
 
 
 def bit_network(op, n: int) -> BitNetwork:
