@@ -69,6 +69,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._queue: collections.deque = collections.deque()
         self._paused = self._greeted = self._failed = self._ended = self._half = False
+        self._turn = False
         self._key, self._session, self._early = b'', 0, 0
         self._error: EngineError | None = None
 
@@ -105,9 +106,19 @@ class TcpLink(asyncio.BufferedProtocol):
         head = frames.header(kind, tag, operation, context, len(data), self._session)
         if len(data) <= _JOINED:
             self._queue.append(head + bytes(data))
+            if self._turn:
+                return
+            self._turn = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
         else:
             self._queue.extend((head, data))
         self._pump()
+
+    def _end_turn(self):
+        """What has come in a turn of the event loop after its first small frame goes together."""
+        self._turn = False
+        if self._queue:
+            self._pump()
 
     def close(self):
         """Close after everything queued has been sent."""
@@ -125,9 +136,18 @@ class TcpLink(asyncio.BufferedProtocol):
             if len(data) > channel.piece:
                 queue.appendleft(data[channel.piece:])
                 data = data[:channel.piece]
+            elif queue and len(data) + len(queue[0]) <= _JOINED:
+                data = self._joined(data)
             transport.write(channel.encode(data))
         if self._ended and (not queue or not channel.open):
             self._hang_up()
+
+    def _joined(self, data):
+        parts, size = [data], len(data)
+        while self._queue and size + len(self._queue[0]) <= _JOINED:
+            size += len(self._queue[0])
+            parts.append(self._queue.popleft())
+        return b''.join(parts)
 
     def _hang_up(self):
         """Close one's own direction, and the other one when the peer has done the same.
