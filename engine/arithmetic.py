@@ -235,6 +235,17 @@ class ArrayOperations(RuntimeBase):
         return await self._reduce(op, lambda lo, hi: field.mul(x[lo:hi], y[lo:hi]), len(x), 0,
                                   2 * self.geometry.t)
 
+    async def reduce_alone(self, share) -> np.ndarray:
+        """Shares of degree t of what a flat array has shares of degree 2t of, as the operation
+        `multiply` of a coroutine that counts itself, without the array and the task that `product`
+        makes; one round."""
+        op = Operation(self, 'multiply', (len(share),))
+        op.depth, op.multiplications = op.floor, len(share)
+        out = await self._reduce(op, lambda lo, hi: share[lo:hi], len(share), 0,
+                                 2 * self.geometry.t)
+        op.finish()
+        return out
+
     async def _reduce(self, op, piece, n, shift, degree):
         """Masked opening of n elements given piecewise, back to degree t and `shift` bits less."""
         group = self.geometry.holding_group(op.rotation)

@@ -30,6 +30,7 @@ def _digest(text: str) -> int:
     return zlib.crc32(text.encode(errors='replace'))
 
 
+@functools.lru_cache(65536)
 def _file(path: str) -> int:
     return _digest(pathlib.PurePath(path).name) & 0xffff
 
@@ -50,10 +51,7 @@ def call_site() -> int:
     frame: types.FrameType | None = sys._getframe(1)
     last = None
     while frame is not None:
-        path = frame.f_code.co_filename
-        place = _places.get(path, _UNSEEN)
-        if place is _UNSEEN:
-            place = _places[path] = _place(path)
+        place = _place_of(frame.f_code.co_filename)
         if place is None:
             last = frame
         elif place < 0:
@@ -76,12 +74,19 @@ def scalar_context(program: asyncio.Task | None) -> int:
     coroutine: Any = None if program is None else program.get_coro()
     where = None
     while (frame := getattr(coroutine, 'cr_frame', None)) is not None:
-        path = frame.f_code.co_filename
-        place = _places.setdefault(path, _place(path))
+        place = _place_of(frame.f_code.co_filename)
         if place is not None and place >= 0:
             where = _at(place, frame)
         coroutine = coroutine.cr_await
     return context_of(_SCALARS, ()) | (call_site() if where is None else where)
+
+
+def _place_of(path: str) -> int | None:
+    """`_place`, which takes longer than all else that a message of one number needs."""
+    place = _places.get(path, _UNSEEN)
+    if place is _UNSEEN:
+        place = _places[path] = _place(path)
+    return place
 
 
 def _place(path: str) -> int | None:

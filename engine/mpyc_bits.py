@@ -29,20 +29,21 @@ class MpycBits(RuntimeBase, mpyc_runtime.Runtime):
     # --- comparisons: the bits 0 and 1, as numbers of the type ---
 
     def sgn(self, a, l=None, LT=False, EQ=False):  # noqa: E741 (MPyC's name)
-        """The sign -1, 0, 1; with LT the bit [a < 0], with EQ the bit [a = 0]."""
+        """The sign -1, 0, 1; with LT the bit [a < 0], with EQ the bit [a = 0]. For -2^l <= a < 2^l,
+        as differences of numbers of l bits are."""
         if (l or _length(a)) <= WORD_BITS and _ours(a):
-            return self._fast_sign(a, LT, EQ)
+            return self._fast_sign(a, LT, EQ, (l or _length(a)) == WORD_BITS)
         return super().sgn(a, l, LT, EQ)
 
     def np_sgn(self, a, l=None, LT=False, EQ=False):  # noqa: E741
-        """The same for arrays."""
+        """The same for arrays; of 64-bit numbers for -2^63 <= a < 2^63."""
         if (l or _length(a)) <= WORD_BITS and _ours(a):
             return self._fast_sign(a, LT, EQ)
         return super().np_sgn(a, l, LT, EQ)
 
     def is_zero(self, a):
-        """The bit [a = 0]."""
-        if _ours(a) and _length(a) <= WORD_BITS:
+        """The bit [a = 0]. Of long numbers MPyC's, which holds for all elements of the field."""
+        if _ours(a) and _length(a) <= 2 * self.options.sec_param:
             return self._fast_sign(a, False, True)
         return super().is_zero(a)
 
@@ -54,34 +55,28 @@ class MpycBits(RuntimeBase, mpyc_runtime.Runtime):
         return super().np_equal(a, b)
 
     @asyncoro.mpc_coro
-    async def _fast_sign(self, a, LT, EQ):
+    async def _fast_sign(self, a, LT, EQ, longest=False):
         await self.returnType(_integral(a))
         x = await self._secure(a)
-        nothing = constant(self, np.zeros((), np.int64))
-        if EQ:
-            out = self.equal(x, nothing)
-        elif LT:
-            out = self.negative(x)
-        else:
-            out = 1 - 2 * self.negative(x) - self.equal(x, nothing)
+        out = self.equal(x, constant(self, np.zeros((), np.int64))) if not LT else None
+        if not EQ:
+            negative = self.negative(await self._halved(a, x) if longest else x)
+            out = negative if LT else 1 - 2 * negative - out
         return await numbers(out, type(a))
 
-    def lt(self, a, b):
-        """The bit [a < b]."""
-        less = self._longest_less(a, b)
-        return super().lt(a, b) if less is None else less
+    async def _halved(self, a, x):
+        """x / 2 rounded down, which has the sign of x and one bit less."""
+        odd = shares_of(await self.gather(self.lsb(a)))
+        odd = field.affine(odd, pow(2, -type(a).frac_length, field.P))
+        half = field.affine(field.sub(x.share, odd), pow(2, -1, field.P))
+        return SecureArray(self, x.shape, 0, half)
 
     def np_less(self, a, b):
         """Bits [a < b]."""
-        less = self._longest_less(a, b)
-        return super().np_less(a, b) if less is None else less
-
-    def _longest_less(self, a, b):
-        """[a < b] for the longest numbers, None for others: differences of 64-bit numbers may need
-        one bit more than the sign of a word tells."""
         known = a if _ours(a) else b
         if not _ours(known) or _length(known) != WORD_BITS:
-            return None
+            return super().np_less(a, b)
+        # Differences of 64-bit numbers may need one bit more than the sign of a word tells.
         difference = a - b
         nothing = difference - difference
         return self._fast_less(nothing + a, nothing + b, difference)

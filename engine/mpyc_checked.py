@@ -26,7 +26,7 @@ from engine._mpyc import asyncoro, finfields, mpyc_runtime, sectypes
 from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.errors import LocalProtocolError
-from engine.mpyc_field import FIELD, ShareArray
+from engine.mpyc_field import FIELD, from_ints
 from engine.ranges import refuse_outside
 
 _NUMBERS = (sectypes.SecureInteger, sectypes.SecureFixedPoint, sectypes.SecureIntegerArray,
@@ -54,7 +54,7 @@ class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
     """
 
     open_array: Callable[..., asyncoro.Future]
-    _fast_product: Callable
+    reduce_alone: Callable
 
     @property
     def _checks(self) -> bool:
@@ -135,9 +135,7 @@ class MpycChecked(RuntimeBase, mpyc_runtime.Runtime):
     async def _reduced(self, over, values):
         if over is not FIELD:
             return await checked_fields.reduced(self, over, values)
-        limbs = _limbs(values)
-        return field.to_ints(await self._fast_product('multiply', limbs, limbs, lambda u, _: u,
-                                                      (len(values),), 0, 0, 0, True))
+        return field.to_ints(await self.reduce_alone(_limbs(values)))
 
     # --- outputs ---
 
@@ -252,4 +250,4 @@ def _elements(over, values, shape, count) -> list:
 def _limbs(values) -> np.ndarray:
     content = np.empty(len(values), object)
     content[:] = values
-    return ShareArray(content, check=False).limbs
+    return from_ints(content)

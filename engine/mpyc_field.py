@@ -16,7 +16,7 @@ from engine import field
 from engine._mpyc import asyncoro, finfields, sectypes
 from engine.field import P
 
-__all__ = ['FIELD', 'ShareArray', 'on_engine', 'shares_of']
+__all__ = ['FIELD', 'ShareArray', 'from_ints', 'on_engine', 'shares_of']
 
 # A class of its own, not MPyC's cached GF(p): SecFld(p) makes the elements of that one unsigned.
 FIELD = finfields.pGF.__wrapped__(P, 2, P - 1)
@@ -74,7 +74,7 @@ class ShareArray(finfields.PrimeFieldArray):
     def limbs(self) -> np.ndarray:
         """The elements as limbs (..., 2); not to be written to."""
         if self._limbs is None:
-            self._limbs, self._ints = _from_ints(self._ints), None
+            self._limbs, self._ints = from_ints(self._ints), None
         return self._limbs
 
     @property
@@ -276,7 +276,7 @@ def _from_int64(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def _from_ints(ints: np.ndarray) -> np.ndarray:
+def from_ints(ints: np.ndarray) -> np.ndarray:
     """Limbs of integers in [0, p)."""
     data = b''.join([int(v).to_bytes(16, 'little') for v in ints.ravel().tolist()])
     return np.frombuffer(bytearray(data), np.uint64).reshape(*ints.shape, 2)

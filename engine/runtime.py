@@ -31,7 +31,7 @@ from engine.functions import ArrayFunctions
 from engine.handshake import Session
 from engine.kept_order import KeptOrders
 from engine.linear_algebra import LinearAlgebra
-from engine.memory import keep_freed
+from engine.memory import keep_freed, keep_objects
 from engine.meter import Meter
 from engine.mpyc_arrays import MpycArrays
 from engine.mpyc_bits import MpycBits
@@ -124,6 +124,7 @@ class Runtime(MpycScalars, Sharing, ArrayOperations,  # type: ignore[misc]  # se
         """Connect with the other parties and agree on keys; the job's deadline begins now."""
         divide_cores(sharing_machine(addresses, session.pid))
         keep_freed()
+        keep_objects()
         links = await connect_all(session, addresses, deadline, credentials, everywhere, watch)
         self.adopt(links, session.set_keys, session.pair_keys, os.urandom(32))
         if job_deadline is not None:

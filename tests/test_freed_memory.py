@@ -41,3 +41,13 @@ def page_faults(**choices) -> int:
 def test_arrays_that_come_and_go_touch_the_same_pages(size, thread):
     kept = page_faults(keep=True, size=size, thread=thread)
     assert kept < page_faults(keep=False, size=size, thread=thread) / 10
+
+
+def test_the_collector_leaves_the_libraries_objects_alone():
+    program = ("import gc\nimport engine.runtime\nfrom engine.memory import keep_objects\n"
+               "before = gc.get_freeze_count()\n"
+               "keep_objects()\nkept = gc.get_freeze_count()\nx = [[] for _ in range(1000)]\n"
+               "keep_objects()\nprint(before, kept > 10_000, gc.get_freeze_count() == kept)")
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True,
+                         text=True, timeout=60)
+    assert run.stdout.split() == ["0", "True", "True"]

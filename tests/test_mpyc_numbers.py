@@ -35,16 +35,17 @@ def test_comparisons_and_bits_are_those_of_integers(m, t, verified):
     assert run_mpyc(program, m, t, verified=verified) == [expected] * m
 
 
+@pytest.mark.parametrize("frac", [16, 32])
 @pytest.mark.parametrize("verified", [False, True], ids=["default", "verified"])
-def test_of_fractions_too(verified):
+def test_of_fractions_too(verified, frac):
     async def program(mpc):
-        a, b, whole = await shared(mpc, mpc.SecFxp(32, 16), -0.25, 1.5, 6)
+        a, b, whole = await shared(mpc, mpc.SecFxp(2 * frac, frac), -0.25, 1.5, 6)
         assert whole.integral is False
         found = [a < b, a >= b, mpc.sgn(a), a == -0.25, abs(a), mpc.min([a, b]), b - (a < b)]
         assert all(x.integral for x in found[:4])
-        return await mpc.output([*found, *mpc.to_bits(b, 18)])
+        return await mpc.output([*found, *mpc.to_bits(b, frac + 2)])
 
-    values = [1, 0, -1, 1, 0.25, -0.25, 0.5, *[(0x18000 >> k) & 1 for k in range(18)]]
+    values = [1, 0, -1, 1, 0.25, -0.25, 0.5, *[0] * (frac - 1), 1, 1, 0]
     assert run_mpyc(program, 4, verified=verified) == [values] * 4
 
 
@@ -59,8 +60,10 @@ def test_the_longest_numbers_compare_rightly(x, y):
     assert run_mpyc(program, 3) == [[x < y, y < x, x == y, x <= y, x > y]] * 3
 
 
-@pytest.mark.parametrize("x, y", [(-2**63, 2**63 - 1), (2**63 - 1, -2**63), (0, -2**63), (5, 5)])
+@pytest.mark.parametrize("x, y", [(-2**63, 2**63 - 1), (2**63 - 1, -2**63), (0, -2**63), (5, 5),
+                                  (2**64 - 1, 0), (2**64 - 2, 2**64 - 1), (0, 2**64 - 1)])
 def test_extremes(x, y):
+    """Of signed and of unsigned numbers, as MPyC's own protocol allows."""
     async def program(mpc):
         a, b = await shared(mpc, mpc.SecInt(64), x, y)
         bits = await mpc.output(mpc.to_bits(b))
@@ -68,6 +71,15 @@ def test_extremes(x, y):
         return await mpc.output([a < b, a == b])
 
     assert run_mpyc(program, 4) == [[x < y, x == y]] * 4
+
+
+def test_equality_of_long_numbers_is_that_of_the_field():
+    """A product of numbers may have any size, and be a multiple of 2^64."""
+    async def program(mpc):
+        [x] = await shared(mpc, mpc.SecInt(64), 2**40)
+        return await mpc.output([x * x == 0, x * x - 2**80 == 0])
+
+    assert run_mpyc(program, 4) == [[0, 1]] * 4
 
 
 def test_they_are_the_engines_operations():
