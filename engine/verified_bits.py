@@ -5,7 +5,7 @@ product of two components is known to a group with an honest member. The group s
 the components of the sets that contain K: all but one of the new summands come from those sets'
 keys, and the last one is sent to the parties of its set outside K by one member of K and vouched
 for by t others, as in `engine.verified.send_jointly`. Nobody computes anything alone, so nobody can
-be wrong unnoticed. For m = 4 and t = 1 an AND is six words in all.
+be wrong unnoticed. For m = 4 and t = 1 an AND is six words in all, in three messages.
 
 They vouch once for all words of a group, in the last step before anything opens to all or leaves
 the Boolean world. What is sent in between is masked by keys that its receivers lack, so it says
@@ -36,33 +36,60 @@ class Common:
     """What a group K of parties knows together, and how it becomes a sharing.
 
     `drawn` are the indices of the sets (containing K) whose summand comes from their key, `target`
-    that of the set whose summand is sent to its members outside K, the `receivers`. `kind` and
-    `number` tell it from all others of a layout.
+    that of the set whose summand is sent to its members outside K, the `receivers`, by the first of
+    the `speakers`. `kind` and `number` tell it from all others of a layout.
     """
 
-    def __init__(self, layout, group, kind: int, number: int):
-        self.kind, self.number = kind, number
-        # The number spreads the work over the parties.
-        self.group = tuple(group)
-        over = [k for k, s in enumerate(layout.sets) if set(group) <= s]
-        self.target = over[number % len(over)]
-        self.drawn = [k for k in over if k != self.target]
-        self.receivers = sorted(layout.sets[self.target] - set(group))
-        self.speakers = speakers(self.group, layout.t, number)
+    def __init__(self, layout, group, kind: int, number: int, sender: int, target: int):
+        self.kind, self.number, self.group, self.target = kind, number, group, target
+        self.drawn = [k for k in _over(layout, group) if k != target]
+        self.receivers = sorted(layout.sets[target] - set(group))
+        self.speakers = speakers(group, layout.t, group.index(sender))
         # Products of components (a, b), as indices of sets, that exactly this group knows.
         self.terms = [(a, b) for a, b in itertools.product(range(len(layout.sets)), repeat=2)
                       if a != b and layout.sets[a] & layout.sets[b] == set(group)]
 
 
+def _over(layout, group):
+    return [k for k, s in enumerate(layout.sets) if s.issuperset(group)]
+
+
+def _commons(layout, groups, kind) -> list[Common]:
+    """The groups with senders and receivers, such that few pairs of parties have words to send.
+
+    What one party sends to the same others goes in one message: for m = 4 and t = 1 the six groups
+    of an AND need three. Who they are goes round with the roles of the parties. The largest choices
+    first; of equal ones not those between parties that another one is between, because what is left
+    then falls into more pieces.
+    """
+    place = {p: i for i, p in enumerate(layout.group)}
+    groups = [tuple(sorted(group, key=place.get)) for group in groups]
+    choices: dict = {}
+    for group in sorted(groups, key=lambda group: [place[p] for p in group]):
+        targets = {tuple(sorted(layout.sets[k].difference(group), key=place.get)): k
+                   for k in _over(layout, group)}
+        for sender, receivers in itertools.product(group, sorted(
+                targets, key=lambda receivers: [place[p] for p in receivers])):
+            choices.setdefault((sender, receivers), {})[group] = targets[receivers]
+    left, made, between = set(groups), {}, set()
+    while left:
+        (sender, receivers), covered = max(choices.items(), key=lambda choice: (
+            len(left & choice[1].keys()), -sum({choice[0][0], r} in between for r in choice[0][1])))
+        made.update({group: (sender, covered[group]) for group in left & covered.keys()})
+        left -= covered.keys()
+        between |= {frozenset((sender, r)) for r in receivers}
+    return [Common(layout, group, kind, j, *made[group]) for j, group in enumerate(groups)]
+
+
 @functools.cache
 def _intersections(layout) -> list[Common]:
-    groups = {tuple(sorted(a & b)) for a, b in itertools.combinations(layout.sets, 2)}
-    return [Common(layout, group, 0, j) for j, group in enumerate(sorted(groups))]
+    return _commons(layout, sorted({tuple(sorted(a & b)) for a, b in
+                                    itertools.combinations(layout.sets, 2)}), 0)
 
 
 @functools.cache
 def _parts(layout) -> list[Common]:
-    return [Common(layout, group, 1, j) for j, group in enumerate(layout.parts)]
+    return _commons(layout, layout.parts, 1)
 
 
 class CheckedBitNetwork(BitNetwork):
@@ -81,9 +108,8 @@ class CheckedBitNetwork(BitNetwork):
         """
         if self._vouching is None:
             self._vouching = _Vouching(self.op, _tag(self._next()), _tag(self._next()))
-        vouching, step, waiting = self._vouching, self._next(), []
+        vouching, step = self._vouching, self._next()
         for j, common in enumerate(groups):
-            tag = _tag(step) | j
             draws = {k: draw(self.layout.keys[k], (step << 8) | j)
                      for k in common.drawn if k in self.mine}
             for k, drawn in draws.items():
@@ -91,15 +117,13 @@ class CheckedBitNetwork(BitNetwork):
             if j in own:
                 summand = functools.reduce(minus, draws.values(), own[j])
                 add(j, common.target, summand)
-                if self.pid in common.speakers:
-                    vouching.send(common, summand, tag)
-            elif self.pid in common.receivers:
-                waiting.append((j, common, tag))
+                vouching.put(common, summand)
+        vouching.send(_tag(step))
         if last:
             vouching.vouch()
-        for j, common, tag in waiting:
-            add(j, common.target, await vouching.receive(common, shape, dtype, tag,
-                                                         elements=minus is field.sub))
+        for common, summand in await vouching.receive(groups, shape, dtype, _tag(step),
+                                                      elements=minus is field.sub):
+            add(common.number, common.target, summand)
         if last:
             await vouching.check()
             self._vouching = None
@@ -212,27 +236,41 @@ class _Vouching:
 
     def __init__(self, op, *tags: int):
         self.op, self.tags, self.pid = op, tags, op.runtime.pid
+        self._outgoing: dict = {}
         self._given: dict = {}
         self._taken: dict = {}
 
-    def send(self, common, words, tag):
-        """At a speaker of a group: its words to the receivers, or to what is vouched for."""
-        sender, *_ = common.speakers
+    def put(self, common, words):
+        """At a member of a group: its words, to be sent or vouched for if it is a speaker."""
+        sender, *vouchers = common.speakers
         for receiver in common.receivers:
             if self.pid == sender:
-                self.op.send(receiver, words, tag)
-            else:
+                self._outgoing.setdefault(receiver, []).append(words)
+            elif self.pid in vouchers:
                 self._digest(self._given, common, self.pid, receiver).add(words)
 
-    async def receive(self, common, shape, dtype, tag, elements):
-        """At a receiver: the words of a group's sender, to be checked later."""
-        sender, *vouchers = common.speakers
-        words = await self.op.receive(sender, shape, dtype, tag)
-        if elements:
-            self.op.check_elements(sender, words)
-        for voucher in vouchers:
-            self._digest(self._taken, common, voucher, voucher).add(words)
-        return words
+    def send(self, tag):
+        """Send all words that were put, to each receiver in one message."""
+        for receiver, words in self._outgoing.items():
+            self.op.send(receiver, words[0] if len(words) == 1 else np.stack(words), tag)
+        self._outgoing = {}
+
+    async def receive(self, groups, shape, dtype, tag, elements):
+        """(group, words) of those groups of which this party is a receiver; to be checked later."""
+        by_sender: dict = {}
+        for common in groups:
+            if self.pid in common.receivers:
+                by_sender.setdefault(common.speakers[0], []).append(common)
+        found = []
+        for sender, commons in by_sender.items():
+            words = await self.op.receive(sender, (len(commons), *shape), dtype, tag)
+            if elements:
+                self.op.check_elements(sender, words)
+            found += zip(commons, words, strict=True)
+        for common, words in found:
+            for voucher in common.speakers[1:]:
+                self._digest(self._taken, common, voucher, voucher).add(words)
+        return found
 
     def _digest(self, digests, common, voucher, peer):
         found = digests.get((common, peer))
