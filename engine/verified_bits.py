@@ -63,10 +63,10 @@ def _commons(layout, groups, kind) -> list[Common]:
     then falls into more pieces.
     """
     place = {p: i for i, p in enumerate(layout.group)}
-    groups = [tuple(sorted(group, key=place.get)) for group in groups]
+    groups = [tuple(sorted(group, key=place.__getitem__)) for group in groups]
     choices: dict = {}
     for group in sorted(groups, key=lambda group: [place[p] for p in group]):
-        targets = {tuple(sorted(layout.sets[k].difference(group), key=place.get)): k
+        targets = {tuple(sorted(layout.sets[k].difference(group), key=place.__getitem__)): k
                    for k in _over(layout, group)}
         for sender, receivers in itertools.product(group, sorted(
                 targets, key=lambda receivers: [place[p] for p in receivers])):
