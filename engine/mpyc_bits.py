@@ -96,14 +96,16 @@ class MpycBits(RuntimeBase, mpyc_runtime.Runtime):
 
     def to_bits(self, a, l=None):  # noqa: E741
         """A list of the low l bits (default: all), lowest first."""
-        if _ours(a) and max(l or 0, _length(a)) <= WORD_BITS and l != 0:
-            return self._fast_bit_list(a, l or _length(a))
+        count = _length(a) if l is None else l
+        if _ours(a) and count and max(count, _length(a)) <= WORD_BITS:
+            return self._fast_bit_list(a, count)
         return super().to_bits(a, l)
 
     def np_to_bits(self, a, l=None):  # noqa: E741
         """The same of arrays, along a new last axis."""
-        if _ours(a) and max(l or 0, _length(a)) <= WORD_BITS and l != 0:
-            return self._fast_bits(a, l or _length(a))
+        count = _length(a) if l is None else l
+        if _ours(a) and count and max(count, _length(a)) <= WORD_BITS:
+            return self._fast_bits(a, count)
         return super().np_to_bits(a, l)
 
     @asyncoro.mpc_coro

@@ -219,12 +219,8 @@ FIELD.array = ShareArray
 
 
 def on_engine(over) -> bool:
-    """Whether the engine's operations take values over a field: those over its own.
-
-    They are asynchronous. Where a program of one party sets `mpc.options.no_async`, as MPyC's own
-    tests do, MPyC's protocols take them.
-    """
-    return over is FIELD and not sectypes.runtime.options.no_async
+    """Whether the engine's operations take values over a field: those over its own."""
+    return over is FIELD
 
 
 def scalar_or_array(limbs: np.ndarray):

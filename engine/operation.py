@@ -254,7 +254,7 @@ class Operation:
         wait half a millisecond for a kernel; the way to the worker and back takes longer than that
         on a busy machine.
         """
-        if work < 500_000:
+        if work < 500_000 or self.runtime.at_once:
             return self._timed(fn, *args)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.runtime.worker, self._timed, fn, *args)

@@ -61,9 +61,10 @@ class _OutputBase:
         All are attended to at once, and while this party waits for its own value: two that ask
         each other would wait for ever.
         """
-        attending = asyncio.gather(*[
-            self._attend(receiver, own) for receiver in self.receivers
-            if receiver != self.pid and self.pid in self._reserve(receiver)])
+        asking = [p for p in self.receivers if p != self.pid and self.pid in self._reserve(p)]
+        if not asking:
+            return self.op.runtime.known(None)
+        attending = asyncio.gather(*[self._attend(p, own) for p in asking])
         # When the run ends it may be that nobody has come to wait for this.
         attending.add_done_callback(lambda done: done.cancelled() or done.exception())
         return attending

@@ -55,7 +55,9 @@ def setup() -> Runtime:
     warm.ensure()
     if local is not None:
         local.start(argv)
+    at_once = m == 1 and (options.no_async or (alone and not options.M))
     options = make_options(geometry.t, options)
+    options.no_async = at_once
     options.addresses, options.credentials = addresses, credentials
     # Remote parties reach this one at whatever address this machine has.
     options.everywhere = options.ssl and not options.M

@@ -153,10 +153,10 @@ class Runtime(MpycScalars, Sharing, ArrayOperations,  # type: ignore[misc]  # se
                      self.meter.total.bytes_sent, self.meter.depth)
 
     async def __aexit__(self, exc_type, exc, tb):
-        """Orderly end, or, after an error, tell the others and close."""
+        """Orderly end, or, after an error, tell the others and close; who is alone goes on."""
         if exc is None:
             await self.shutdown()
-        else:
+        elif not self.at_once:
             self.failed(exc)
 
     check_inputs: int | None = None
@@ -188,6 +188,8 @@ class Runtime(MpycScalars, Sharing, ArrayOperations,  # type: ignore[misc]  # se
 
     def issue(self, op: Operation, inputs, body, out: SecureArray) -> SecureArray:
         """Run `body(op, *shares)` once the inputs are known; its result becomes `out`'s share."""
+        if self.at_once:
+            return self._issue_at_once(op, inputs, body, out)
         out.share = future = self._loop.create_future()
         # The shares as they are now: an array may be assigned to while this operation waits.
         held = [(x.share, x.depth) for x in inputs]
@@ -212,6 +214,28 @@ class Runtime(MpycScalars, Sharing, ArrayOperations,  # type: ignore[misc]  # se
             begin()
         return out
 
+    @property
+    def at_once(self) -> bool:
+        """Whether operations are done, or raise their errors, where they are issued: those of a
+        party that is alone, as MPyC's without ``-M``."""
+        return self.options.no_async and self.geometry.m == 1
+
+    def _issue_at_once(self, op, inputs, body, out):
+        shares = [x.share.result() if isinstance(x.share, asyncio.Future) else x.share
+                  for x in inputs]
+        op.depth = max([op.floor, *(x.depth for x in inputs)])
+        coroutine = body(op, *shares)
+        try:
+            coroutine.send(None)  # there is nobody to wait for
+        except StopIteration as done:
+            op.finish()
+            out.share, out.depth = done.value, op.depth
+            return out
+        finally:
+            coroutine.close()
+        raise LocalProtocolError('waits', f'{op.name} waits for other parties', party=self.pid,
+                                 remedy='set mpc.options.no_async for a single party only')
+
     def _ticket(self, op, out):
         # Inside MPyC's coroutines the order of issue depends on timing, which admission must not.
         if op.id == 0 or self._pc_level:
@@ -230,7 +254,15 @@ class Runtime(MpycScalars, Sharing, ArrayOperations,  # type: ignore[misc]  # se
             value = await body(op, *shares)
             self._seen(op)
             return value
-        return self.issue(op, inputs, opening, out).share
+        share = self.issue(op, inputs, opening, out).share
+        return self.known(share, out.depth) if self.at_once else share
+
+    def known(self, value, depth: int = 0) -> asyncio.Future:
+        """A future of what is known already."""
+        future = self._loop.create_future()
+        future.set_result(value)
+        future.depth = depth  # type: ignore[attr-defined]  # as of those in `_run`
+        return future
 
     def issue_early(self, op: Operation, inputs, body) -> asyncio.Future:
         """Like `issue_value`, for an operation that goes on after its value is known.
@@ -252,7 +284,9 @@ class Runtime(MpycScalars, Sharing, ArrayOperations,  # type: ignore[misc]  # se
 
         async def opening(op, *shares):
             await body(op, deliver, *shares)
-        self.issue(op, inputs, opening, SecureArray(self, (), 0)).share.add_done_callback(ended)
+        out = self.issue(op, inputs, opening, SecureArray(self, (), 0))
+        if not self.at_once:
+            out.share.add_done_callback(ended)
         return value
 
     def _seen(self, op):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,14 +106,12 @@ def test_numbers_without_room_keep_mpycs_protocols():
     assert run_mpyc(program, 3) == [[1, -1, 1]] * 3
 
 
-def test_synchronous_evaluation_of_one_party_is_mpycs():
+@pytest.mark.parametrize("count", [None, 0, 3])
+def test_no_bits_of_a_number_or_a_type(count):
     async def program(mpc):
-        mpc.options.no_async = True
-        secint = mpc.SecInt(16)
-        a, c = secint(-7), secint.array(np.array([1, -2]))
-        found = [a < 3, *mpc.to_bits(a, 2), mpc.sgn(a)]
-        assert all(getattr(v.share, "done", lambda: True)() for v in found), "computed at once"
-        mpc.options.no_async = False
-        return await mpc.output(found), (await mpc.output(c * c)).tolist()
+        nothing, number = mpc.SecInt(0)(0), mpc.SecInt(8)(5)
+        assert mpc.to_bits(nothing) == []
+        bits = mpc.to_bits(number, count)
+        return await mpc.output(bits) if bits else bits
 
-    assert run_mpyc(program, 1) == [([1, 1, 0, -1], [1, 4])]
+    assert run_mpyc(program, 3) == [[1, 0, 1, 0, 0, 0, 0, 0][:count]] * 3
