@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from engine import frames, mpyc_private
+from engine import frames, mpyc_private, mpyc_public
 from engine._mpyc import asyncoro, make_options, mpyc_runtime
 from engine.additive import AdditiveOperations
 from engine.arithmetic import ArrayOperations
@@ -408,3 +408,4 @@ for _name in SHARED_NAMES:
     setattr(Runtime, _name, _for_both(_name))
 
 mpyc_private.replace_functions()
+mpyc_public.replace_constructors()
