@@ -255,7 +255,8 @@ class Messaging(RuntimeBase):
                 self._deadlines.end(key)
                 self._awaited.pop((peer, frame.operation), None)
                 if not waiting.done():
-                    waiting.set_result((frame.context, payload))
+                    waiting.set_result(payload.tobytes() if frame.kind == frames.SCALAR
+                                       else (frame.context, payload))
             else:
                 self.fail(RemoteProtocolError('repeated-frame', 'a frame was sent twice',
                                               party=peer))

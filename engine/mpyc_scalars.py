@@ -33,17 +33,4 @@ class MpycScalars(Messaging):
         self.check()
         waiting = self._claim((peer_pid, frames.SCALAR, self._program_counter[0], 0),
                               'scalar arithmetic')
-        if not isinstance(waiting, asyncio.Future):
-            return waiting[1].tobytes()
-        result = self._loop.create_future()
-
-        def hand_over(done):
-            if result.done():
-                return
-            if done.exception():
-                result.set_exception(done.exception())
-                result.exception()
-            else:
-                result.set_result(done.result()[1].tobytes())
-        waiting.add_done_callback(hand_over)
-        return result
+        return waiting if isinstance(waiting, asyncio.Future) else waiting[1].tobytes()
