@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from engine import frames, mpyc_private, mpyc_public
+from engine import frames, mpyc_private, mpyc_public, mpyc_sharing
 from engine._mpyc import asyncoro, make_options, mpyc_runtime
 from engine.additive import AdditiveOperations
 from engine.arithmetic import ArrayOperations
@@ -257,3 +257,4 @@ for _name in SHARED_NAMES:
 
 mpyc_private.replace_functions()
 mpyc_public.replace_constructors()
+mpyc_sharing.replace_functions()
