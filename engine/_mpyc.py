@@ -155,7 +155,8 @@ mpyc_runtime.__getattr__ = _later
 
 def _fail(future, error) -> None:
     if not future.done():
-        future.set_exception(error)
+        # Without the way that it took to here, which grows with every coroutine that passes it on.
+        future.set_exception(error.with_traceback(None))
         future.exception()  # whoever awaits it sees it; if nobody does, that is no event
 
 

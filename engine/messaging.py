@@ -192,7 +192,8 @@ class Messaging(RuntimeBase):
     def check(self) -> None:
         """Raise the failure of this run, if there is one."""
         if self._failure is not None:
-            raise self._failure
+            # It is raised wherever the program waits, and would tell of all these places.
+            raise self._failure.with_traceback(None)
 
     # --- frames ---
 

@@ -123,13 +123,14 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
 
     def np_trunc(self, a, f=None, l=None):  # noqa: E741 (MPyC's name)
         """a / 2^f within (number of sets + 1) / 2 units; one round."""
+        if not (accelerated(a) or _shares(a)):
+            return super().np_trunc(a, f, l)
         stype = type(a)
-        shift = stype.frac_length if f is None and accelerated(a) else f
+        shift = stype.frac_length if f is None else f
         bits = l or (stype.sectype.bit_length if accelerated(a) else 0)
         if isinstance(a, sectypes.SecureFixedPointArray):
             bits += shift
-        ours = accelerated(a) or _shares(a)
-        if not ours or not 0 < shift < 64 or bits + self.options.sec_param > 126:
+        if not 0 < shift < 64 or bits + self.options.sec_param > 126:
             return super().np_trunc(a, f, l)
         return self._fast_truncate(a, shift, bits)
 

@@ -163,6 +163,22 @@ def test_numbers_too_long_for_a_word_go_mpycs_way():
         assert big.tolist() == [0, 1, 0] and small.value.tolist() == [1, 4] and one.all()
 
 
+def test_fractions_too_long_for_the_field_go_mpycs_way():
+    a = np.array([2.5, -0.75, 2.0**20])
+
+    async def program(mpc):
+        x = mpc.input(mpc.SecFxp(100, 32).array(a), senders=0)
+        assert not accelerated(x)
+        near = [x * x, x @ x, np.outer(x, x[:2]), abs(x)]
+        return [await mpc.output(v) for v in (*near, np.sort(x), x < 2, mpc.np_trunc(x, 4))]
+
+    ends = [np.sort(a), a < 2, a / 16]
+    expected = [a * a, a @ a, np.outer(a, a[:2]), abs(a), *ends]
+    for result in run_mpyc(program):
+        for found, exact in zip(result, expected, strict=True):
+            assert np.allclose(np.asarray(found, float), exact, rtol=1e-6, atol=1e-6)
+
+
 def test_what_comes_out_has_mpycs_types():
     async def program(mpc):
         secint, secfxp = mpc.SecInt(), mpc.SecFxp()

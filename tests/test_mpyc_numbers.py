@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,3 +117,25 @@ def test_no_bits_of_a_number_or_a_type(count):
         return await mpc.output(bits) if bits else bits
 
     assert run_mpyc(program, 3) == [[1, 0, 1, 0, 0, 0, 0, 0][:count]] * 3
+
+
+def test_an_error_does_not_tell_of_all_the_coroutines_that_it_passed():
+    async def program(mpc):
+        @mpc.coroutine
+        async def failing(x):
+            await mpc.returnType(type(x))
+            if mpc.pid == 1:
+                raise KeyError("here")
+            return await mpc.gather(x)
+
+        x, y = await shared(mpc, mpc.SecInt(32), 1, 2)
+        y = failing(y)
+        for _ in range(100):
+            y = y * x
+        return await mpc.output(y)
+
+    errors = run_mpyc(program, 3, raw_errors=True)
+    assert all("KeyError at party 1" in str(error) for error in errors)
+    assert max(len(traceback.extract_tb(error.__traceback__)) for error in errors) < 20
+    cause = errors[1].__cause__
+    assert isinstance(cause, KeyError) and traceback.extract_tb(cause.__traceback__)[-1].line
