@@ -55,7 +55,7 @@ def setup() -> Runtime:
     warm.ensure()
     if local is not None:
         local.start(argv)
-    at_once = m == 1 and (options.no_async or (alone and not options.M))
+    at_once = m == 1 and (options.no_async or not (options.M or options.parties or options.config))
     options = make_options(geometry.t, options)
     options.no_async = at_once
     options.addresses, options.credentials = addresses, credentials
