@@ -19,14 +19,8 @@ from engine.array import SecureArray
 from engine.base import RuntimeBase
 from engine.errors import LocalProtocolError
 from engine.mpyc_bits import WORD_BITS, numbers
-from engine.mpyc_field import (
-    FIELD,
-    ShareArray,
-    matrix_product,
-    on_engine,
-    scalar_or_array,
-    shares_of,
-)
+from engine.mpyc_field import FIELD, ShareArray, matrix_product, scalar_or_array, shares_of
+from engine.mpyc_public import units_of
 from engine.ranges import refuse_outside
 from engine.shamir import Geometry
 
@@ -35,12 +29,7 @@ _NUMBERS = (sectypes.SecureIntegerArray, sectypes.SecureFixedPointArray)
 
 def accelerated(x) -> bool:
     """Whether x is an array of MPyC's secure integers or fixed-point numbers over our field."""
-    return isinstance(x, _NUMBERS) and on_engine(x.sectype.field)
-
-
-def _shares(x) -> bool:
-    """Whether x is an array of shares that the engine's operations take."""
-    return isinstance(x, ShareArray) and on_engine(FIELD)
+    return isinstance(x, _NUMBERS) and x.sectype.field is FIELD
 
 
 class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
@@ -123,7 +112,7 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
 
     def np_trunc(self, a, f=None, l=None):  # noqa: E741 (MPyC's name)
         """a / 2^f within (number of sets + 1) / 2 units; one round."""
-        if not (accelerated(a) or _shares(a)):
+        if not (accelerated(a) or isinstance(a, ShareArray)):
             return super().np_trunc(a, f, l)
         stype = type(a)
         shift = stype.frac_length if f is None else f
@@ -144,7 +133,7 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
     def _reshare(self, x):
         """Fresh shares of degree t of products of shares; one round."""
         first = x[0] if isinstance(x, list) and x else x
-        if self.threshold == 0 or not (accelerated(first) or _shares(first)):
+        if self.threshold == 0 or not (accelerated(first) or isinstance(first, ShareArray)):
             return super()._reshare(x)
         if isinstance(x, list):
             return self._reshare_all(x)
@@ -194,7 +183,7 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
 
     def np_random_bits(self, sftype, n, signed=False):
         """n uniformly random bits, or with `signed` numbers 1 and -1, that no t parties know."""
-        ours = on_engine(sftype) or on_engine(getattr(sftype, 'field', None))
+        ours = FIELD in (sftype, getattr(sftype, 'field', None))
         return (self._fast_random_bits if ours and n else super().np_random_bits)(sftype, n, signed)
 
     @asyncoro.mpc_coro
@@ -252,7 +241,7 @@ class MpycArrays(RuntimeBase, mpyc_runtime.Runtime):
     def output(self, x, receivers=None, threshold=None, raw=False):
         """Open arrays as MPyC does: integers as objects, fixed point as floats."""
         first = x[0] if isinstance(x, list) and x else x
-        if not (accelerated(first) or _shares(first)):
+        if not (accelerated(first) or isinstance(first, ShareArray)):
             return super().output(x, receivers, threshold, raw)
         return self._fast_output(x, receivers, threshold, raw)
 
@@ -299,9 +288,10 @@ def _scaled(b, f):
         zeros = max(0, min(f, (b & -b).bit_length() - 1)) if b else f
         return b >> zeros, zeros
     if isinstance(b, np.ndarray) and b.dtype.kind == 'f':
-        units = np.rint(np.ldexp(b.astype(np.float64), f))
-        small = np.abs(units).max(initial=0) < 2.0**63
-        return units.astype(np.int64) if small else np.vectorize(int, otypes='O')(units), 0
+        units = units_of(b, f)
+        if units is None:
+            units = np.vectorize(int, otypes='O')(np.rint(np.ldexp(b.astype(np.float64), f)))
+        return units, 0
     # Integers need no scaling; elements of the field are taken as they are.
     return b, 0 if isinstance(b, (ShareArray, FIELD)) else f
 

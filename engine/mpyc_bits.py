@@ -14,7 +14,7 @@ from engine import field
 from engine._mpyc import asyncoro, mpyc_runtime, sectypes
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
-from engine.mpyc_field import on_engine, scalar_or_array, shares_of
+from engine.mpyc_field import FIELD, scalar_or_array, shares_of
 
 WORD_BITS = 64
 """Longest numbers whose bits the engine works on."""
@@ -132,7 +132,7 @@ async def numbers(bits: SecureArray, stype):
 
 
 def _ours(x) -> bool:
-    return isinstance(x, _NUMBERS + _ARRAYS) and on_engine(_number(x).field)
+    return isinstance(x, _NUMBERS + _ARRAYS) and _number(x).field is FIELD
 
 
 def _number(x):

@@ -16,7 +16,7 @@ from engine import field
 from engine._mpyc import asyncoro, finfields, sectypes
 from engine.field import P
 
-__all__ = ['FIELD', 'ShareArray', 'from_ints', 'on_engine', 'shares_of']
+__all__ = ['FIELD', 'ShareArray', 'from_ints', 'shares_of']
 
 # A class of its own, not MPyC's cached GF(p): SecFld(p) makes the elements of that one unsigned.
 FIELD = finfields.pGF.__wrapped__(P, 2, P - 1)
@@ -216,11 +216,6 @@ class ShareArray(finfields.PrimeFieldArray):
 
 
 FIELD.array = ShareArray
-
-
-def on_engine(over) -> bool:
-    """Whether the engine's operations take values over a field: those over its own."""
-    return over is FIELD
 
 
 def scalar_or_array(limbs: np.ndarray):

@@ -33,7 +33,7 @@ def _array(self, value=None, shape=None):
 def _array_of_fractions(self, value=None, shape=None, integral=None):
     """SecureFixedPointArray(value, shape, integral)."""
     if isinstance(value, np.ndarray) and self.sectype.field is FIELD:
-        units = _units(value, self.frac_length)
+        units = units_of(value, self.frac_length)
         if units is not None:
             if integral is None:
                 integral = value.dtype.kind != 'f' or bool((np.floor(value) == value).all())
@@ -41,7 +41,7 @@ def _array_of_fractions(self, value=None, shape=None, integral=None):
     _fixed_array(self, value, shape, integral)
 
 
-def _units(values, frac):
+def units_of(values, frac):
     """Numbers as int64 units of 2^-frac; None where they have no room there, or are no numbers."""
     if not values.size or values.dtype.kind not in 'iuf':
         return None
