@@ -24,12 +24,12 @@ import numpy as np
 from engine import field
 from engine.array import SecureArray, constant
 from engine.base import RuntimeBase
+from engine.checked_opening import CheckedOpening
 from engine.encoding import public
 from engine.errors import LocalProtocolError
 from engine.masking import MaskPlan
 from engine.opening import Opening
 from engine.operation import Operation
-from engine.verified import CheckedOpening
 
 _PIECE = 1 << 17
 _WINDOW = 4

@@ -12,12 +12,15 @@ import math
 
 from engine import costs
 from engine.costs import DIGEST, ELEMENT, WORD, Prediction
+from engine.sealing import sealed_size
 from engine.shamir import Geometry
 
 PIECE = 1 << 17
 """Elements of a product that are opened, and vouched for, together."""
+FEW = 16
+"""Elements of an opening up to which all parties send their shares, and none a digest."""
 SMALL_OUTPUT = 1 << 8
-"""Elements up to which an output is opened with everybody's shares, and without digests."""
+"""Elements up to which an output is opened with everybody's shares, sealed and without digests."""
 
 
 def predict(name: str, n: int, geometry: Geometry, **more) -> Prediction | None:
@@ -38,7 +41,7 @@ def share(n: int, m: int, t: int) -> Prediction:
     """An input, and the comparison of one combination among the receivers."""
     check = costs.Prediction(1, ELEMENT * (m - 1) * (m - 2))
     if t > 1:
-        check = Prediction(check.rounds + 2, check.total_bytes + coin(m, t).total_bytes)
+        check = _sum(m, check, sealed(ELEMENT, m, m))
     return _sum(m, costs.share(n, m, t), check)
 
 
@@ -49,26 +52,36 @@ def coin(m: int, t: int) -> Prediction:
 
 def open_all(n: int, m: int, t: int, receivers: int | None = None,
              raw: bool = False) -> Prediction:
-    """An output as long as nobody lies and the numbers fit 64 bits: the word of all parties; t
-    shares, or half a share, and m - 1 - t digests for every receiver; and its word that it has its
-    value. Of a small one all shares instead."""
+    """An output as long as nobody lies and the numbers fit 64 bits: sealed shares of a small one,
+    otherwise the word of all parties, and what a masked one costs."""
+    receivers = m if receivers is None else receivers
+    if n <= SMALL_OUTPUT:
+        return sealed(ELEMENT * n, m, receivers)
+    return _sum(m, Prediction(1, 0), open_masked(n, m, t, receivers, raw))
+
+
+def sealed(size: int, m: int, receivers: int) -> Prediction:
+    """`size` bytes of every party to some receivers, under seals."""
+    return _sum(m, Prediction(1, receivers * (m - 1) * sealed_size(size, m)))
+
+
+def open_masked(n: int, m: int, t: int, receivers: int | None = None,
+                raw: bool = False) -> Prediction:
+    """An output of what says nothing about a secret: t shares, or half a share, and m - 1 - t
+    digests for every receiver, and its word that it has its value. Of a small one all shares."""
     receivers = m if receivers is None else receivers
     shares, words = (m - 1, 0) if n <= SMALL_OUTPUT else (t, t)
     size = ELEMENT * n * shares
     if costs.takes_low_words(n, t, raw):
         size, words = WORD * n, 2
-    return _sum(m, Prediction(2, receivers * (size + DIGEST * (m - 1 - shares) + words)))
-
-
-def open_masked(n: int, m: int, t: int, receivers: int | None = None,
-                raw: bool = False) -> Prediction:
-    """The same without the word of all parties: what opens says nothing about a secret."""
-    rounds, total = open_all(n, m, t, receivers, raw)
-    return Prediction(max(0, rounds - 1), total)
+    return _sum(m, Prediction(1, receivers * (size + DIGEST * (m - 1 - shares) + words)))
 
 
 def open_inside(n: int, m: int, t: int) -> Prediction:
-    """An opening to all parties inside of an operation: the word of all, shares and digests."""
+    """An opening to all parties inside of an operation: sealed shares of few numbers, otherwise the
+    word of all, shares and digests."""
+    if n <= SMALL_OUTPUT:
+        return sealed(ELEMENT * n, m, m)
     return _sum(m, Prediction(2, m * (ELEMENT * n * t + DIGEST * (m - 1 - t))))
 
 
@@ -145,10 +158,10 @@ def shuffle(n: int, m: int, t: int, rows: int | None = None, kept: bool = False)
     seeds = 0 if kept else len(groups) * costs.permute(1, m, t).total_bytes
     handing = _sum(m, *[costs.hand_over(n + rows, m, t, a, b)
                         for a, b in itertools.pairwise(groups)])
-    check = _opening(1, m, t, t + 1) + _opening(1, m, t, m) + _opening(1, m, 2 * t, m) + \
-        ELEMENT * (m + t + 1) * (m - 1)
+    check = _opening(1, m, t, t + 1) + sealed(ELEMENT, m, m).total_bytes + \
+        _opening(1, m, 2 * t, m) + ELEMENT * (m + t + 1) * (m - 1)
     return _sum(m, Prediction(1, seeds + t * ELEMENT * rows), handing, costs.to_shared(n, m, t),
-                Prediction(4, check))
+                Prediction(3, check))
 
 
 def agree_on_keys(n: int, m: int, t: int) -> Prediction:
@@ -173,9 +186,15 @@ def _sum(m, *parts):
 
 
 def _opening(n, m, degree, receivers):
-    """Bytes of an opening: shares, and a digest per piece from everybody else."""
-    pieces = max(1, -(-n // PIECE))
-    return receivers * (ELEMENT * n * degree + DIGEST * pieces * (m - 1 - degree))
+    """Bytes of an opening: shares, and a digest per piece from everybody else; all shares of a
+    small piece."""
+    whole, last = divmod(n, PIECE)
+    total = whole * (ELEMENT * PIECE * degree + DIGEST * (m - 1 - degree))
+    if last > FEW:
+        total += ELEMENT * last * degree + DIGEST * (m - 1 - degree)
+    else:
+        total += ELEMENT * last * (m - 1)
+    return receivers * total
 
 
 def _reduction(n, m, t, degree):

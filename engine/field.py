@@ -18,8 +18,8 @@ from engine.matmul import matmul
 
 __all__ = ['P', 'add', 'add_masks', 'add_to', 'affine', 'broadcast', 'broadcast_to', 'canonical',
            'columns', 'combine', 'combine_columns', 'cumsum', 'decode_float', 'decode_int',
-           'encode', 'evaluate', 'evaluate_columns', 'limbs', 'matmul', 'mul', 'neg', 'sub',
-           'table', 'to_ints', 'total', 'uniform']
+           'encode', 'evaluate', 'evaluate_columns', 'limbs', 'matmul', 'mul', 'neg', 'rows',
+           'sub', 'table', 'to_ints', 'total', 'uniform']
 
 
 _PIECE = 1 << 17
@@ -31,8 +31,9 @@ def _constant(value):
     return table([value])
 
 
-def _flat(x):
-    # Kernels are compiled for writable contiguous arrays; a read-only view would compile anew.
+def rows(x):
+    """The elements as a writable contiguous array (n, 2), which may be a view: kernels are compiled
+    for these, and would be compiled anew for others."""
     if not x.flags.carray:
         x = np.require(x, requirements='CW')
     return x.reshape(-1, 2)
@@ -42,7 +43,7 @@ def _binary(kernel, x, y):
     if x.shape != y.shape:
         x, y = broadcast(x, y)
     out = np.empty(x.shape, dtype=np.uint64)
-    kernel(_flat(x), _flat(y), out.reshape(-1, 2))
+    kernel(rows(x), rows(y), out.reshape(-1, 2))
     return out
 
 
@@ -76,7 +77,7 @@ def mul(x, y):
 def affine(x, a: int, b: int = 0):
     """a * x + b for public integers a and b."""
     out = np.empty(x.shape, dtype=np.uint64)
-    kernels.affine(_flat(x), _constant(a % P), _constant(b % P), out.reshape(-1, 2))
+    kernels.affine(rows(x), _constant(a % P), _constant(b % P), out.reshape(-1, 2))
     return out
 
 
@@ -101,14 +102,14 @@ def combine(parts, coefs, out=None):
     if len(coefs) != len(parts) or out.ndim != 2 or any(p.shape != out.shape for p in parts):
         raise ValueError(f'combine: {len(coefs)} coefficients of arrays of shapes '
                          f'{[p.shape for p in parts]}, expected one (n, 2) for each')
-    kernels.combine(_places(parts), np.require(coefs, requirements='CW'), out)
+    kernels.combine(_places(parts), rows(coefs), out)
     return out
 
 
 def add_to(x, y) -> np.ndarray:
     """x + y in place of x, for contiguous arrays of one shape; returns x."""
     flat = x.reshape(-1, 2)
-    kernels.add(flat, _flat(y), flat)
+    kernels.add(flat, rows(y), flat)
     return x
 
 
@@ -146,7 +147,7 @@ def evaluate(parts, points):
     of which there are j; shape (j, k, 2)."""
     parts = [np.ascontiguousarray(part, np.uint64) for part in parts]
     out = np.empty((len(parts), len(points), 2), np.uint64)
-    kernels.evaluate(_places(parts), len(parts[0]), np.require(points, requirements='CW'), out)
+    kernels.evaluate(_places(parts), len(parts[0]), rows(points), out)
     return out
 
 
@@ -179,7 +180,7 @@ def uniform(raw):
 
 def canonical(x) -> bool:
     """Whether all limbs are those of field elements, that is below p."""
-    return bool(kernels.canonical(_flat(x)))
+    return bool(kernels.canonical(rows(x)))
 
 
 def add_masks(z, offset, draws, coefs, period: int, bits: int):
@@ -189,6 +190,6 @@ def add_masks(z, offset, draws, coefs, period: int, bits: int):
     `period`.
     """
     out = np.empty_like(z)
-    kernels.add_masks(_flat(z), offset.reshape(1, 2), draws, coefs, period,
+    kernels.add_masks(rows(z), offset.reshape(1, 2), draws, coefs, period,
                       np.uint64((1 << (bits - 64)) - 1), out)
     return out

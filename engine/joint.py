@@ -14,11 +14,12 @@ import numpy as np
 
 from engine import field
 from engine.array import SecureArray
+from engine.checked_opening import cheating
 from engine.costs import ELEMENT, Prediction
 from engine.costs_verified import DIGEST
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
-from engine.verified import cheating, receive_jointly, send_jointly, speakers
+from engine.verified import receive_jointly, send_jointly, speakers
 
 
 def joint_input(mpc, holders, shape, values, inputs=()) -> SecureArray:

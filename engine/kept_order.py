@@ -33,7 +33,7 @@ class SecretOrder:
     def apply(self, table: SecureArray) -> SecureArray:
         """The rows of a table in this order; for m = 4 two rounds, 6 elements sent per element.
 
-        In verified mode 7 rounds, and 3 elements more per row.
+        In verified mode 6 rounds, and 3 elements more per row.
         """
         return self._through(table, range(len(self._groups)), False)
 

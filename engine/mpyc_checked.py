@@ -8,9 +8,9 @@ by those of `engine.checked_fields`. What MPyC opens of degree 2t is brought to 
 under a fresh mask. `engine.mpyc_private` replaces the few functions of MPyC in which a party is
 believed what it computes from its share.
 
-Before an output all parties say that every check has passed so far. What MPyC's comparisons, bits
-and truncations open on their way is masked and says nothing about any secret, so nobody waits
-there, as in the engine's own operations (`masked_openings`).
+An output opens once all parties have said that every check has passed so far. What MPyC's
+comparisons, bits and truncations open on their way is masked and says nothing about any secret, so
+nobody waits there, as in the engine's own operations (`masked_openings`).
 """
 
 import contextlib

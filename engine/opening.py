@@ -1,6 +1,7 @@
 """Opening a sharing of some degree to a group of parties: who sends its share to whom.
 
-`Opening` trusts what arrives; `engine.verified.CheckedOpening` has the same methods and checks it.
+`Opening` trusts what arrives; `CheckedOpening` of `engine.checked_opening` has the same
+methods and checks it.
 """
 
 import numpy as np

@@ -157,10 +157,14 @@ class Operation:
         p itself would pass for zero in arithmetic, but not where shares are compared.
         """
         if not field.canonical(elements):
-            raise RemoteProtocolError(
-                'bad-element', f'operation {self.name} got numbers that are not field elements',
-                party=peer, step='/'.join(self.path),
-                remedy='all parties must run the same SEPC version')
+            raise self.bad_element(peer)
+
+    def bad_element(self, peer: int) -> RemoteProtocolError:
+        """The error where a peer has sent numbers that are no field elements."""
+        return RemoteProtocolError(
+            'bad-element', f'operation {self.name} got numbers that are not field elements',
+            party=peer, step='/'.join(self.path),
+            remedy='all parties must run the same SEPC version')
 
     def send_digest(self, peer: int, words: np.ndarray, tag: int = 0) -> None:
         """Vouch for what another party sends to `peer`: a one-time authenticator of the array.

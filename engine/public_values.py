@@ -17,10 +17,10 @@ import numpy as np
 
 from engine._mpyc import asyncoro, finfields, fingroups, gfpx
 from engine.base import RuntimeBase
+from engine.checked_opening import cheating
 from engine.errors import LocalProtocolError, RemoteProtocolError
 from engine.mpyc_field import FIELD
 from engine.operation import Operation
-from engine.verified import cheating
 
 _DEPTH = 64
 _SIZE = struct.Struct('<I')

@@ -16,11 +16,11 @@ import numpy as np
 
 from engine import costs, field
 from engine.array import SecureArray
+from engine.checked_opening import cheating
 from engine.errors import RemoteProtocolError
 from engine.masking import MaskPlan
 from engine.opening import Opening
 from engine.operation import Operation
-from engine.verified import cheating
 
 
 def collapse_cost(n: int, m: int, t: int, degree: int) -> costs.Prediction:

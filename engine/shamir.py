@@ -108,6 +108,18 @@ class Geometry:
         return field.table(lagrange([j + 1 for j in group], at))
 
     @functools.cache
+    def reading(self, degree: int) -> np.ndarray:
+        """A matrix (m - degree, m, 2) of elements. Of the shares of all parties its first row makes
+        the value, and the others make zeros where one polynomial of that degree fits them all."""
+        points, m = tuple(range(degree + 1)), self.m
+        rows = np.zeros((m - degree, m, 2), np.uint64)
+        for row, at in enumerate([0, *range(degree + 2, m + 1)]):
+            rows[row, :degree + 1] = self.recombination(points, at)
+            if at:
+                rows[row, at - 1] = field.table([-1])
+        return rows
+
+    @functools.cache
     def shuffle_groups(self) -> list[tuple[int, ...]]:
         """Groups of t + 1 parties such that every t parties are disjoint from at least one.
 

@@ -17,7 +17,7 @@ from engine.dealing import Dealing
 from engine.errors import LocalProtocolError
 from engine.operation import Operation
 from engine.output import CheckedOutput, Output
-from engine.verified import check_dealing, confirm
+from engine.verified import check_dealing
 
 
 class Sharing(RuntimeBase):
@@ -57,11 +57,13 @@ class Sharing(RuntimeBase):
         Every receiver gets t shares: one round, 16 t n bytes per receiver; with t = 1 from 4,096
         numbers on 8 n + 17, and two rounds and 16 n bytes more, which tells those who send them,
         where a number does not fit 64 bits (`engine.output`). With `raw` they may be any elements,
-        and 16 t n bytes are sent. In verified mode a round before it in which all parties confirm
-        that they have got here, and digests of the other shares: wrong ones of up to t parties are
-        corrected, at the cost of two rounds and 32 t n bytes where that is necessary, and their
-        senders named in `Runtime.suspects`. What is `masked`, so that it says nothing about any
-        secret, opens without that first round. Raises ValueError for receivers that are no parties.
+        and 16 t n bytes are sent. In verified mode above 256 numbers a round before it in which all
+        parties confirm that they have got here, and digests of the other shares; of fewer numbers
+        all m - 1 shares, under seals, and 32 (m - 1) bytes with each. Wrong shares of up to t
+        parties are corrected, at the cost of two rounds and 32 t n bytes where that is necessary,
+        and their senders named in `Runtime.suspects`. What is `masked`, so that it says nothing
+        about any secret, opens without that first round or seals. Raises ValueError for receivers
+        that are no parties.
         """
         receivers = {*party_numbers(receivers, self.geometry.m, 'receivers')}
         verified = self.geometry.verified
@@ -70,11 +72,9 @@ class Sharing(RuntimeBase):
         op.expected = predict(name, x.size, self.geometry, receivers=len(receivers), raw=raw)
 
         async def body(op, deliver, share):
-            flat = np.require(share, requirements='CW').reshape(x.size, 2)
-            if verified and not masked:
-                await confirm(op)
-            opening = (CheckedOutput if verified else Output)(op, receivers, x.size,
-                                                              x.frac, raw)
+            flat = field.rows(share)
+            what = (op, receivers, x.size, x.frac, raw)
+            opening = CheckedOutput(*what, masked) if verified else Output(*what)
             await opening.give(flat)
             attending = opening.attend(flat)
             opened = await opening.receive(flat) if self.pid in receivers else None

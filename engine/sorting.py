@@ -27,7 +27,7 @@ class SortOperations(RuntimeBase):
     def shuffle(self, table: SecureArray) -> SecureArray:
         """Rows of a table in a uniformly random order that no t parties know.
 
-        For m = 4 two rounds, and 6 elements sent in all per table element; in verified mode 7
+        For m = 4 two rounds, and 6 elements sent in all per table element; in verified mode 6
         rounds, and 3 elements more per row (`engine.verified_shuffle`).
         """
         if self.geometry.verified:

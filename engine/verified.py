@@ -10,34 +10,22 @@ protocols of the engine, once the parties have compared their keys (`agree_on_ke
 * what t + 1 parties know, one of them sends and t vouch for by digests (`send_jointly`).
 
 Wrong, missing, truncated, repeated or contradictory messages end the run at whoever notices, before
-any value is opened to the program: outputs wait for the word of all parties (`confirm`). Sources:
+any value is opened to the program: outputs wait for the word of all parties (`confirm`, or the
+seals of `engine.sealing`). Sources:
 Ben-Or, Goldwasser, Wigderson, STOC 1988 (error detection for m >= 3t + 1); Dalskov, Escudero,
 Keller, "Fantastic Four", USENIX Security 2021 (joint messages of four parties).
 """
-
-import itertools
 
 import numpy as np
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from engine import field
-from engine.errors import RemoteProtocolError
+from engine.checked_opening import CheckedOpening, cheating
 from engine.operation import Operation
 from engine.outside import consistent
 from engine.prss import expand
 
-_COIN, _CHECK, _ACK, _CONFIRM = 0xffe0, 0xffe1, 0xffe2, 0xffe3
-
-
-def cheating(op, cause: str, suspects=()) -> RemoteProtocolError:
-    """The error that ends a run; `suspects` are the parties that can have caused it."""
-    suspects = sorted(suspects)
-    party = suspects[0] if len(suspects) == 1 else None
-    if len(suspects) > 1:
-        cause += f'; one of the parties {suspects} deviated'
-    return RemoteProtocolError(
-        'cheating-detected', f'{op.name}: {cause}', party=party, step='/'.join(op.path),
-        remedy='nothing more is opened here; replace that party before running again')
+_COIN, _CHECK, _CONFIRM = 0xffe0, 0xffe1, 0xffe2
 
 
 async def agree_on_keys(rt) -> None:
@@ -65,132 +53,13 @@ async def agree_on_keys(rt) -> None:
     await rt.issue_value(op, [], body)
 
 
-class CheckedOpening:
-    """An opening of `degree`, at most 2t, to some receivers; any t parties may lie.
-
-    A receiver gets `full` shares (`degree` by default) and m - 1 - full digests: 16 bytes per
-    element and share, 16 per digest. With degree t it can be told to `correct`: then a receiver
-    does without the shares that lie on another polynomial than m - t of all, and names who sent
-    them. It finds that polynomial for certain with full = 2t; with full = t unless one of these t
-    lied.
-    """
-
-    def __init__(self, op, degree: int, receivers, full: int | None = None, correct=False):
-        self.op, self.degree, self.geometry = op, degree, op.runtime.geometry
-        self.full = degree if full is None else full
-        self.tolerated = self.geometry.t if correct and degree <= self.geometry.t else 0
-        self.receivers: list[int] = sorted(receivers)
-        self.senders = tuple(range(self.geometry.m))
-        self.pid = op.runtime.pid
-
-    def _senders(self, receiver):
-        m = self.geometry.m
-        others = [(receiver + k) % m for k in range(1, m)]
-        return others[:self.full], others[self.full:]
-
-    def send(self, own: np.ndarray, tag: int = 0) -> None:
-        """Send this party's shares to those receivers that count on them, digests to the others."""
-        vouched = []
-        for receiver in self.receivers:
-            if self.pid in self._senders(receiver)[0]:
-                self.op.send(receiver, own, tag)
-            elif receiver != self.pid:
-                vouched.append(receiver)
-        if vouched:
-            self._vouch(vouched, own, tag)
-
-    async def receive(self, own: np.ndarray, tag: int = 0, n: int | None = None):
-        """(shares, parties): degree + 1 checked arrays (n, 2) that fix the opened values.
-
-        `n`, which `Opening` needs, is the length of `own` here. Raises RemoteProtocolError
-        `cheating-detected`.
-        """
-        held, digests = await self._arrived(own, tag)
-        found, wrong = await self._agreed(held, digests, tag)
-        if found is None:
-            raise self._unclear(held, wrong)
-        return found
-
-    async def _arrived(self, own, tag):
-        """The shares that are here, this party's first, and the digests of the others."""
-        shares, others = self._senders(self.pid)
-        held = {self.pid: own}
-        for p in shares:
-            held[p] = await self._elements(p, len(own), tag)
-        return held, {p: await self.op.receive_digest(p, tag) for p in others}
-
-    async def _agreed(self, held, digests, tag):
-        """(shares, parties), with which all but `tolerated` parties agree, or None; and who does
-        not agree with the last ones that were tried. Those who are tolerated are suspected."""
-        for points in itertools.combinations(held, self.degree + 1):
-            if self.pid not in points:
-                break
-            wrong = await self._disagreeing(held, digests, points, tag)
-            if len(wrong) <= self.tolerated:
-                if wrong:
-                    self.op.runtime.suspect(self.op, wrong)
-                return ([held[p] for p in points], points), set()
-        return None, wrong
-
-    def _unclear(self, held, wrong):
-        """The error where no polynomial fits."""
-        t, suspects = self.geometry.t, set(range(self.geometry.m)) - {self.pid}
-        if self.degree <= t and len(wrong) <= t:
-            suspects = wrong
-        elif self.degree <= t and len(held) == self.degree + 1:
-            # Had all of these been honest, no more than t would have disagreed with them.
-            suspects = set(held) - {self.pid}
-        return cheating(self.op, 'the shares of an opened value are not on one polynomial',
-                        suspects)
-
-    async def _disagreeing(self, held, digests, points, tag):
-        """Parties whose share is not the one that the shares of `points` imply."""
-        fixing = self._numbers([held[p] for p in points])
-        wrong = set()
-        for p in set(held).difference(points):
-            if not np.array_equal(await self._implied(fixing, points, p), held[p]):
-                wrong.add(p)
-        return wrong | await self._contradicting(fixing, points, digests, tag)
-
-    # What depends on the field; `engine.checked_fields` has the same for any field of MPyC's.
-
-    async def _elements(self, party, n, tag):
-        return await self.op.receive_elements(party, n, tag)
-
-    def _numbers(self, shares):
-        return shares
-
-    async def _implied(self, fixing, points, party):
-        """The share of `party` that those of `points` imply."""
-        weights = self.geometry.recombination(points, party + 1)
-        return await self.op.compute(4 * len(fixing[0]), field.combine, fixing, weights)
-
-    def _vouch(self, receivers, own, tag):
-        self.op.send_linear_digests(receivers, own, tag)
-
-    async def _contradicting(self, fixing, points, digests, tag):
-        """Parties whose digest is not that of the share that those of `points` imply."""
-        if not digests:
-            return set()
-        known = await self.op.compute(len(fixing) * len(digests) * len(fixing[0]),
-                                      self.op.linear_digests, digests, fixing, tag)
-        return self._mismatched(known, points, digests)
-
-    def _mismatched(self, known, points, digests):
-        """Parties whose digest is not what the digests (degree + 1, k, 2) of the shares of `points`
-        imply, under the keys of these k parties."""
-        implied = {p: field.combine(known[:, j:j + 1], self.geometry.recombination(points, p + 1))
-                   for j, p in enumerate(digests)}
-        return {p for p, digest in digests.items() if not bytes_eq(digest, implied[p].tobytes())}
-
-
 async def check_dealing(op, share: np.ndarray, dealer: int) -> None:
     """Check, at all parties but the dealer, that its sharing of n values is of degree t.
 
     The receivers compare Σ ρ^k s_k + r, with a point ρ that the dealer could not know when it
     dealt, and a random sharing r that hides the combination. For t = 1 the point comes from a key
     that all receivers hold and the dealer lacks: one round of 16 (m - 1)(m - 2) bytes. In general
-    it is opened after everybody has confirmed its share: two rounds more. Shares that are not of
+    it is a coin that opens once everybody has its share: one round more. Shares that are not of
     degree t pass with probability below n·2^-126.
     """
     n, m = len(share), op.runtime.geometry.m
@@ -231,10 +100,9 @@ def random_sharing(op, purpose: bytes, count: int = 1) -> np.ndarray:
 
 
 async def coin(op, count: int) -> np.ndarray:
-    """`count` random words that nobody knew before all parties had come this far; two rounds."""
+    """`count` random words that nobody knew before all parties had come this far; one round."""
     g = op.runtime.geometry
-    await confirm(op, _ACK)
-    opening = CheckedOpening(op, g.t, range(g.m))
+    opening = CheckedOpening(op, g.t, range(g.m), sealed=True)
     own = random_sharing(op, b'coin')
     opening.send(own, _COIN)
     shares, points = await opening.receive(own, _COIN)
@@ -259,15 +127,15 @@ async def _check_point(op, dealer):
     return field.uniform(words.reshape(1, 2))
 
 
-async def confirm(op, tag: int = _CONFIRM) -> None:
+async def confirm(op) -> None:
     """Go on only when all parties have come to this point, every check passed; one round."""
     rt = op.runtime
     for peer in range(rt.geometry.m):
         if peer != rt.pid:
-            op.send(peer, np.empty(0, np.uint64), tag)
+            op.send(peer, np.empty(0, np.uint64), _CONFIRM)
     for peer in range(rt.geometry.m):
         if peer != rt.pid:
-            await op.receive(peer, (0,), tag=tag)
+            await op.receive(peer, (0,), tag=_CONFIRM)
     op.round()
 
 

@@ -22,14 +22,8 @@ import numpy as np
 
 from engine import field
 from engine.bits import BitNetwork
-from engine.verified import (
-    CheckedOpening,
-    cheating,
-    confirm,
-    receive_jointly,
-    send_jointly,
-    speakers,
-)
+from engine.checked_opening import CheckedOpening, cheating
+from engine.verified import confirm, receive_jointly, send_jointly, speakers
 
 
 class Common:

@@ -22,6 +22,7 @@ import numpy as np
 
 from engine import costs, field
 from engine.array import SecureArray
+from engine.checked_opening import CheckedOpening, cheating
 from engine.costs_verified import coin as coin_cost
 from engine.costs_verified import predict, share
 from engine.dealing import Dealing
@@ -31,7 +32,7 @@ from engine.open_inside import open_inside
 from engine.operation import Operation
 from engine.prss import expand
 from engine.query import random_elements
-from engine.verified import CheckedOpening, cheating, check_dealing
+from engine.verified import check_dealing
 
 _PURPOSE = b'redeal'
 

@@ -6,8 +6,8 @@ product z = Σ_j r_j x_j of its elements with secret random keys r_j. Whatever u
 a wrong summand or by another order than the group's, adds errors to rows and tags that they choose
 without knowing r. So tags fit afterwards only if no row has an error:
 
-* the last group deals the rows, and all parties confirm that they have their shares;
-* a coin gives a public random ρ. Every party combines its shares of the rows to y_j = Σ_i ρ^i x_ij,
+* the last group deals the rows, and once all parties have their shares a coin opens that gives a
+  public random ρ. Every party combines its shares of the rows to y_j = Σ_i ρ^i x_ij,
   every last holder its summands of the tags to w = Σ_i ρ^i z_i, and shows it under a pad that all
   parties hold shares of;
 * the y_j, combined and under a mask, must lie on a polynomial of degree t;
@@ -17,8 +17,8 @@ A table that is not a permutation of its n rows passes with probability below n�
 on only after that. Nothing is revealed: what is opened is uniformly random, or 0 if nobody lied.
 
 Beside the default mode's traffic: one element per row from each of t parties for the tags, one per
-row and old holder at each handing over, and a few hundred bytes; 6 rounds more than groups. For
-m = 4 that is 6 elements per table element and 3 per row, in 7 rounds.
+row and old holder at each handing over, and some kilobytes; 4 rounds more than groups. For m = 4
+that is 6 elements per table element and 3 per row, in 6 rounds.
 
 Sources: Laur, Willemson, Zhang, ISC 2011 (shuffle by groups); Chida, Genkin, Hamada, Ikarashi,
 Kikuchi, Lindell, Nof, CRYPTO 2018 (tags against additive errors).
@@ -32,17 +32,12 @@ import numpy as np
 from engine import field
 from engine.additive import common_draws, deal_out, pass_on
 from engine.array import SecureArray
+from engine.checked_opening import CheckedOpening, cheating
 from engine.costs_verified import predict
 from engine.field import P
 from engine.operation import Operation
 from engine.permutation import inverse, move, random_order
-from engine.verified import (
-    CheckedOpening,
-    cheating,
-    coin,
-    compare_on_polynomial,
-    random_sharing,
-)
+from engine.verified import coin, compare_on_polynomial, random_sharing
 
 _PAD, _SHOWN, _SAME, _ZERO = 0xffc0, 0xffd0, 0xffd1, 0xffd2
 
@@ -154,7 +149,7 @@ def _moved(held, order, columns):
 
 
 async def _check(op, out, keys, group, tags):
-    """That the dealt rows are consistent, and that the tags fit; four rounds."""
+    """That the dealt rows are consistent, and that the tags fit; three rounds."""
     g, pid = op.runtime.geometry, op.runtime.pid
     rows, columns = out.shape[:2]
     pads = {holder: random_sharing(op, b'pad%d' % holder) for holder in group}

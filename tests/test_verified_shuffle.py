@@ -43,7 +43,7 @@ def test_the_cost_is_the_predicted_one(m, t, columns):
     costs = measured(functools.partial(shuffled, rows=ROWS[:, :columns]), m, t, verified=True)
     g = Geometry(m, t, verified=True)
     assert costs["shuffle"] == (1, *predict("shuffle", 8 * columns, g, rows=8))
-    assert costs["shuffle"][1] == len(g.shuffle_groups()) + 5
+    assert costs["shuffle"][1] == len(g.shuffle_groups()) + 4
 
 
 def test_large_tables_cost_at_most_half_more_bytes():

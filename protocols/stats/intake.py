@@ -29,13 +29,13 @@ import numpy as np
 
 from engine import costs, field
 from engine.array import SecureArray
+from engine.checked_opening import cheating
 from engine.costs_verified import DIGEST
 from engine.errors import EngineError, RemoteProtocolError
 from engine.operation import Operation
 from engine.outside import consistent
 from engine.prss import expand
 from engine.query import random_elements
-from engine.verified import cheating
 from protocols.stats.submission import Expected, SubmissionError, load
 
 
