@@ -70,6 +70,7 @@ def suite() -> list[Benchmark]:
     return [
         *benchmarks,
         Benchmark('small_rounds', '100x1000', _numbers(1000, -1.0, 1.0), _chain),
+        Benchmark('small_outputs', '100x1', _numbers(1), _shown),
         Benchmark('matvec', '100000x200', _matrix(_SMALL, 200, (200,)), lambda mpc, x: x[0] @ x[1]),
         Benchmark('matvec_transposed', '200x100000', _matrix(_SMALL, 200, (_SMALL,)),
                   lambda mpc, x: x[0].T @ x[1]),
@@ -77,6 +78,12 @@ def suite() -> list[Benchmark]:
                   lambda mpc, x: x[0] @ x[1]),
         Benchmark('cholesky', 200, _positive_definite(200), lambda mpc, x: mpc.cholesky(x), 1),
     ]
+
+
+async def _shown(mpc, x):
+    """100 outputs of one number each, one after the other."""
+    for _ in range(100):
+        await mpc.output(x)
 
 
 def _chain(mpc, x):
