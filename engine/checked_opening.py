@@ -167,8 +167,8 @@ class CheckedOpening:
         elsewhere. Does the work of `_agreed` at once."""
         if len(held) < self.geometry.m:
             return None
-        shares = np.stack([held[p] for p in self.senders])
-        read = field.matmul(self.geometry.reading(self.degree), shares)
+        shares = np.concatenate([held[p] for p in self.senders])
+        read = field.matmul(self.geometry.reading(self.degree), shares.reshape(len(held), -1, 2))
         return None if read[1:].any() else read[0]
 
     async def _elements(self, party, n, tag):
