@@ -130,12 +130,12 @@ class CheckedOpening:
         """Of the shares those whose seals have opened; the others count as wrong."""
         self.conflicts = self.seals.conflicts()
         unread = {p for p, _ in self.conflicts}
+        noise = {p for p, share in held.items() if p not in unread and not self._valid(share)}
+        # The sealer has lied for certain, as if it had contradicted this party.
+        self.conflicts |= {(p, self.pid) for p in noise}
+        unread |= noise
         self.tolerated -= len(unread)
-        legible = {p: share for p, share in held.items() if p not in unread}
-        for p, share in legible.items():
-            if not self._valid(share):
-                raise self.op.bad_element(p)
-        return legible
+        return {p: share for p, share in held.items() if p not in unread}
 
     def _unclear(self, held, wrong):
         """The error where no polynomial fits."""

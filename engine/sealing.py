@@ -11,7 +11,8 @@ without the output.
 
 The seal is the XOR of the content and SHAKE128 of the XOR of all keys. With it go digests of these
 keys: where shares do not agree, a receiver finds out which key does not fit, and one of the two
-parties who know it has lied.
+parties who know it has lied. A message is the sealed content, the keys to the seals of parties 0 to
+m - 1, and the digests of the keys of parties 0 to m - 1, with zeros in the places of the sender.
 
     seals = Seals(op, tag)
     seals.send(receivers, content)
@@ -19,17 +20,17 @@ parties who know it has lied.
     op.round()
 """
 
-import functools
 import hashlib
 
 import numpy as np
 
 _KEY = 16
+_NONE = bytes(_KEY)
 
 
 def sealed_size(size: int, m: int) -> int:
     """Bytes of a message that seals `size` bytes."""
-    return size + 2 * _KEY * (m - 1)
+    return size + 2 * _KEY * m
 
 
 def liars(conflicts, pid: int, t: int) -> set[int]:
@@ -46,20 +47,20 @@ class Seals:
     def __init__(self, op, tag: int):
         self.op, self.tag = op, tag
         self.pid, self.m = op.runtime.pid, op.runtime.geometry.m
-        self._own: dict[int, bytes] = {}
-        self._given: dict[int, bytes] = {}
-        self._keys: dict[int, list[bytes]] = {}
+        self._own, given = [_NONE] * self.m, [_NONE] * self.m
+        for p in range(self.m):
+            if p != self.pid:
+                drawn = op.of_pair(p, b'seal', 4, tag).tobytes()
+                first, second = drawn[:_KEY], drawn[_KEY:]
+                # Two parties draw the same: first the key to the seal of the lower one.
+                self._own[p], given[p] = (first, second) if self.pid < p else (second, first)
+        self._keys = {self.pid: b''.join(given)}
         self._digests: dict[int, bytes] = {}
-        for p in _beside(self.m, self.pid):
-            drawn = op.of_pair(p, b'seal', 4, tag).tobytes()
-            first, second = drawn[:_KEY], drawn[_KEY:]
-            # Two parties draw the same: first the key to the seal of the lower one.
-            self._own[p], self._given[p] = (first, second) if self.pid < p else (second, first)
 
     def send(self, receivers, content: bytes) -> None:
         """Send the content, sealed, and this party's word to the receivers."""
-        message = b''.join([_sealed(content, self._own.values()), *self._given.values(),
-                            *map(_digest, self._own.values())])
+        digests = [key if key is _NONE else _digest(key) for key in self._own]
+        message = b''.join([_sealed(content, _sum(self._own)), self._keys[self.pid], *digests])
         words = np.frombuffer(message, np.uint8)
         for receiver in receivers:
             if receiver != self.pid:
@@ -67,41 +68,40 @@ class Seals:
 
     async def receive(self, size: int) -> dict[int, bytes]:
         """What the other parties have sealed, `size` bytes each, or noise where a key is wrong."""
-        shape, tail, sealed = (sealed_size(size, self.m),), size + _KEY * (self.m - 1), {}
-        self._keys = {p: [self._given[p]] for p in self._given}
-        for p in self._given:
-            message = (await self.op.receive(p, shape, np.uint8, self.tag)).tobytes()
-            sealed[p], self._digests[p] = message[:size], message[tail:]
-            for k, q in enumerate(_beside(self.m, p)):
-                if q != self.pid:
-                    self._keys[q].append(message[size + _KEY * k:size + _KEY * (k + 1)])
-        return {p: _sealed(content, self._keys[p]) for p, content in sealed.items()}
+        sealed, end = {}, size + _KEY * self.m
+        for p in range(self.m):
+            if p != self.pid:
+                words = await self.op.receive(p, (sealed_size(size, self.m),), np.uint8, self.tag)
+                message = words.tobytes()
+                sealed[p], self._keys[p], self._digests[p] = \
+                    message[:size], message[size:end], message[end:]
+        # To all seals at once. Whoever puts a key in its own place spoils its own seal.
+        keys = _sum(self._keys.values())
+        return {p: _sealed(content, _part(keys, p)) for p, content in sealed.items()}
 
     def conflicts(self) -> set[tuple[int, int]]:
         """(i, j) where the key of j to the seal of i is not the one that i has sealed with."""
-        found = set()
-        for p, digests in self._digests.items():
-            others = _beside(self.m, p)
-            keys = dict(zip([self.pid, *[q for q in others if q != self.pid]], self._keys[p],
-                            strict=True))
-            found |= {(p, q) for k, q in enumerate(others)
-                      if _digest(keys[q]) != digests[_KEY * k:_KEY * (k + 1)]}
-        return found
+        return {(p, q) for p, digests in self._digests.items() for q, keys in self._keys.items()
+                if q != p and _digest(_part(keys, p)) != _part(digests, q)}
 
 
-@functools.cache
-def _beside(m, party):
-    return [p for p in range(m) if p != party]
+def _sum(keys) -> bytes:
+    """The XOR of keys, or rows of keys, of one length."""
+    total, size = 0, 0
+    for key in keys:
+        total, size = total ^ int.from_bytes(key), len(key)
+    return total.to_bytes(size)
+
+
+def _part(data, k):
+    return data[_KEY * k:_KEY * (k + 1)]
 
 
 def _digest(key):
     return hashlib.blake2b(key, digest_size=_KEY).digest()
 
 
-def _sealed(content: bytes, keys) -> bytes:
-    """The content under the seal of these keys, or out of it."""
-    total = 0
-    for key in keys:
-        total ^= int.from_bytes(key)
-    stream = hashlib.shake_128(total.to_bytes(_KEY)).digest(len(content))
+def _sealed(content: bytes, key: bytes) -> bytes:
+    """The content under the seal of all keys, or out of it."""
+    stream = hashlib.shake_128(key).digest(len(content))
     return (int.from_bytes(content) ^ int.from_bytes(stream)).to_bytes(len(content))

@@ -59,7 +59,7 @@ class Sharing(RuntimeBase):
         where a number does not fit 64 bits (`engine.output`). With `raw` they may be any elements,
         and 16 t n bytes are sent. In verified mode above 256 numbers a round before it in which all
         parties confirm that they have got here, and digests of the other shares; of fewer numbers
-        all m - 1 shares, under seals, and 32 (m - 1) bytes with each. Wrong shares of up to t
+        all m - 1 shares, under seals, and 32 m bytes with each. Wrong shares of up to t
         parties are corrected, at the cost of two rounds and 32 t n bytes where that is necessary,
         and their senders named in `Runtime.suspects`. What is `masked`, so that it says nothing
         about any secret, opens without that first round or seals. Raises ValueError for receivers

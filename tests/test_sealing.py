@@ -16,7 +16,7 @@ from engine import checked_fields, frames
 from engine.cluster import run_cluster
 from engine.costs_verified import SMALL_OUTPUT, predict
 from engine.errors import EngineError
-from engine.sealing import Seals, _sealed, liars, sealed_size
+from engine.sealing import Seals, _sealed, _sum, liars, sealed_size
 from engine.shamir import Geometry
 
 VALUES = np.array([3, -1, 2**40])
@@ -34,11 +34,13 @@ async def opens_bytes(mpc):
     return [int(value) for value in await mpc.output(x)]
 
 
-def part(name, cheater, parties=4):
-    """Where in a sealed message of the cheater something is changed."""
-    keys = range(SIZE, SIZE + KEY * (parties - 1), KEY)
-    digests = range(keys.stop, keys.stop + KEY * (parties - 1), KEY)
+def part(name, cheater):
+    """Where in a sealed message of one of four parties something is changed."""
+    others = [p for p in range(4) if p != cheater]
+    keys = [SIZE + KEY * p for p in others]
+    digests = [SIZE + KEY * (4 + p) for p in others]
     return {"content": [0], "key": keys[:1], "keys": keys, "digests": digests,
+            "own key": [SIZE + KEY * cheater], "own digest": [SIZE + KEY * (4 + cheater)],
             "content and digests": [0, *digests], "all": [0, *keys, *digests]}[name]
 
 
@@ -76,13 +78,14 @@ def test_a_small_output_takes_one_round_and_the_predicted_bytes(m, t):
             assert result == (VALUES.tolist() if receivers is None or pid == 1 else None)
         count = m if receivers is None else 1
         cost = predict("output", 3, Geometry(m, t, verified=True), receivers=count)
-        assert cost == (1, count * (m - 1) * (48 + 32 * (m - 1)))
+        assert cost == (1, count * (m - 1) * (48 + 32 * m))
         assert measured(program, m, t, verified=True)["output"] == (1, *cost)
 
 
 @pytest.mark.parametrize("cheater", range(1, 4))
 @pytest.mark.parametrize("where, named", [
-    ("content", True), ("key", False), ("digests", False), ("content and digests", True)])
+    ("content", True), ("key", False), ("digests", False), ("content and digests", True),
+    ("own key", True), ("own digest", False)])
 def test_a_lie_that_spoils_one_share_is_corrected(cheater, where, named):
     """And the liar is named, unless a key and its digest are one's word against another's; digests
     matter only where shares do not agree."""
@@ -146,14 +149,15 @@ def test_what_a_receiver_has_of_all_but_one_honest_party_opens_no_seal():
     assert set(messages) == {(1, 0), (2, 0), (3, 0)}
 
     def keys(message):
-        return [message[SIZE + k:SIZE + k + KEY] for k in range(0, 3 * KEY, KEY)]
-    known = [*parties[0]._given.values(), *parties[0]._own.values(),
-             *keys(messages[1, 0]), *keys(messages[2, 0])]
-    missing = keys(messages[3, 0])[1]  # to the seals of 0, 1 and 2
+        return [message[SIZE + k:SIZE + k + KEY] for k in range(0, 4 * KEY, KEY)]
+    known = {*keys(bytes(SIZE) + parties[0]._keys[0]), *parties[0]._own,
+             *keys(messages[1, 0]), *keys(messages[2, 0])} - {bytes(KEY)}
+    assert len(known) == 3 + 3 + 2 + 2, "two of the keys of 0 are those that 1 and 2 send"
+    missing = keys(messages[3, 0])[1]
 
     def opening(more=()):
-        return any(_sealed(messages[1, 0][:SIZE], [*tried, *more]) == content[1]
-                   for count in range(5) for tried in itertools.combinations(known, count))
+        return any(_sealed(messages[1, 0][:SIZE], _sum([*tried, *more])) == content[1]
+                   for count in range(1, 5) for tried in itertools.combinations(known, count))
     assert not opening() and opening([missing])
 
 
@@ -171,7 +175,7 @@ def test_the_same_array_has_another_seal_each_time():
     assert results == [[VALUES.tolist()] * 2] * 4
     assert len(seen) == 24 and len(set(seen)) == 8, "each party sends all the same, and twice"
     parts = [text[at:at + KEY] for text in set(seen) for at in range(0, len(text), KEY)]
-    assert len(set(parts)) == len(parts)
+    assert parts.count(bytes(KEY)) == 2 * 8 and len(set(parts)) == len(parts) - 2 * 8 + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
