@@ -21,6 +21,7 @@ from engine.checked_opening import cheating
 from engine.errors import LocalProtocolError, RemoteProtocolError
 from engine.mpyc_field import FIELD
 from engine.operation import Operation
+from engine.sharing import parties_of, party_numbers
 
 _DEPTH = 64
 _SIZE = struct.Struct('<I')
@@ -46,21 +47,22 @@ class PublicValues(RuntimeBase):
         Awaitable: a list with one value per sender to this party, or the value itself if `senders`
         is a party number (None at a party that is no receiver). `sender_receivers` is a list of
         pairs or a dict from senders to receivers, the same at all parties. One round. Raises
-        LocalProtocolError `no-pickles` for a value that is not plain data.
+        LocalProtocolError `no-pickles` for a value that is not plain data, and ValueError for
+        numbers that are none of a party.
 
         In verified mode the receivers of a sender compare what they got, in one round more and 16
         bytes for every two of them and each sender: RemoteProtocolError `cheating-detected` where
         a sender told them different things. What it tells is its own word, in either mode.
         """
-        everybody = range(self.geometry.m)
+        m = self.geometry.m
         if sender_receivers is None:
-            sent_by, sent_to = (list(everybody) if p is None else [p] if isinstance(p, int)
-                                else list(p) for p in (senders, receivers))
-            pairs = [(a, b) for a in sent_by for b in sent_to]
+            sent_to = party_numbers(parties_of(receivers, m, 'receivers'), m, 'receivers')
+            pairs = [(a, b) for a in party_numbers(senders, m, 'senders') for b in sent_to]
         elif isinstance(sender_receivers, dict):
             pairs = [(a, b) for a, to in sender_receivers.items() for b in to]
         else:
             pairs = list(sender_receivers)
+        party_numbers({p for pair in pairs for p in pair}, m, 'sender_receivers')
         op = Operation(self, 'transfer') if self.geometry.verified else None
         mine = None
         for receiver in [b for a, b in pairs if a == self.pid]:

@@ -43,7 +43,7 @@ from engine.public_values import PublicValues
 from engine.ranges import RangeOperations, refuse_outside
 from engine.rendezvous import connect_all, sharing_machine
 from engine.shamir import Geometry
-from engine.sharing import Sharing, party_numbers
+from engine.sharing import Sharing, parties_of, party_numbers
 from engine.sorting import SortOperations
 from engine.threads import divide_cores
 from engine.throttle import Throttle
@@ -191,7 +191,7 @@ class Runtime(MpycScalars, Issuing, Sharing,  # type: ignore[misc]  # see `_for_
             if bits is not None:
                 raise TypeError('input: bits bound a secure array of the engine; for types of '
                                 'MPyC\'s state check_inputs for the whole program')
-            return super().input(x, senders)
+            return super().input(x, parties_of(senders, self.geometry.m, 'senders'))
         owners = party_numbers(senders, self.geometry.m, 'senders')
         bits = self.check_inputs if bits is None else bits
         if bits is not None and self.pid in owners:
@@ -206,13 +206,15 @@ class Runtime(MpycScalars, Issuing, Sharing,  # type: ignore[misc]  # see `_for_
 
         A SecureArray opens as float64 (fixed point) or int64 (integers); with raw=True as Python
         integers. A list of SecureArrays opens as a list, in the same round. Raises TypeError for
-        coroutines, as some operations return: await them first.
+        coroutines, as some operations return: await them first; ValueError for receivers that are
+        no parties, unless this party is alone.
         """
         for item in x if isinstance(x, list) else [x]:
             if inspect.iscoroutine(item):
                 item.close()
                 raise TypeError(f'output: {item.__qualname__} is a coroutine, expected its result; '
                                 'await it')
+        receivers = parties_of(receivers, self.geometry.m, 'receivers')
         if isinstance(x, SecureArray):
             return self.open_array(x, receivers, raw)
         if isinstance(x, list) and x and isinstance(x[0], SecureArray):

@@ -12,7 +12,8 @@ without the output.
 The seal is the XOR of the content and SHAKE128 of the XOR of all keys. With it go digests of these
 keys: where shares do not agree, a receiver finds out which key does not fit, and one of the two
 parties who know it has lied. A message is the sealed content, the keys to the seals of parties 0 to
-m - 1, and the digests of the keys of parties 0 to m - 1, with zeros in the places of the sender.
+m - 1, and the digests of the keys of parties 0 to m - 1. (In its own places a sender has a random
+key, too: zeros would look like numbers to whoever searches the frames for them.)
 
     seals = Seals(op, tag)
     seals.send(receivers, content)
@@ -25,7 +26,6 @@ import hashlib
 import numpy as np
 
 _KEY = 16
-_NONE = bytes(_KEY)
 
 
 def sealed_size(size: int, m: int) -> int:
@@ -47,20 +47,21 @@ class Seals:
     def __init__(self, op, tag: int):
         self.op, self.tag = op, tag
         self.pid, self.m = op.runtime.pid, op.runtime.geometry.m
-        self._own, given = [_NONE] * self.m, [_NONE] * self.m
+        self._own: list[bytes] = []
+        given = []
         for p in range(self.m):
-            if p != self.pid:
-                drawn = op.of_pair(p, b'seal', 4, tag).tobytes()
-                first, second = drawn[:_KEY], drawn[_KEY:]
-                # Two parties draw the same: first the key to the seal of the lower one.
-                self._own[p], given[p] = (first, second) if self.pid < p else (second, first)
+            drawn = op.of_pair(p, b'seal', 4, tag).tobytes()
+            first, second = drawn[:_KEY], drawn[_KEY:]
+            # Two parties draw the same: first the key to the seal of the lower one.
+            self._own.append(first if self.pid <= p else second)
+            given.append(second if self.pid < p else first)
         self._keys = {self.pid: b''.join(given)}
         self._digests: dict[int, bytes] = {}
 
     def send(self, receivers, content: bytes) -> None:
         """Send the content, sealed, and this party's word to the receivers."""
-        digests = [key if key is _NONE else _digest(key) for key in self._own]
-        message = b''.join([_sealed(content, _sum(self._own)), self._keys[self.pid], *digests])
+        message = b''.join([_sealed(content, _sum(self._own)), self._keys[self.pid],
+                            *map(_digest, self._own)])
         words = np.frombuffer(message, np.uint8)
         for receiver in receivers:
             if receiver != self.pid:
@@ -75,7 +76,7 @@ class Seals:
                 message = words.tobytes()
                 sealed[p], self._keys[p], self._digests[p] = \
                     message[:size], message[size:end], message[end:]
-        # To all seals at once. Whoever puts a key in its own place spoils its own seal.
+        # To all seals at once. A wrong key in a sender's own place spoils its own seal.
         keys = _sum(self._keys.values())
         return {p: _sealed(content, _part(keys, p)) for p, content in sealed.items()}
 

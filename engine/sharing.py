@@ -95,6 +95,20 @@ def party_numbers(which, m: int, what: str) -> list[int]:
     return [int(party) for party in found]
 
 
+def parties_of(which, m: int, what: str):
+    """`which` as MPyC's functions take it: None, one party's number, or a list of those of several.
+
+    Raises ValueError for numbers that are none of a party. A program for several parties may run
+    alone: then other receivers get nothing, as with MPyC.
+    """
+    if which is None:
+        return None
+    if m == 1 and what == 'receivers':
+        which = [p for p in (which if isinstance(which, Iterable) else [which]) if p == 0]
+    found = party_numbers(which, m, what)
+    return found if isinstance(which, Iterable) else found[0]
+
+
 def _decoded(x, shape, frac, raw):
     if x.ndim == 1:
         return x.reshape(shape)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import traceback
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpyc_kit import run_mpyc
 
 from engine.costs_verified import predict
+from engine.errors import EngineError
 from engine.shamir import Geometry
 
 SIZES = [(1, 0, False), (3, 1, False), (4, 1, False), (4, 1, True), (7, 2, True)]
@@ -140,3 +142,45 @@ def test_an_error_does_not_tell_of_all_the_coroutines_that_it_passed():
     cause = errors[1].__cause__
     assert isinstance(cause, KeyError)
     assert traceback.extract_tb(cause.__traceback__)[-1].name == "failing"
+
+
+NOBODY = [
+    lambda mpc, x: mpc.input(x, senders=[0, 7]),
+    lambda mpc, x: mpc.input([x], 7),
+    lambda mpc, x: mpc.input(type(x).array(np.arange(3)), senders=7),
+    lambda mpc, x: mpc.output(x, receivers=[0, 7]),
+    lambda mpc, x: mpc.output([x], -1),
+    lambda mpc, x: mpc.output(type(x).array(np.arange(3)), receivers=7),
+    lambda mpc, x: mpc.transfer(1, senders=[0, 7]),
+    lambda mpc, x: mpc.transfer(1, receivers=7),
+    lambda mpc, x: mpc.transfer(1, sender_receivers=[(0, 1), (7, 0)]),
+    lambda mpc, x: mpc.transfer(1, sender_receivers={0: [1, 2, 7]}),
+]
+
+
+@pytest.mark.parametrize("verified", [False, True], ids=["default", "verified"])
+@pytest.mark.parametrize("call", NOBODY)
+def test_who_is_no_party_is_named_and_nobody_waits(call, verified):
+    async def program(mpc):
+        await call(mpc, mpc.SecInt(32)(3))
+
+    m = 4 if verified else 3
+    for error in run_mpyc(program, m, 0 if verified else 1, verified=verified, raw_errors=True):
+        assert isinstance(error, ValueError | EngineError)
+        while not isinstance(error, ValueError):
+            error = error.__cause__
+            assert error is not None or "ValueError" in str(error)
+        assert f"expected numbers of parties, 0 to {m - 1}" in str(error)
+
+
+def test_alone_others_receive_nothing():
+    async def program(mpc):
+        x = mpc.SecInt(32)(3)
+        a = mpc.input(type(x).array(np.arange(2)), senders=0)
+        opened = [await mpc.output(x, 2), await mpc.output(x, [0, 2]), await mpc.output(a, [1]),
+                  await mpc.output(mpc.array(np.ones(1)), 3), await mpc.transfer(5, 0, [1])]
+        with pytest.raises(ValueError, match=r"^senders 1: expected numbers of parties, 0 to 0"):
+            mpc.input(x, senders=1)
+        return [None if v is None else int(v) for v in opened]
+
+    assert run_mpyc(program, 1) == [[None, 3, None, None, None]]

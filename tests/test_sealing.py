@@ -106,7 +106,7 @@ def test_who_spoils_all_seals_is_named_and_the_run_ends(cheater, where):
     assert suspects == [[]] * 4, "nothing was corrected"
 
 
-@pytest.mark.parametrize("cheaters", itertools.combinations(range(1, 7), 2))
+@pytest.mark.parametrize("cheaters", list(itertools.combinations(range(1, 7), 2)))
 def test_two_liars_of_seven(cheaters):
     results, suspects = run(lying(cheaters, "content"), 7, 2)
     for pid in set(range(7)) - set(cheaters):
@@ -151,13 +151,13 @@ def test_what_a_receiver_has_of_all_but_one_honest_party_opens_no_seal():
     def keys(message):
         return [message[SIZE + k:SIZE + k + KEY] for k in range(0, 4 * KEY, KEY)]
     known = {*keys(bytes(SIZE) + parties[0]._keys[0]), *parties[0]._own,
-             *keys(messages[1, 0]), *keys(messages[2, 0])} - {bytes(KEY)}
-    assert len(known) == 3 + 3 + 2 + 2, "two of the keys of 0 are those that 1 and 2 send"
+             *keys(messages[1, 0]), *keys(messages[2, 0])}
+    assert len(known) == 7 + 3 + 3, "two of the keys of 0 are those that 1 and 2 send"
     missing = keys(messages[3, 0])[1]
 
     def opening(more=()):
         return any(_sealed(messages[1, 0][:SIZE], _sum([*tried, *more])) == content[1]
-                   for count in range(1, 5) for tried in itertools.combinations(known, count))
+                   for count in range(1, 6) for tried in itertools.combinations(known, count))
     assert not opening() and opening([missing])
 
 
@@ -175,7 +175,7 @@ def test_the_same_array_has_another_seal_each_time():
     assert results == [[VALUES.tolist()] * 2] * 4
     assert len(seen) == 24 and len(set(seen)) == 8, "each party sends all the same, and twice"
     parts = [text[at:at + KEY] for text in set(seen) for at in range(0, len(text), KEY)]
-    assert parts.count(bytes(KEY)) == 2 * 8 and len(set(parts)) == len(parts) - 2 * 8 + 1
+    assert len(set(parts)) == len(parts)
 
 
 @pytest.mark.parametrize("kind", KINDS)
